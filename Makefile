@@ -1,0 +1,71 @@
+# The only list of commands: `make` prints it. Needs Python >= 3.11 with venv, make and a C compiler; Rust >= 1.89 is used
+# where it is there and brought into the folder .rust where it is not (tools/with_rust.py).
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+SHELL := /bin/sh
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench golden clean need-python
+
+# PYTHON=... chooses another interpreter for the environments that make builds
+PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+RUST := $(PYTHON) tools/with_rust.py
+BIN := .venv/bin
+DEMO_BIN := .venv-demo/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+export PIP_NO_INPUT := 1
+
+rust_sources := Cargo.toml Cargo.lock $(shell find rust -type f \( -name '*.rs' -o -name Cargo.toml \) 2>/dev/null)
+python_sources := $(shell find python -type f \( -name '*.py' -o -name '*.pyi' \) 2>/dev/null)
+
+# cargo test and clippy see the interpreter that the extension is built for
+test check: export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: .venv-demo/.installed ## one pass over 336,776 real flights: table, picture, saved model
+	@$(DEMO_BIN)/python demo/flights.py
+
+test: .venv/.installed ## run cargo test and pytest
+	$(RUST) cargo test --release --workspace --locked
+	$(BIN)/python -m pytest
+
+check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
+	$(RUST) --components rustfmt,clippy cargo fmt --all --check
+	$(RUST) --components rustfmt,clippy cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy.stubtest kfng._core --mypy-config-file pyproject.toml
+
+bench: .venv/.installed ## measure rows per second against the reference and a NumPy three-liner
+	$(BIN)/python -m pytest bench --benchmark-enable
+
+golden: .venv/.installed ## rewrite the golden traces: only on purpose, then read the diff
+	$(BIN)/python -m pytest tests/golden --rewrite-golden
+
+clean: ## remove everything that make has made
+	rm -rf .venv .venv-demo .rust target demo/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f python/kfng/_core*.so python/kfng/_core*.pyd
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# Two environments, each made once and brought up to date when a source it was built from has changed. The first is an
+# editable install for tests, checks and benches; the second is kfng as a user installs it, with the demo's packages.
+.venv/.installed: .venv/.made pyproject.toml $(rust_sources)
+	@echo "kfng: building into .venv (the first time: a few minutes)"
+	$(RUST) $(BIN)/python $(PIP) --editable '.[test,check,bench]'
+	@touch $@
+
+.venv-demo/.installed: .venv-demo/.made pyproject.toml $(rust_sources) $(python_sources)
+	@echo "kfng: building into .venv-demo (the first time: a few minutes)"
+	$(RUST) $(DEMO_BIN)/python $(PIP) '.[demo]'
+	@touch $@
+
+.venv/.made .venv-demo/.made: | need-python
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D) || { rm -rf $(@D); echo "kfng: python's venv did not work (Debian: apt install python3-venv)" >&2; exit 1; }
+	@touch $@
+
+need-python:
+	@test -n "$(PYTHON)" || { echo "kfng: Python >= 3.11 is needed, none found on PATH; or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
