@@ -34,20 +34,7 @@ def path() -> Path:
 
 def read() -> pd.DataFrame:
     """Read the columns that are used, sorted by scheduled departure; flights of one hour keep the order of the file."""
-    columns = [
-        "time_hour",
-        "arr_delay",
-        "dep_delay",
-        "distance",
-        "year",
-        "month",
-        "day",
-        "hour",
-        "carrier",
-        "origin",
-        "dest",
-    ]
-    flights = pd.read_csv(path(), usecols=columns).sort_values("time_hour", kind="stable", ignore_index=True)
+    flights = pd.read_csv(path(), usecols=COLUMNS).sort_values("time_hour", kind="stable", ignore_index=True)
     date = pd.to_datetime(flights[["year", "month", "day"]])
     flights["weekday"] = date.dt.weekday.map(dict(enumerate(WEEKDAYS)))
     flights["month"] = flights["month"].map(dict(enumerate(MONTHS, start=1)))

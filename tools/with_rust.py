@@ -55,7 +55,10 @@ def bring() -> dict[str, str]:
         say("bringing one with the package puccinialin into the folder .rust (once, a minute or so)")
         venv.create(OWN / "venv", with_pip=True, clear=True)
         python = OWN / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "puccinialin>=0.1.9,<0.2"], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "puccinialin>=0.1.9,<0.2"],
+            check=True,
+        )
         written = OWN / "written.json"
         # puccinialin leaves the machine's own Rust alone; rustup would otherwise refuse to work beside an older one
         env = {**os.environ, "RUSTUP_INIT_SKIP_PATH_CHECK": "yes"}

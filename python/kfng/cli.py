@@ -1,0 +1,182 @@
+"""The `kfng` command: `kfng inspect model.kfng` prints what a saved filter knows, and how it is set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+import kfng
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 when all went well, 2 with one line on stderr when the file or the arguments are at fault."""
+    options = _parser().parse_args(arguments)
+    try:
+        report = inspect(options.path)
+        text = json.dumps(report, indent=2) if options.json else "\n".join(_lines(report, options.top))
+    except (kfng.KfngError, OSError, MemoryError, _Missing) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        print(f"kfng: {options.path}: {reason}", file=sys.stderr)
+        return 2
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `kfng inspect ... | head`: nobody reads on, and nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Load a saved filter and return what it holds as plain JSON values; a number that is not finite becomes None."""
+    flt = kfng.load(path)
+    noise = flt.noise_variance
+    mean, dof = noise if noise is not None else (None, None)
+    return {
+        "path": os.fspath(path),
+        "kfng": kfng.__version__,
+        "bytes": os.stat(path).st_size,
+        "parameters": int(flt.theta.size),
+        "n_updates": int(flt.n_updates),
+        "noise_variance": {"mean": _plain(mean), "dof": _plain(dof)},
+        "settings": _plain(flt.spec()),
+        "health": _plain(flt.health()),
+        "coefficients": _coefficients(flt),
+    }
+
+
+def _coefficients(flt: Any) -> list[dict[str, Any]]:
+    """Name, estimate, sd and z of every parameter, in the order of theta."""
+    theta = np.asarray(flt.theta, dtype=np.float64)
+    try:
+        sd = np.asarray(flt.std(), dtype=np.float64)
+    except kfng.UnsupportedError:  # a rule without a posterior
+        sd = np.full(theta.size, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = theta / sd
+    rows = zip(_names(flt), theta, sd, z, strict=True)
+    return [{"name": name, "estimate": _plain(t), "sd": _plain(s), "z": _plain(r)} for name, t, s, r in rows]
+
+
+def _names(flt: Any) -> Iterator[str]:
+    """A readable name for each entry of theta: the feature's where it is known, else `name[i, j]`."""
+    features = flt.spec()["feature_names"]
+    parameters = flt.parameters
+    outputs = len(parameters["intercept"]) if "intercept" in parameters else 1
+    for name, array in parameters.items():
+        for index in np.ndindex(array.shape):
+            if features is not None and name == "weight":
+                yield features[index[1]] + (f" -> output {index[0]}" if array.shape[0] > 1 else "")
+            elif name == "intercept" and outputs == 1:
+                yield name
+            else:
+                yield f"{name}[{', '.join(map(str, index))}]"
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own types."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# -- text
+
+
+class _Missing(Exception):
+    """A package that only the command line needs is not installed."""
+
+
+def _lines(report: dict[str, Any], top: int) -> Iterator[str]:
+    try:
+        from tabulate import tabulate
+    except ImportError:
+        raise _Missing('the table needs tabulate: pip install "kfng[cli]" (or use --json)') from None
+
+    parameters, rows = report["parameters"], report["coefficients"]
+    yield f"{report['path']}: {report['bytes']:,} bytes, {parameters:,} parameters, {report['n_updates']:,} rows learned"
+    noise = report["noise_variance"]
+    yield from _noise_line(noise)
+    yield ""
+    yield tabulate([(name, _setting(value)) for name, value in report["settings"].items()], tablefmt="plain")
+    yield ""
+    shown = sorted(rows, key=lambda row: -abs(row["z"] or 0.0))[: top or None]
+    cells = [[_printable(row["name"]), *(_number(row[key]) for key in ("estimate", "sd", "z"))] for row in shown]
+    headers = ["coefficient", "estimate", "sd", "z"]
+    align = ("left", "decimal", "decimal", "decimal")
+    yield tabulate(cells, headers=headers, colalign=align, disable_numparse=True)
+    if len(shown) < len(rows):
+        yield f"({len(shown)} of {len(rows)}, largest |z| first; --top 0 shows all)"
+    yield ""
+    health = [(name, _setting(value)) for name, value in report["health"].items()]
+    yield tabulate(health, headers=["health", ""], disable_numparse=True, colalign=("left", "right"))
+
+
+def _noise_line(noise: dict[str, Any]) -> Iterator[str]:
+    """One line about the noise variance: learned (it has degrees of freedom), given, or none at all."""
+    mean, dof = noise["mean"], noise["dof"]
+    if isinstance(mean, float) and dof:
+        yield f"noise: variance {mean:.6g}, sd {math.sqrt(mean):.4g}, learned with {dof:,.0f} degrees of freedom"
+    elif mean is not None:
+        yield f"noise: variance {mean}"
+
+
+def _printable(text: str) -> str:
+    """A name from a file of unknown origin, without what a terminal would act on."""
+    return text if text.isprintable() else ascii(text)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 or value == 0 else f"{value:.3e}"
+
+
+def _setting(value: Any) -> str:
+    """A setting on one line: a component as it is written in Python, a long list by its length."""
+    if isinstance(value, dict) and "kind" in value:
+        inside = ", ".join(f"{name}={_setting(item)}" for name, item in value.items() if name != "kind")
+        return f"{value['kind']}({inside})"
+    if isinstance(value, dict) and set(value) == {"shape"}:
+        return f"array of shape ({', '.join(map(str, value['shape']))})"
+    if isinstance(value, list) and len(value) > 6:
+        return f"{len(value)} entries"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _printable(str(value))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kfng", description="Online parameter estimation with uncertainty.")
+    parser.add_argument("--version", action="version", version=f"kfng {kfng.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    show = commands.add_parser("inspect", help="print a saved filter: coefficients, settings, health, size")
+    show.add_argument("path", help="a file written by Filter.save")
+    show.add_argument("--top", type=_count, default=40, metavar="N", help="coefficients shown, 0 for all (default: 40)")
+    show.add_argument("--json", action="store_true", help="everything, as JSON")
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+_count.__name__ = "count"  # argparse names it in its message
+
+
+if __name__ == "__main__":
+    sys.exit(main())
