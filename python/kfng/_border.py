@@ -1,0 +1,250 @@
+"""From what a caller hands in to rows the kernels can trust: one set of rules for kfng and its reference.
+
+A row is (u, y, weight, dt, offset). y NaN means missing: time passes, nothing is learned, and a bad u does not matter
+(`blank`: the row is then the column h = 0 and its prediction is NaN); a weight of 0 does the same.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._settings import Settings
+from ._validate import real_array
+from .errors import KfngError, NonFiniteError, ParameterError, ShapeError, UnsupportedError
+
+CHUNK_BYTES = 1 << 20
+
+
+class Row(NamedTuple):
+    """One row, checked: u (d,) in the filter's dtype, y (y_width,), offset (k,)."""
+
+    u: NDArray[Any]
+    y: NDArray[np.float64]
+    weight: float
+    dt: float
+    offset: NDArray[np.float64]
+    blank: bool
+
+
+class Block(NamedTuple):
+    """m rows: U (m, d) in the filter's dtype, Y (m, y_width), weight (m,), dt (m,), offset (m, k), blank (m,)."""
+
+    U: NDArray[Any]
+    Y: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    dt: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    blank: NDArray[np.bool_]
+
+
+class Given(NamedTuple):
+    """One row whose model lives elsewhere: output z (k,) and jacobian dz (k, p)."""
+
+    output: NDArray[np.float64]
+    jacobian: NDArray[Any]
+    y: NDArray[np.float64]
+    weight: float
+    dt: float
+    blank: bool
+
+
+def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any) -> Row:
+    """Check the arguments of `update`; raise the error that names what is wrong."""
+    d = inputs(settings)
+    u = real_array("u", u, settings.float)
+    if u.shape != (d,):
+        raise ShapeError(argument="u", expected=(d,), got=u.shape)
+    block = Block(
+        u[None, :],
+        _one_y(settings, y)[None, :],
+        np.array([scalar("weight", weight)]),
+        np.array([scalar("dt", dt)]),
+        offsets(settings, offset, None)[None, :],
+        np.zeros(1, dtype=bool),
+    )
+    block, bad = vet(settings, block)
+    if bad.any():
+        raise fault(settings, block, 0)
+    return Row(block.U[0], block.Y[0], float(block.weight[0]), float(block.dt[0]), block.offset[0], bool(block.blank[0]))
+
+
+def given(settings: Settings, y: Any, output: Any, jacobian: Any, weight: Any, dt: Any) -> Given:
+    """Check the arguments of `condition`."""
+    k, p = settings.k, settings.p
+    output = real_array("output", output)
+    if output.shape != (k,) and not (k == 1 and output.shape == ()):
+        raise ShapeError(argument="output", expected=(k,), got=output.shape)
+    jacobian = real_array("jacobian", jacobian, settings.float)
+    if jacobian.shape != (k, p) and not (k == 1 and jacobian.shape == (p,)):
+        raise ShapeError(argument="jacobian", expected=(k, p), got=jacobian.shape)
+    output, jacobian = output.reshape(k), jacobian.reshape(k, p)
+    one = np.ones(1)
+    probe = Block(
+        np.zeros((1, 0)), _one_y(settings, y)[None, :], one * scalar("weight", weight), one * scalar("dt", dt),
+        np.zeros((1, k)), np.zeros(1, dtype=bool),
+    )  # fmt: skip
+    probe, bad = vet(settings, probe)
+    if bad.any():
+        raise fault(settings, probe, 0)
+    y, w, time = probe.Y[0], float(probe.weight[0]), float(probe.dt[0])
+    fine = bool(np.isfinite(output).all() and np.isfinite(jacobian).all())
+    if not fine and not (w == 0 or settings.family.missing(probe.Y)[0]):
+        argument = "jacobian" if np.isfinite(output).all() else "output"
+        raise NonFiniteError(argument=argument, expected="finite numbers", got="nan or inf")
+    if not fine:
+        output, jacobian = np.zeros(k), np.zeros_like(jacobian)
+    return Given(output, np.ascontiguousarray(jacobian), y, w, time, not fine)
+
+
+class Rows:
+    """The arguments of `update_many`, checked as a whole; `block(i, j)` gives checked rows i..j, converted piece by piece."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        U: Any,
+        Y: Any,
+        weight: Any,
+        dt: Any,
+        offset: Any,
+        names: tuple[str, str] = ("U", "Y"),
+    ) -> None:
+        self._settings = settings
+        self._U = matrix(settings, names[0], U)
+        n = len(self._U)
+        self._Y = _many_y(settings, names[1], Y, n)
+        self._weight = _per_row("weight", weight, n)
+        self._dt = _per_row("dt", dt, n)
+        self._offset = offsets(settings, 0.0 if offset is None else offset, n)
+        self._row_bytes = 8 * (self._U.shape[1] + self._Y.shape[1] + settings.k + 2)
+
+    def __len__(self) -> int:
+        return len(self._U)
+
+    @property
+    def Y(self) -> NDArray[np.float64]:
+        return self._Y
+
+    @property
+    def largest_block(self) -> int:
+        """Rows in about a megabyte."""
+        return max(16, CHUNK_BYTES // self._row_bytes)
+
+    def block(self, start: int, stop: int) -> tuple[Block, NDArray[np.bool_]]:
+        """Rows start..stop as owned arrays, and which of them are bad."""
+        rows = slice(start, stop)
+        with np.errstate(over="ignore"):  # too large for float32 becomes inf and is refused as such
+            U = np.array(self._U[rows], dtype=self._settings.float, order="C", copy=True)
+        parts = (self._Y, self._weight, self._dt, self._offset)
+        block = Block(U, *(np.array(part[rows], order="C", copy=True) for part in parts), np.zeros(len(U), dtype=bool))
+        return vet(self._settings, block)
+
+
+def vet(settings: Settings, block: Block) -> tuple[Block, NDArray[np.bool_]]:
+    """Blank the rows whose bad u does not matter; say which rows are bad."""
+    with np.errstate(invalid="ignore"):
+        fine = np.isfinite(block.U).all(axis=1)
+        teaches = ~settings.family.missing(block.Y) & (block.weight != 0)
+        blank = ~fine & ~teaches
+        bad = ~fine & teaches
+        bad |= np.isinf(block.Y).any(axis=1) | settings.family.invalid(block.Y)
+        bad |= ~np.isfinite(block.offset).all(axis=1)
+        for values in (block.weight, block.dt):
+            bad |= ~(np.isfinite(values) & (values >= 0))
+    if blank.any():
+        block.U[blank] = 0
+    return block._replace(blank=blank), bad
+
+
+def fault(settings: Settings, block: Block, i: int) -> KfngError:
+    """The error of row i of a block, which `vet` found bad."""
+    for argument in ("weight", "dt"):
+        value = float(getattr(block, argument)[i])
+        if not math.isfinite(value):
+            return NonFiniteError(argument=argument, expected="a finite number >= 0", got=value)
+        if value < 0:
+            return ParameterError(argument=argument, expected="a finite number >= 0", got=value)
+    y = block.Y[i]
+    if np.isinf(y).any():
+        return NonFiniteError(argument="y", expected="a finite number, or NaN for a missing one", got=_show(y))
+    if settings.family.invalid(block.Y[i : i + 1])[0]:
+        return ParameterError(argument="y", expected=settings.family.range_text(), got=_show(y))
+    if not np.isfinite(block.offset[i]).all():
+        return NonFiniteError(argument="offset", expected="finite numbers", got=_show(block.offset[i]))
+    column = int(np.flatnonzero(~np.isfinite(block.U[i]))[0])
+    name = "" if settings.feature_names is None else f" ({settings.feature_names[column]})"
+    got = f"{block.U[i, column]} in column {column}{name}"
+    return NonFiniteError(argument="u", expected="finite numbers", got=got)
+
+
+def overflow() -> NonFiniteError:
+    """Finite input so large that the step is not; the state is as before."""
+    return NonFiniteError(argument="u", expected="a row that does not overflow", got="overflow")
+
+
+def inputs(settings: Settings) -> int:
+    d = settings.model.inputs
+    if d is None:
+        raise UnsupportedError(argument="model", expected="condition(y, output, jacobian)", got=repr(settings.model))
+    return d
+
+
+def matrix(settings: Settings, argument: str, U: Any) -> NDArray[Any]:
+    """Rows (n, d) of real numbers, of any dtype and layout (not converted yet)."""
+    d = inputs(settings)
+    array = U if isinstance(U, np.ndarray) and U.dtype.kind in "biuf" else real_array(argument, U)
+    if array.ndim != 2 or array.shape[1] != d:
+        raise ShapeError(argument=argument, expected=f"(n, {d})", got=array.shape)
+    return array
+
+
+def scalar(argument: str, value: Any) -> float:
+    if type(value) is float:
+        return value
+    array = real_array(argument, value)
+    if array.ndim:
+        raise ShapeError(argument=argument, expected="a number", got=array.shape)
+    return float(array)
+
+
+def offsets(settings: Settings, offset: Any, n: int | None) -> NDArray[np.float64]:
+    """Offsets of z: (k,) for one row, (n, k) for n rows; a number counts for all."""
+    k, array = settings.k, real_array("offset", offset)
+    if n is None:
+        shapes, expected = [(), (k,)], f"a number or ({k},)"
+        target: tuple[int, ...] = (k,)
+    else:
+        shapes, expected = [(), (n, k)] + ([(n,)] if k == 1 else [(k,)]), f"a number, {(n,) if k == 1 else (k,)} or {(n, k)}"
+        target = (n, k)
+    if array.shape not in shapes:
+        raise ShapeError(argument="offset", expected=expected, got=array.shape)
+    return np.broadcast_to(array.reshape(target) if array.size == math.prod(target) and array.ndim else array, target)
+
+
+def _one_y(settings: Settings, y: Any) -> NDArray[np.float64]:
+    width, array = settings.y_width, real_array("y", y)
+    if array.shape != (width,) and not (width == 1 and array.shape == ()):
+        raise ShapeError(argument="y", expected="a number" if width == 1 else (width,), got=array.shape)
+    return array.reshape(width)
+
+
+def _many_y(settings: Settings, argument: str, Y: Any, n: int) -> NDArray[np.float64]:
+    width, array = settings.y_width, real_array(argument, Y)
+    if array.shape != (n, width) and not (width == 1 and array.shape == (n,)):
+        raise ShapeError(argument=argument, expected=(n,) if width == 1 else (n, width), got=array.shape)
+    return array.reshape(n, width)
+
+
+def _per_row(argument: str, value: Any, n: int) -> NDArray[np.float64]:
+    array = real_array(argument, 1.0 if value is None else value)
+    if array.shape not in ((), (n,)):
+        raise ShapeError(argument=argument, expected=f"a number or ({n},)", got=array.shape)
+    return np.broadcast_to(array, (n,))
+
+
+def _show(y: NDArray[Any]) -> Any:
+    return float(y[0]) if len(y) == 1 else y.tolist()

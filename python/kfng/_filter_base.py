@@ -1,0 +1,412 @@
+"""What a filter offers besides its step, written once for kfng and for its reference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _border, _from_rows, _validate, checkpoint
+from ._settings import Settings
+from ._trace import Likelihood, Trace, TraceBuilder
+from .errors import BadHeaderError, CheckpointError, KfngError, NonFiniteError, ParameterError, ShapeError, UnsupportedError
+
+Float = NDArray[np.float64]
+Progress = bool | Callable[[int, int], Any] | None
+COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored")
+CHUNK_SECONDS = 0.05
+
+
+class FilterBase:
+    """Methods that do not depend on how the step is computed. An implementation supplies those declared first."""
+
+    settings: Settings
+    theta: NDArray[Any]
+    n_updates: int
+    _likelihood: Likelihood
+
+    if TYPE_CHECKING:  # supplied by kfng._core.Filter and kfng.reference.Filter
+
+        def _run(self, U: Any, Y: Any, weight: Any, dt: Any, offset: Any, blank: Any) -> Any: ...
+        def _refuse(self, n: int) -> None: ...
+        def _predict(self, U: Any, offset: Any) -> tuple[Float, Float]: ...
+        def _noise(self) -> tuple[Float, Float]: ...
+        def _factors(self) -> tuple[Float, Float]: ...
+        def _covariance(self) -> Float: ...
+        def _state(self) -> dict[str, NDArray[Any]]: ...
+        def _set_state(self, state: dict[str, NDArray[Any]]) -> None: ...
+
+    # -- construction
+    @classmethod
+    def _from_settings(cls, settings: Settings) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def from_rows(cls, U0: Any, Y0: Any, model: Any, family: Any, **same: Any) -> Self:
+        """A filter that starts at the level and scale of its first rows, which are then conditioned on in order.
+
+        The output intercepts start at the link of the mean of Y0 (counts + 1/2); each weight's prior variance is the
+        variance of y in link units over that of its feature, times the belief's prior_variance.
+
+        Parameters
+        ----------
+        U0 : (n, d), Y0 : (n,) or (n, k)
+            The first rows; NaN in Y0 is missing.
+        **same
+            As for the constructor.
+
+        Raises
+        ------
+        ShapeError, DtypeError, ParameterError, NonFiniteError, UnsupportedError
+        """
+        flt = cls._from_settings(_from_rows.start(Settings.build(model, family, **same), U0, Y0))
+        flt.update_many(U0, Y0, trace=False)
+        return flt
+
+    # -- learning
+    def update_many(
+        self,
+        U: Any,
+        Y: Any,
+        *,
+        weight: Any = None,
+        dt: Any = None,
+        offset: Any = None,
+        progress: Progress = None,
+        on_bad_row: str = "raise",
+        deterministic: bool = True,
+        trace: bool = True,
+        lengths: Any = None,
+    ) -> Trace | None:
+        """One pass over rows in order: each is predicted, then learned from; the same bits as a loop of `update`.
+
+        Parameters
+        ----------
+        U : (n, d)
+        Y : (n,) or (n, k)
+            NaN is missing: time passes, nothing is learned.
+        weight, dt : number or (n,), default 1
+            Multiplier of each row's log-likelihood (0: only time passes); time since the row before it.
+        offset : number, (n,) or (n, k), default 0
+            Added to z.
+        progress : None, True or callable(done, total)
+            True draws a tqdm bar.
+        on_bad_row : 'raise' or 'skip'
+            'skip' leaves bad rows out as if they were not in the stream, and counts them.
+        deterministic : bool, default True
+            False allows reordered sums where they are faster.
+        trace : bool, default True
+            False returns None.
+        lengths : None
+            For recurrent models.
+
+        Returns
+        -------
+        Trace or None
+
+        Raises
+        ------
+        ShapeError, DtypeError
+            Before any row is used.
+        NonFiniteError, ParameterError
+            At a bad row; `error.row` is its index, `error.trace` the rows applied before it, which stay applied.
+        """
+        _validate.choice("on_bad_row", on_bad_row, ("raise", "skip"))
+        _validate.flag("deterministic", deterministic)
+        _validate.flag("trace", trace)
+        if lengths is not None:
+            raise UnsupportedError(argument="lengths", expected="None (the model has no state)", got=type(lengths).__name__)
+        rows = _border.Rows(self.settings, U, Y, weight, dt, offset)
+        builder = TraceBuilder(self.settings, self._likelihood, rows.Y) if trace else None
+        with _Progress(progress, len(rows)) as report:
+            self._sweep(rows, builder, on_bad_row == "skip", report)
+        return builder.trace(len(rows)) if builder else None
+
+    def _sweep(
+        self, rows: _border.Rows, builder: TraceBuilder | None, skip: bool, report: Callable[[int], None]
+    ) -> None:
+        """Pieces of about 50 ms and at most a megabyte, so that signals and progress are served between them."""
+        start, size = 0, 64
+        while start < len(rows):
+            begun = time.perf_counter()
+            stop = min(start + min(size, rows.largest_block), len(rows))
+            block, bad = rows.block(start, stop)
+            done, error = self._apply(block, bad, start, builder, skip)
+            if error is not None:
+                error.row = start + done
+                error.trace = builder.trace(start + done) if builder else None
+                raise error
+            report(stop)
+            elapsed = time.perf_counter() - begun
+            size = max(16, min(2 * (stop - start), int((stop - start) * CHUNK_SECONDS / max(elapsed, 1e-9))))
+            start = stop
+
+    def _apply(
+        self, block: _border.Block, bad: NDArray[np.bool_], start: int, builder: TraceBuilder | None, skip: bool
+    ) -> tuple[int, KfngError | None]:
+        """One piece: runs of good rows go to the implementation, bad rows are refused. Returns rows done, and the error."""
+        stops = [*np.flatnonzero(bad).tolist(), len(bad)]
+        i = 0
+        for stop in stops:
+            while i < stop:
+                done, error, *out = self._run(*(part[i:stop] for part in block))
+                if builder:
+                    builder.put(start + i, *out)
+                i += done
+                if error is not None:
+                    if not skip:
+                        return i, error
+                    self._refuse(1)
+                    i += 1
+            if stop < len(bad):
+                if not skip:
+                    return i, _border.fault(self.settings, block, stop)
+                self._refuse(1)
+                i = stop + 1
+        return len(bad), None
+
+    # -- prediction at the present time
+    def predict(
+        self,
+        U: Any,
+        *,
+        return_std: bool = False,
+        return_cov: bool = False,
+        include_noise: bool = True,
+        offset: Any = 0.0,
+    ) -> Any:
+        """Mean of y for rows U (n, d) at the present time; nothing changes.
+
+        Returns
+        -------
+        mean : (n,) or (n, k), in the filter's dtype
+        std : the same shape, float64, with `return_std`
+        cov : (n, m, m) over the m entries of one y, with `return_cov`
+            Both include the noise of y unless `include_noise=False`.
+
+        Raises
+        ------
+        ShapeError, DtypeError, NonFiniteError, ParameterError (both flags)
+        """
+        if _validate.flag("return_std", return_std) and _validate.flag("return_cov", return_cov):
+            raise ParameterError(argument="return_cov", expected="at most one of return_std and return_cov", got="both")
+        _validate.flag("return_cov", return_cov)
+        _validate.flag("include_noise", include_noise)
+        family = self.settings.family
+        z, C, a, b = self._outputs(U, offset)
+        shape = (len(z), *self.settings.mean_shape)
+        mean = family.mean(z).reshape(shape).astype(self.settings.float, copy=False)
+        if return_std:
+            return mean, family.predictive_std(z, C, a, b, include_noise).reshape(shape)
+        if return_cov:
+            return mean, family.predictive_covariance(z, C, a, b, include_noise)
+        return mean
+
+    def predict_quantiles(self, U: Any, q: Any, *, offset: Any = 0.0) -> Float:
+        """Quantiles of y for rows U (n, d): (n, len(q)), or (n, k, len(q)) for k > 1 outputs.
+
+        Raises
+        ------
+        ShapeError, DtypeError, NonFiniteError, ParameterError (q outside [0, 1]), UnsupportedError (the family has none)
+        """
+        levels = np.atleast_1d(_validate.real_array("q", q))
+        if levels.ndim != 1:
+            raise ShapeError(argument="q", expected="(m,)", got=levels.shape)
+        if not ((levels >= 0) & (levels <= 1)).all():
+            raise ParameterError(argument="q", expected="numbers in [0, 1]", got=levels.tolist())
+        return self.settings.family.predictive_quantiles(*self._outputs(U, offset), levels)
+
+    def _outputs(self, U: Any, offset: Any) -> tuple[Float, Float, Float, Float]:
+        """z, C and the reported noise of rows U, with a leading row axis."""
+        given = _border.matrix(self.settings, "U", U)
+        offsets = np.ascontiguousarray(_border.offsets(self.settings, offset, len(given)))
+        rows = _validate.real_array("U", given, self.settings.float)
+        for name, values in (("U", rows), ("offset", offsets)):
+            if not np.isfinite(values).all():
+                row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+                error = NonFiniteError(argument=name, expected="finite numbers", got="nan or inf")
+                error.row = row
+                raise error
+        z, C = self._predict(rows, offsets)
+        a, b = self._noise()
+        return z, C, np.broadcast_to(a, (len(z), len(a))), np.broadcast_to(b, (len(z), len(b)))
+
+    # -- the posterior
+    @property
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """Posterior mean of theta by name (copies): see the model for names and shapes."""
+        return {name: part.copy() for name, part in self.settings.model.split(self.theta).items()}
+
+    def cov(self) -> Float:
+        """Posterior covariance of theta, (p, p)."""
+        return self._covariance() * self._scale()
+
+    def std(self) -> Float:
+        """Posterior standard deviations of theta, (p,)."""
+        return np.sqrt(np.diagonal(self._covariance()) * self._scale())
+
+    def precision(self) -> Float:
+        """Inverse of the posterior covariance, (p, p)."""
+        U, D = self._factors()
+        inverse = np.linalg.solve(U, np.eye(len(D)))
+        with np.errstate(divide="ignore"):
+            return (inverse.T / D) @ inverse / self._scale()
+
+    def sample(self, size: int, seed: Any) -> Float:
+        """Draws from the posterior of theta, (size, p): Gaussian, or Student-t where the noise variance is learned.
+
+        Raises
+        ------
+        ParameterError
+            `size` is no integer >= 0.
+        """
+        size = _validate.integer("size", size)
+        rng = np.random.default_rng(seed)
+        U, D = self._factors()
+        normals = rng.standard_normal((size, len(D)))
+        draws = (normals * np.sqrt(D)) @ U.T
+        a, b = self._noise()
+        if len(a):
+            draws *= np.sqrt(b[0] / rng.gamma(a[0], size=size))[:, None]
+        return self.theta + draws
+
+    def _scale(self) -> float:
+        a, b = self._noise()
+        return float(self.settings.family.posterior_scale(a[None], b[None])[0])
+
+    @property
+    def noise_variance(self) -> tuple[Any, Any]:
+        """(mean, degrees of freedom) of the noise variance; with a known variance the variance (or R) itself and inf."""
+        a, b = self._noise()
+        return self.settings.family.noise_summary(a, b)
+
+    @property
+    def log_evidence(self) -> float:
+        """Sum over the used rows of their weighted log predictive density (prequential).
+
+        Raises
+        ------
+        UnsupportedError
+            Unless the filter was made with `evidence=True`.
+        """
+        if not self.settings.evidence:
+            raise UnsupportedError(argument="evidence", expected="a filter made with evidence=True", got=False)
+        return float(self._state()["evidence"][0])
+
+    def health(self) -> dict[str, Any]:
+        """Counters of what the guards did, and gauges of how the stream looks.
+
+        n_seen, n_updates; missing, skipped (refused rows), clipped, clamped, windup, floored; rho_max (largest
+        h'Ph/R of a row), mean_nis (mean squared innovation over its variance, 1 in a well-specified filter),
+        min_pivot_ratio (smallest D_j/P_jj: near 0 where parameters are nearly collinear).
+        """
+        state = self._state()
+        result: dict[str, Any] = {name: int(x) for name, x in zip(COUNTERS, state["counters"], strict=True)}
+        nis_sum, nis_count, rho_max = (float(x) for x in state["gauges"])
+        U, D = self._factors()
+        variance = (U * U) @ D
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = float(np.min(np.where(variance > 0, D / variance, 0.0)))
+        mean_nis = nis_sum / nis_count if nis_count else float("nan")
+        return result | {"rho_max": rho_max, "mean_nis": mean_nis, "min_pivot_ratio": ratio}
+
+    # -- saving and copying
+    def spec(self) -> dict[str, Any]:
+        """The settings as plain JSON values (arrays by shape)."""
+        return self.settings.spec()
+
+    def _to_bytes(self) -> bytes:
+        from . import __version__
+
+        arrays = {f"spec.{name}": array for name, array in self.settings.arrays().items()}
+        arrays |= {f"state.{name}": array for name, array in self._state().items()}
+        return checkpoint.encode({"library": __version__, "object": "Filter", "spec": self.spec()}, arrays)
+
+    @classmethod
+    def _from_bytes(cls, data: bytes) -> Self:
+        header, arrays = checkpoint.decode(data)
+        if header.get("object") != "Filter":
+            raise BadHeaderError(argument="object", expected="Filter", got=header.get("object"))
+        own = {name.removeprefix("spec."): array for name, array in arrays.items() if name.startswith("spec.")}
+        state = {name.removeprefix("state."): array for name, array in arrays.items() if name.startswith("state.")}
+        if len(own) + len(state) != len(arrays):
+            raise BadHeaderError(argument="layout", expected="arrays of spec and state", got=sorted(arrays))
+        try:
+            settings = Settings.from_spec(header.get("spec"), own)
+        except CheckpointError:
+            raise
+        except (KfngError, TypeError) as error:
+            raise BadHeaderError(argument="spec", expected="settings of a filter", got=str(error)) from error
+        flt = cls._from_settings(settings)
+        flt._set_state(state)
+        return flt
+
+    def save(self, path: Any) -> None:
+        """Write the filter to a file: atomically, with a digest, the file before it kept as `<path>.prev`.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written; what was there is as before.
+        UnsupportedError
+            The settings hold something that a file cannot (a callable).
+        """
+        checkpoint.write(path, self._to_bytes())
+
+    def copy(self) -> Self:
+        """An independent filter in the same state."""
+        twin = self._from_settings(self.settings)
+        twin._set_state(self._state())
+        return twin
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._from_bytes, (self._to_bytes(),)
+
+    def __repr__(self) -> str:
+        s = self.settings
+        shown = [repr(s.model), repr(s.family), *(f"{name}={value!r}" for name, value in s.arguments().items())]
+        return f"Filter({', '.join(shown)})"
+
+
+class _Progress:
+    """Turns `progress=` into a function of the rows done."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        if not (progress is None or isinstance(progress, bool) or callable(progress)):
+            raise ParameterError(argument="progress", expected="None, True or callable(done, total)", got=repr(progress))
+        self._progress, self._total, self._bar = progress, total, None
+
+    def __enter__(self) -> Callable[[int], None]:
+        if self._progress is True:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                raise UnsupportedError(
+                    'progress=True needs tqdm: pip install "kfng[progress]"', argument="progress", expected="tqdm", got="none"
+                ) from None
+            self._bar = tqdm(total=self._total, unit="row", unit_scale=True)
+        return self._report
+
+    def _report(self, done: int) -> None:
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+        elif callable(self._progress):
+            self._progress(done, self._total)
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def load_as(cls: type[Any], path: Any) -> Any:
+    """Read a saved filter into the given implementation."""
+    return cls._from_bytes(checkpoint.read(path))

@@ -1,0 +1,61 @@
+"""Where to start: the level of the output intercepts and a scale-free prior, read off the first rows.
+
+With theta_0 = 0 a rare event or a count far from 1 leaves the intercept many posterior standard deviations off; with
+unit priors a feature in small units hardly moves. Both follow from the first rows: the intercept starts at the link of
+their mean, a weight's prior variance is Var(y in link units)/Var(feature).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from . import _border
+from ._settings import Settings
+from ._validate import Array, real_array
+from .errors import ParameterError
+
+
+def start(settings: Settings, U: Any, Y: Any) -> Settings:
+    """The settings with theta_0, prior and (for a learned variance) prior_scale set from the rows U (n, d), Y."""
+    U_used, Y_used = _usable(settings, U, Y)
+    level, V = settings.family.level(Y_used), settings.family.link_variance(Y_used)
+    V = np.where(V > 0, V, np.where(level != 0, level**2, 1.0))  # constant y: its own size is the only scale there is
+    family, unit = settings.family.at_level(Y_used, float(np.mean(V)))
+    variance = settings.model.scale_free_variance(_feature_variance(U_used), V) / unit
+    belief = replace(settings.belief, prior_variance=_times(variance, settings.belief.prior_variance))
+    theta = settings.theta.copy()
+    where = settings.model.output_intercept()
+    if where is not None and not settings.theta_given:
+        theta[where] = level
+    theta.setflags(write=False)
+    return replace(settings, family=family, belief=belief, theta=theta, theta_given=True)
+
+
+def _usable(settings: Settings, U: Any, Y: Any) -> tuple[Array, Array]:
+    """The rows that can teach something, as float64."""
+    rows = _border.Rows(settings, U, Y, None, None, None, names=("U0", "Y0"))
+    U = real_array("U0", U)
+    good = np.isfinite(U).all(axis=1) & ~np.isinf(rows.Y).any(axis=1)
+    good &= ~settings.family.missing(rows.Y) & ~settings.family.invalid(rows.Y)
+    if not good.any():
+        raise ParameterError(argument="U0", expected="at least one complete row", got="none")
+    return U[good], rows.Y[good]
+
+
+def _feature_variance(U: Array) -> Array:
+    """Variance of each feature (d,); a constant column takes the median of the others."""
+    variance = np.var(U, axis=0)
+    constant = (np.ptp(U, axis=0) == 0) | ~(variance > 0)
+    others = variance[~constant]
+    return np.where(constant, np.median(others) if len(others) else 1.0, variance)
+
+
+def _times(variance: Array, prior: float | Array) -> Array:
+    """The scale-free variances (p,) times a prior_variance that is a number, (p,) or (p, p)."""
+    if np.ndim(prior) < 2:
+        return variance * prior
+    scale = np.sqrt(variance)
+    return scale[:, None] * np.asarray(prior) * scale

@@ -1,0 +1,163 @@
+"""What a row leaves behind: `Step` for one, `Trace` for many. Densities are computed when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._settings import Settings
+
+Float = NDArray[np.float64]
+SKIPPED, CLIPPED = 1, 2
+
+
+class Likelihood(Protocol):
+    """-log densities of rows; independent of any filter's state."""
+
+    def nll(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float: ...
+
+    def plugin_nll(self, z: Float, y: Float, a: Float, b: Float) -> Float: ...
+
+
+@dataclass(eq=False, repr=False)
+class Trace:
+    """The rows of one `update_many`: for each the prediction made before its y was used, and how it fared.
+
+    z (n, k), C (n, k, k): output in link coordinates and its covariance; Y (n, y_width); a, b (n, m): the learned noise.
+    """
+
+    settings: Settings
+    likelihood: Likelihood
+    z: Float
+    C: Float
+    Y: Float
+    a: Float
+    b: Float
+    flags: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    @cached_property
+    def prediction(self) -> NDArray[Any]:
+        """E(y) of each row before y was used, (n,) or (n, k), in the filter's dtype; NaN where u was bad."""
+        mean = self._shaped(self.settings.family.mean(self.z))
+        return mean.astype(self.settings.float, copy=False)
+
+    @cached_property
+    def std(self) -> Float:
+        """Predictive standard deviation of y, theta integrated out to first order, shaped as `prediction`."""
+        return self._shaped(self.settings.family.predictive_std(self.z, self.C, self.a, self.b))
+
+    @cached_property
+    def nll(self) -> Float:
+        """-log predictive density of y, theta integrated out, (n,); NaN where y is missing."""
+        return self.likelihood.nll(self.z, self.C, self.Y, self.a, self.b)
+
+    @cached_property
+    def nll_plugin(self) -> Float:
+        """-log density of y at the mean theta, (n,)."""
+        return self.likelihood.plugin_nll(self.z, self.Y, self.a, self.b)
+
+    @property
+    def skipped(self) -> NDArray[np.bool_]:
+        """Rows that taught nothing: y missing, weight 0, or refused by on_bad_row="skip"."""
+        return (self.flags & SKIPPED) != 0
+
+    @property
+    def clipped(self) -> NDArray[np.bool_]:
+        """Rows whose step of theta was shortened by the step clip."""
+        return (self.flags & CLIPPED) != 0
+
+    def _shaped(self, values: Float) -> Float:
+        return values.reshape((len(self), *self.settings.mean_shape))
+
+    def __getitem__(self, rows: slice) -> Trace:
+        """The rows of a slice as a Trace of their own."""
+        if not isinstance(rows, slice):
+            raise TypeError("a Trace takes a slice; its arrays take indices")
+        parts = (self.z, self.C, self.Y, self.a, self.b, self.flags)
+        return Trace(self.settings, self.likelihood, *(part[rows] for part in parts))
+
+    def __getstate__(self) -> dict[str, Any]:
+        _ = self.nll_plugin, self._nll_if_known()
+        return {name: value for name, value in self.__dict__.items() if name != "likelihood"}
+
+    def _nll_if_known(self) -> Float | None:
+        try:
+            return self.nll
+        except NotImplementedError:
+            return None
+
+    def __repr__(self) -> str:
+        skipped, clipped = int(self.skipped.sum()), int(self.clipped.sum())
+        return f"<Trace of {len(self)} rows, {skipped} skipped, {clipped} clipped>"
+
+
+class TraceBuilder:
+    """Collects the pieces that an implementation returns into arrays that were made once."""
+
+    def __init__(self, settings: Settings, likelihood: Likelihood, Y: Float) -> None:
+        n, k, m = len(Y), settings.k, settings.family.noise_scales(settings.k)
+        shapes = ((n, k), (n, k, k), (n, m), (n, m))
+        self._z, self._C, self._a, self._b = (np.full(shape, np.nan) for shape in shapes)
+        self._flags = np.full(n, SKIPPED, dtype=np.uint8)
+        self._settings, self._likelihood, self._Y = settings, likelihood, Y
+
+    def put(self, start: int, z: Float, C: Float, a: Float, b: Float, flags: NDArray[np.uint8]) -> None:
+        rows = slice(start, start + len(z))
+        self._z[rows], self._C[rows], self._a[rows], self._b[rows], self._flags[rows] = z, C, a, b, flags
+
+    def trace(self, stop: int) -> Trace:
+        """The rows before `stop`."""
+        parts = (self._z, self._C, np.array(self._Y), self._a, self._b, self._flags)
+        return Trace(self._settings, self._likelihood, *(part[:stop] for part in parts))
+
+
+class Step:
+    """One row's prediction, made after its time step and before its y was used, and how the row fared."""
+
+    __slots__ = ("_trace",)
+
+    def __init__(
+        self, settings: Settings, likelihood: Likelihood, z: Float, C: Float, y: Float, a: Float, b: Float, flags: int
+    ) -> None:
+        rows = (np.asarray(part)[None] for part in (z, C, y, a, b))
+        self._trace = Trace(settings, likelihood, *rows, np.array([flags], dtype=np.uint8))
+
+    @property
+    def prediction(self) -> Any:
+        """E(y), shaped as the family's mean: a number, (k,) or (K,)."""
+        return self._trace.prediction[0]
+
+    @property
+    def std(self) -> Any:
+        """Predictive standard deviation of y, shaped as `prediction`."""
+        return self._trace.std[0]
+
+    @property
+    def nll(self) -> float:
+        """-log predictive density of y, theta integrated out; NaN where y is missing."""
+        return float(self._trace.nll[0])
+
+    @property
+    def nll_plugin(self) -> float:
+        """-log density of y at the mean theta."""
+        return float(self._trace.nll_plugin[0])
+
+    @property
+    def skipped(self) -> bool:
+        """True where nothing was learned (y missing, or weight 0)."""
+        return bool(self._trace.skipped[0])
+
+    @property
+    def clipped(self) -> bool:
+        """True where the step of theta was shortened by the step clip."""
+        return bool(self._trace.clipped[0])
+
+    def __repr__(self) -> str:
+        return f"Step(prediction={self.prediction}, std={self.std}, skipped={self.skipped}, clipped={self.clipped})"

@@ -1,0 +1,126 @@
+"""Every error kfng raises on purpose: one base class, each naming the argument, what was expected and what came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "BadDigestError",
+    "BadHeaderError",
+    "BadMagicError",
+    "BadValueError",
+    "CheckpointError",
+    "DtypeError",
+    "InternalError",
+    "KfngError",
+    "NonFiniteError",
+    "NotPositiveDefiniteError",
+    "ParameterError",
+    "ShapeError",
+    "TruncatedError",
+    "UnknownNameError",
+    "UnreadableError",
+    "UnsupportedError",
+    "VersionError",
+]
+
+
+class KfngError(Exception):
+    """Base of all errors of kfng.
+
+    `argument` names what was wrong, `expected` and `got` say how; each is None where it does not apply. Errors of
+    `update_many` also carry `row` (the index of the row that failed) and `trace` (the rows that were applied).
+    """
+
+    row: int | None = None
+    trace: Any = None
+
+    def __init__(
+        self, message: str | None = None, *, argument: str | None = None, expected: Any = None, got: Any = None
+    ) -> None:
+        self.argument, self.expected, self.got, self._message = argument, expected, got, message
+        super().__init__(message if message is not None else self._sentence())
+
+    def _sentence(self) -> str:
+        parts = [f"expected {self.expected}"] if self.expected is not None else []
+        parts += [f"got {self.got}"] if self.got is not None else []
+        return f"{self.argument}: {', '.join(parts)}" if self.argument else ", ".join(parts)
+
+    def __str__(self) -> str:
+        text = self._message if self._message is not None else self._sentence()
+        return f"{text} (row {self.row})" if self.row is not None else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {"argument": self.argument, "expected": self.expected, "got": self.got, "row": self.row}
+        return _rebuild, (type(self), self._message, fields)
+
+
+def _rebuild(cls: type[KfngError], message: str | None, fields: dict[str, Any]) -> KfngError:
+    row = fields.pop("row")
+    error = cls(message, **fields)
+    error.row = row
+    return error
+
+
+class ShapeError(KfngError, ValueError):
+    """An array has the wrong shape, or two components do not fit together."""
+
+
+class ParameterError(KfngError, ValueError):
+    """A value lies outside its range."""
+
+
+class UnknownNameError(KfngError, ValueError):
+    """A name that is not on the list of known names."""
+
+
+class NonFiniteError(KfngError, ValueError):
+    """NaN or infinity where a finite number is needed, or finite input that overflows (`got` is then 'overflow')."""
+
+
+class DtypeError(KfngError, TypeError):
+    """Values that are not real numbers (objects, strings, complex numbers)."""
+
+
+class UnsupportedError(KfngError, NotImplementedError):
+    """A combination that has no meaning, or that this filter does not offer."""
+
+
+class NotPositiveDefiniteError(KfngError, ArithmeticError):
+    """A covariance matrix that is not symmetric positive definite."""
+
+
+class InternalError(KfngError, RuntimeError):
+    """A fault inside kfng; the object it happened in refuses further use."""
+
+
+class CheckpointError(KfngError):
+    """Base of the errors of reading a saved filter."""
+
+
+class UnreadableError(CheckpointError, OSError):
+    """The file cannot be opened or read (a missing file is also a FileNotFoundError)."""
+
+
+class TruncatedError(CheckpointError):
+    """The file is shorter or longer than its own header says."""
+
+
+class BadMagicError(CheckpointError):
+    """The file is not a kfng checkpoint."""
+
+
+class BadDigestError(CheckpointError):
+    """The file was damaged: its SHA-256 differs."""
+
+
+class BadHeaderError(CheckpointError):
+    """The header is not what a checkpoint's header must be."""
+
+
+class BadValueError(CheckpointError):
+    """A stored value is impossible (not finite, a negative variance, a wrong size)."""
+
+
+class VersionError(CheckpointError):
+    """The file was written in a format that this version does not know."""
