@@ -1,0 +1,61 @@
+"""Bernoulli observations on the logit link: y in [0, 1], P(y=1) = m = 1/(1+exp(-z)).
+
+Score e = y - m, Fisher factor L = sqrt(m(1-m)) with m(1-m) = exp(-|z|)/(1+exp(-|z|))², which never cancels at a
+saturated logit (the mean-parameter form is 0/0 there).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..._special import expit, log1pexp, logit
+from ..._validate import Array
+from .base import Family, Mask
+
+
+def slope(z: Array) -> Array:
+    """m(1-m), any shape."""
+    t = np.exp(-np.abs(z))
+    return t / (1 + t) ** 2
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bernoulli(Family):
+    """y in [0, 1] with P(y=1) = 1/(1+exp(-z)); a fraction with `weight=n` stands for n trials."""
+
+    link: ClassVar[str] = "logit"
+
+    def invalid(self, y: Array) -> Mask:
+        bad: Mask = ((y < 0) | (y > 1)).any(axis=1)
+        return bad
+
+    def range_text(self) -> str:
+        return "a number in [0, 1]"
+
+    def score(self, z: Array, y: Array, observed: Mask) -> Array:
+        return y - expit(z)
+
+    def factor(self, z: Array, observed: Mask) -> Array:
+        return np.sqrt(slope(z))[:, None]
+
+    def mean(self, z: Array) -> Array:
+        return expit(z)
+
+    def mean_slope(self, z: Array) -> Array:
+        return slope(z)[:, :, None]
+
+    def noise_covariance(self, z: Array, a: Array, b: Array) -> Array:
+        return slope(z)[:, :, None]
+
+    def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
+        return (log1pexp(z) - y * z)[:, 0]
+
+    def level(self, Y: Array) -> Array:
+        n = np.sum(~np.isnan(Y), axis=0)
+        return logit((np.nansum(Y, axis=0) + 0.5) / (n + 1))
+
+    def link_variance(self, Y: Array) -> Array:
+        return np.full(Y.shape[1], np.pi**2 / 3)

@@ -1,0 +1,172 @@
+"""Gaussian observations: y ~ N(z, R), with R a number, a matrix, or one unknown variance learned beside theta.
+
+Score e = R^-1 (y - z), Fisher factor L = chol(R)^-T (theory: Ollivier 2018, arXiv 1703.00209, section 2). A learned
+variance is the conjugate normal-inverse-gamma: everything is relative to sigma², sigma² ~ InvGamma(a, b), and the
+predictive law of y is Student-t with 2a degrees of freedom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..._special import gammaln, ndtri, student_t_ppf
+from ..._validate import Array, finite_array, number, positive
+from ...errors import NotPositiveDefiniteError, ParameterError, ShapeError, UnknownNameError
+from .base import Family, Mask
+
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Gaussian(Family):
+    """y ~ N(z, R) on the identity link.
+
+    Parameters
+    ----------
+    variance : float or None, default 1.0
+        R for every output; None learns one sigma² for all outputs.
+    covariance : (k, k) array, optional
+        A full R instead of `variance`.
+    prior_dof, prior_scale : float
+        Prior of a learned variance: a_0 = dof/2 (dof > 2), b_0 = a_0·scale². The prior standard deviation of theta is
+        then sqrt(b_0/(a_0-1)·prior_variance).
+
+    Raises
+    ------
+    ParameterError
+        R <= 0, prior_dof <= 2, both `variance` and `covariance`. NotPositiveDefiniteError, ShapeError for `covariance`.
+    """
+
+    variance: float | None = 1.0
+    covariance: Any = None
+    prior_dof: float = 3.0
+    prior_scale: float = 1.0
+
+    link: ClassVar[str] = "identity"
+    has_predictive_nll: ClassVar[bool] = True
+    partial: ClassVar[bool] = True
+    fixed_factor: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.variance is not None:
+            if isinstance(self.variance, str):
+                raise UnknownNameError(argument="variance", expected="a number > 0 or None", got=repr(self.variance))
+            self._set("variance", positive("variance", self.variance))
+        if self.covariance is not None:
+            if self.variance != 1.0:
+                raise ParameterError(argument="covariance", expected="either variance or covariance", got="both")
+            self._set("covariance", _covariance_matrix(self.covariance))
+        self._set("prior_dof", number("prior_dof", self.prior_dof, "a finite number > 2", 2.0, np.inf, ends="()"))
+        self._set("prior_scale", positive("prior_scale", self.prior_scale))
+
+    @property
+    def learns_variance(self) -> bool:
+        return self.variance is None
+
+    def outputs_needed(self) -> int | None:
+        return None if self.covariance is None else len(self.covariance)
+
+    def noise_scales(self, k: int) -> int:
+        return 1 if self.learns_variance else 0
+
+    def prior_noise(self, k: int) -> tuple[Array, Array]:
+        if not self.learns_variance:
+            return super().prior_noise(k)
+        a = np.array([self.prior_dof / 2])
+        return a, a * self.prior_scale**2
+
+    def R(self, k: int) -> Array:
+        """Noise covariance (k, k); relative to sigma² where the variance is learned."""
+        if self.covariance is not None:
+            return np.asarray(self.covariance)
+        return np.eye(k) * (1.0 if self.variance is None else self.variance)
+
+    # -- one row
+    def score(self, z: Array, y: Array, observed: Mask) -> Array:
+        R = self.R(len(z))[np.ix_(observed, observed)]
+        return np.linalg.solve(R, (y - z)[observed])
+
+    def factor(self, z: Array, observed: Mask) -> Array:
+        R = self.R(len(z))[np.ix_(observed, observed)]
+        return np.linalg.inv(np.linalg.cholesky(R)).T
+
+    # -- many rows
+    def mean(self, z: Array) -> Array:
+        return z
+
+    def mean_slope(self, z: Array) -> Array:
+        return np.broadcast_to(np.eye(z.shape[1]), (*z.shape, z.shape[1]))
+
+    def noise_covariance(self, z: Array, a: Array, b: Array) -> Array:
+        return self.posterior_scale(a, b)[:, None, None] * self.R(z.shape[1])
+
+    def posterior_scale(self, a: Array, b: Array) -> Array:
+        return b[:, 0] / (a[:, 0] - 1) if self.learns_variance else np.ones(len(a))
+
+    def noise_summary(self, a: Array, b: Array) -> tuple[Any, Any]:
+        if self.learns_variance:
+            return float(b[0] / (a[0] - 1)), float(2 * a[0])
+        return (self.variance if self.covariance is None else np.array(self.covariance)), np.inf
+
+    def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
+        return self.predictive_nll(z, np.zeros((*z.shape, z.shape[1])), y, a, b)
+
+    def predictive_nll(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> Array:
+        """Normal, or multivariate Student-t with 2a degrees of freedom and scale matrix (b/a)·(I + C)."""
+        result = np.full(len(z), np.nan)
+        observed = ~np.isnan(y)
+        for pattern in np.unique(observed, axis=0):
+            rows = (observed == pattern).all(axis=1)
+            if pattern.any():
+                result[rows] = self._nll(z[rows], C[rows], y[rows], a[rows], b[rows], pattern)
+        return result
+
+    def _nll(self, z: Array, C: Array, y: Array, a: Array, b: Array, seen: Mask) -> Array:
+        k = int(seen.sum())
+        S = (C + self.R(z.shape[1]))[:, seen][:, :, seen]
+        residual = (y - z)[:, seen]
+        distance = np.einsum("ni,ni->n", residual, np.linalg.solve(S, residual[..., None])[..., 0])
+        log_det = np.linalg.slogdet(S)[1]
+        if not self.learns_variance:
+            return 0.5 * (k * LOG_2PI + log_det + distance)
+        a, b = a[:, 0], b[:, 0]
+        log_norm = gammaln(a) - gammaln(a + k / 2) + 0.5 * (k * (LOG_2PI + np.log(b)) + log_det)
+        return log_norm + (a + k / 2) * np.log1p(distance / (2 * b))
+
+    def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        S = np.diagonal(C + self.R(z.shape[1]), axis1=1, axis2=2)
+        if self.learns_variance:
+            S = S * (b / a)
+            standard = student_t_ppf(q[None, :], 2 * a[:, :1])[:, None, :]
+        else:
+            standard = ndtri(q)[None, None, :]
+        result = z[:, :, None] + np.sqrt(S)[:, :, None] * standard
+        return result[:, 0] if z.shape[1] == 1 else result
+
+    # -- the data's level
+    def level(self, Y: Array) -> Array:
+        return np.nanmean(Y, axis=0)
+
+    def link_variance(self, Y: Array) -> Array:
+        return np.nanvar(Y, axis=0)
+
+    def at_level(self, Y: Array, variance: float) -> tuple[Family, float]:
+        if not self.learns_variance:
+            return self, 1.0
+        return replace(self, prior_scale=float(np.sqrt(variance))), self.prior_dof / (self.prior_dof - 2) * variance
+
+
+def _covariance_matrix(value: Any) -> Array:
+    R = finite_array("covariance", value)
+    if R.ndim != 2 or R.shape[0] != R.shape[1] or R.shape[0] == 0:
+        raise ShapeError(argument="covariance", expected="(k, k)", got=R.shape)
+    if not np.allclose(R, R.T, rtol=1e-12, atol=0):
+        raise NotPositiveDefiniteError(argument="covariance", expected="a symmetric matrix", got="an asymmetric one")
+    try:
+        np.linalg.cholesky(R)
+    except np.linalg.LinAlgError:
+        raise NotPositiveDefiniteError(argument="covariance", expected="a positive definite matrix", got="one that is not") from None
+    return R

@@ -1,0 +1,67 @@
+"""Poisson observations on the log link: y >= 0 a count, E(y) = m = exp(z).
+
+Score e = y - m, Fisher factor L = sqrt(m).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..._special import gammaln
+from ..._validate import Array
+from .base import Family, Mask
+
+
+def log_level(Y: Array) -> Array:
+    """log((sum y + 1/2)/n) of counts (n, k), (k,)."""
+    n = np.maximum(np.sum(~np.isnan(Y), axis=0), 1)
+    return np.log((np.nansum(Y, axis=0) + 0.5) / n)
+
+
+def log_link_variance(Y: Array) -> Array:
+    """max(1, log(1 + var/mean²)): the variance of log y of a positive quantity, (k,)."""
+    mean, variance = np.nanmean(Y, axis=0), np.nanvar(Y, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.log1p(variance / mean**2)
+    return np.maximum(1.0, np.where(np.isfinite(spread), spread, 1.0))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Poisson(Family):
+    """Counts y >= 0 with mean exp(z)."""
+
+    link: ClassVar[str] = "log"
+
+    def invalid(self, y: Array) -> Mask:
+        bad: Mask = (y < 0).any(axis=1)
+        return bad
+
+    def range_text(self) -> str:
+        return "a number >= 0"
+
+    def score(self, z: Array, y: Array, observed: Mask) -> Array:
+        return y - np.exp(z)
+
+    def factor(self, z: Array, observed: Mask) -> Array:
+        return np.exp(z / 2)[:, None]
+
+    def mean(self, z: Array) -> Array:
+        return np.exp(z)
+
+    def mean_slope(self, z: Array) -> Array:
+        return np.exp(z)[:, :, None]
+
+    def noise_covariance(self, z: Array, a: Array, b: Array) -> Array:
+        return np.exp(z)[:, :, None]
+
+    def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
+        return (np.exp(z) - y * z + gammaln(y + 1))[:, 0]
+
+    def level(self, Y: Array) -> Array:
+        return log_level(Y)
+
+    def link_variance(self, Y: Array) -> Array:
+        return log_link_variance(Y)

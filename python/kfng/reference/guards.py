@@ -1,0 +1,74 @@
+"""The guards that can be switched; what is never written (anything non-finite) is not among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from .._component import Component
+from .._validate import number, positive
+from ..errors import UnknownNameError
+
+STEP_CLIP = {"identity": None, "logit": 4.0, "log": 1.0}
+Z_CLAMP = {
+    "identity": {"float64": None, "float32": None},
+    "logit": {"float64": 30.0, "float32": 30.0},
+    "log": {"float64": 300.0, "float32": 40.0},
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Guards(Component):
+    """Every activation is counted in `Filter.health()`.
+
+    Parameters
+    ----------
+    step_clip : 'auto', None or float
+        Largest change of an output z in one row; scales the step of theta, never P. auto: 1 on log outputs, 4 on logits.
+    z_clamp : 'auto', None or float
+        Largest |z| that goes into exp. auto: 30 for logits, 300 (float32: 40) for log outputs.
+    windup : float or None, default 4.0
+        Under forgetting no variance passes this multiple (> 2) of its prior; checked every 16 rows, and whenever the
+        precision has halved since the last check.
+    r_floor : float or None, default 1e-9
+        A learned noise variance is not reported below this multiple of the running variance of y.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError
+    """
+
+    step_clip: float | str | None = "auto"
+    z_clamp: float | str | None = "auto"
+    windup: float | None = 4.0
+    r_floor: float | None = 1e-9
+
+    axis: ClassVar[str] = "guards"
+
+    def __post_init__(self) -> None:
+        for name in ("step_clip", "z_clamp"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                if value != "auto":
+                    raise UnknownNameError(argument=name, expected="'auto', None or a number > 0", got=repr(value))
+            elif value is not None:
+                self._set(name, positive(name, value))
+        if self.windup is not None:
+            self._set("windup", number("windup", self.windup, "a finite number > 2", 2.0, np.inf, ends="()"))
+        if self.r_floor is not None:
+            self._set("r_floor", number("r_floor", self.r_floor, "a number in [0, 1)", 0.0, 1.0, ends="[)"))
+
+    @classmethod
+    def none(cls) -> Self:
+        """All of them off; validation of every row and y NaN = missing stay."""
+        return cls(step_clip=None, z_clamp=None, windup=None, r_floor=None)
+
+    def step_clip_for(self, link: str) -> float | None:
+        return STEP_CLIP[link] if self.step_clip == "auto" else self.step_clip  # type: ignore[return-value]
+
+    def z_clamp_for(self, link: str, dtype: str) -> float | None:
+        if link == "identity":
+            return None
+        return Z_CLAMP[link][dtype] if self.z_clamp == "auto" else self.z_clamp  # type: ignore[return-value]
