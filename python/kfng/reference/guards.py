@@ -11,8 +11,8 @@ from .._component import Component
 from .._validate import number, positive
 from ..errors import UnknownNameError
 
-STEP_CLIP = {"identity": None, "logit": 4.0, "log": 1.0}
-Z_CLAMP = {
+STEP_CLIP: dict[str, float | None] = {"identity": None, "logit": 4.0, "log": 1.0}
+Z_CLAMP: dict[str, dict[str, float | None]] = {
     "identity": {"float64": None, "float32": None},
     "logit": {"float64": 30.0, "float32": 30.0},
     "log": {"float64": 300.0, "float32": 40.0},
@@ -66,9 +66,9 @@ class Guards(Component):
         return cls(step_clip=None, z_clamp=None, windup=None, r_floor=None)
 
     def step_clip_for(self, link: str) -> float | None:
-        return STEP_CLIP[link] if self.step_clip == "auto" else self.step_clip  # type: ignore[return-value]
+        return STEP_CLIP[link] if isinstance(self.step_clip, str) else self.step_clip
 
     def z_clamp_for(self, link: str, dtype: str) -> float | None:
         if link == "identity":
             return None
-        return Z_CLAMP[link][dtype] if self.z_clamp == "auto" else self.z_clamp  # type: ignore[return-value]
+        return Z_CLAMP[link][dtype] if isinstance(self.z_clamp, str) else self.z_clamp

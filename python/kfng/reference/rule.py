@@ -1,14 +1,15 @@
 """The rules: how time and learning enter the kernel of theory section 1.
 
     J <- decay·J + metric_rate·A A',   theta <- theta + learning_rate·J^-1 g
+
+Source: Ollivier 2018, arXiv 1703.00209.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
-
-import math
 
 from .._component import Component
 from .._validate import number, positive
@@ -23,6 +24,10 @@ class Rule(Component):
     def log_decay(self, dt: float) -> float:
         """log of the factor by which the precision decays in a time dt."""
         return 0.0
+
+    def decay(self, dt: float) -> float:
+        """That factor itself."""
+        return 1.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +77,12 @@ class Fading(Rule):
         assert self.forgetting is not None
         return math.log1p(-self.forgetting) * dt
 
+    def decay(self, dt: float) -> float:
+        if self.forgetting is not None and dt == 1:
+            return 1 - self.forgetting  # to the last bit
+        return math.exp(self.log_decay(dt))
+
 
 RULES: dict[str, type[Rule]] = {cls.__name__: cls for cls in (Kalman, Fading)}
 
-__all__ = ["RULES", "Rule", *sorted(RULES)]
+__all__ = ["RULES", "Fading", "Kalman", "Rule"]

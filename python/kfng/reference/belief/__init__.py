@@ -5,4 +5,4 @@ from .full import Full
 
 BELIEFS: dict[str, type[Belief]] = {cls.__name__: cls for cls in (Full,)}
 
-__all__ = ["BELIEFS", "Belief", *sorted(BELIEFS)]
+__all__ = ["BELIEFS", "Belief", "Full"]

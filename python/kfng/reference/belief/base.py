@@ -21,6 +21,14 @@ class Belief(Component):
         """Raise unless the prior fits p parameters."""
         raise NotImplementedError
 
+    def prior(self, p: int) -> Array:
+        """P_0 (p, p)."""
+        raise NotImplementedError
+
+    def prior_diagonal(self, p: int) -> Array:
+        """Its diagonal, the prior variances (p,)."""
+        raise NotImplementedError
+
 
 def prior_field(value: Any, dimensions: tuple[int, ...]) -> float | Array:
     """`prior_variance` in canonical form: a float, or a read-only array with one of the given numbers of dimensions."""
@@ -32,5 +40,7 @@ def prior_field(value: Any, dimensions: tuple[int, ...]) -> float | Array:
     if not (diagonal > 0).all():
         raise ParameterError(argument="prior_variance", expected="variances > 0", got=float(np.min(diagonal)))
     if array.ndim == 2 and not np.allclose(array, array.T, rtol=1e-12, atol=0):
-        raise NotPositiveDefiniteError(argument="prior_variance", expected="a symmetric matrix", got="an asymmetric one")
+        raise NotPositiveDefiniteError(
+            argument="prior_variance", expected="a symmetric matrix", got="an asymmetric one"
+        )
     return float(array) if array.ndim == 0 else array

@@ -1,4 +1,9 @@
-"""The full covariance P (p, p) in dense algebra: the kernel of theory section 1, covariance form."""
+"""The full covariance P (p, p) in dense algebra: the kernel of theory section 1, covariance form.
+
+    P <- P/decay;   S = I + A'PA;   P <- P - P A S^-1 A'P
+
+P stands for J^-1, relative to sigma² where the noise variance is learned. Source: Ollivier 2018, arXiv 1703.00209.
+"""
 
 from __future__ import annotations
 
@@ -49,4 +54,58 @@ class Full(Belief):
     def prior(self, p: int) -> Array:
         """P_0 (p, p)."""
         value = np.asarray(self.prior_variance)
-        return value.copy() if value.ndim == 2 else np.diag(np.broadcast_to(value, (p,)).astype(np.float64))
+        if value.ndim == 2:
+            return (value + value.T) / 2  # symmetric to the last bit
+        return np.diag(np.broadcast_to(value, (p,)).astype(np.float64))
+
+    def prior_diagonal(self, p: int) -> Array:
+        """Prior variances (p,)."""
+        value = np.asarray(self.prior_variance)
+        diagonal = np.diagonal(value) if value.ndim == 2 else np.broadcast_to(value, (p,))
+        return diagonal.astype(np.float64)
+
+
+def fade(P: Array, decay: float) -> Array:
+    """J <- decay·J, that is P <- P/decay (p, p)."""
+    return P / decay
+
+
+def spread(P: Array, dz: Array) -> Array:
+    """C = dz P dz' (k, k), the covariance of z = dz·theta; dz (k, p)."""
+    C = dz @ P @ dz.T
+    return (C + C.T) / 2
+
+
+def fuse(P: Array, A: Array) -> tuple[Array, Array]:
+    """J <- J + A A', that is P <- P - P A S^-1 A'P with S = I + A'PA; A (p, r). O(p² r).
+
+    Returns the new P (p, p) and G (r, r), lower triangular with S = G G': G_jj² is the variance of column j's
+    innovation given the columns before it, relative to its noise.
+    """
+    G: Array = np.linalg.cholesky(np.eye(A.shape[1]) + spread(P, A.T))
+    W: Array = np.linalg.solve(G, A.T @ P)
+    return P - W.T @ W, G
+
+
+def bound(P: Array, i: int, variance: float) -> Array:
+    """P after a zero-innovation pseudo-observation of coordinate i that takes P_ii down to `variance`. O(p²)."""
+    R = P[i, i] * variance / (P[i, i] - variance)
+    return P - np.outer(P[i], P[i]) / (P[i, i] + R)
+
+
+def factors(P: Array) -> tuple[Array, Array]:
+    """P = U diag(D) U': U (p, p) unit upper triangular, D (p,) >= 0. Source: Bierman 1977."""
+    rest, p = np.array(P), len(P)
+    U, D = np.eye(p), np.zeros(p)
+    for j in reversed(range(p)):
+        D[j] = max(rest[j, j], 0.0)  # a semidefinite P: rounding may leave a pivot just below zero
+        if D[j] > 0:
+            U[:j, j] = rest[:j, j] / D[j]
+            rest[:j, :j] -= D[j] * np.outer(U[:j, j], U[:j, j])
+    return U, D
+
+
+def product(U: Array, D: Array) -> Array:
+    """P = U diag(D) U' (p, p), symmetric to the last bit."""
+    root = U * np.sqrt(D)
+    return root @ root.T

@@ -7,4 +7,4 @@ from .poisson import Poisson
 
 FAMILIES: dict[str, type[Family]] = {cls.__name__: cls for cls in (Gaussian, Bernoulli, Poisson)}
 
-__all__ = ["FAMILIES", "Family", *sorted(FAMILIES)]
+__all__ = ["FAMILIES", "Bernoulli", "Family", "Gaussian", "Poisson"]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._component import Component
-from ...errors import UnsupportedError
 from ..._validate import Array
+from ...errors import UnsupportedError
 
 Mask = NDArray[np.bool_]
 
@@ -54,7 +54,7 @@ class Family(Component):
     def missing(self, y: Array) -> Mask:
         """Rows from which nothing can be learned, (n,)."""
         gone: Mask = np.isnan(y)
-        return gone.all(axis=-1) if self.partial else gone.any(axis=-1)
+        return np.all(gone, axis=-1) if self.partial else np.any(gone, axis=-1)
 
     def invalid(self, y: Array) -> Mask:
         """Rows whose y lies outside the family's range, (n,); NaN, a missing y, never does, infinity is checked before."""

@@ -29,8 +29,7 @@ class Bernoulli(Family):
     link: ClassVar[str] = "logit"
 
     def invalid(self, y: Array) -> Mask:
-        bad: Mask = ((y < 0) | (y > 1)).any(axis=1)
-        return bad
+        return np.any((y < 0) | (y > 1), axis=1)
 
     def range_text(self) -> str:
         return "a number in [0, 1]"

@@ -91,7 +91,7 @@ class Gaussian(Family):
 
     def factor(self, z: Array, observed: Mask) -> Array:
         R = self.R(len(z))[np.ix_(observed, observed)]
-        return np.linalg.inv(np.linalg.cholesky(R)).T
+        return np.asarray(np.linalg.inv(np.linalg.cholesky(R)).T, dtype=np.float64)
 
     # -- many rows
     def mean(self, z: Array) -> Array:
@@ -168,5 +168,7 @@ def _covariance_matrix(value: Any) -> Array:
     try:
         np.linalg.cholesky(R)
     except np.linalg.LinAlgError:
-        raise NotPositiveDefiniteError(argument="covariance", expected="a positive definite matrix", got="one that is not") from None
+        raise NotPositiveDefiniteError(
+            argument="covariance", expected="a positive definite matrix", got="one that is not"
+        ) from None
     return R

@@ -36,8 +36,7 @@ class Poisson(Family):
     link: ClassVar[str] = "log"
 
     def invalid(self, y: Array) -> Mask:
-        bad: Mask = (y < 0).any(axis=1)
-        return bad
+        return np.any(y < 0, axis=1)
 
     def range_text(self) -> str:
         return "a number >= 0"

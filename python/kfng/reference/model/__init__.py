@@ -6,4 +6,4 @@ from .linear import Linear
 
 MODELS: dict[str, type[Model]] = {cls.__name__: cls for cls in (Linear, External)}
 
-__all__ = ["MODELS", "Model", *sorted(MODELS)]
+__all__ = ["MODELS", "External", "Linear", "Model"]

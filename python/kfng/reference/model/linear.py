@@ -56,11 +56,11 @@ class Linear(Model):
         return shapes | {"intercept": (self.n_outputs,)} if self.intercept else shapes
 
     def forward(self, theta: Array, u: Array) -> tuple[Array, Array]:
-        k, eye = self.n_outputs, np.eye(self.n_outputs)
-        dz = np.kron(eye, u)
+        eye: Array = np.eye(self.n_outputs)
+        dz: Array = np.kron(eye, u)
         if self.intercept:
             dz = np.hstack([dz, eye])
-        return dz @ theta, dz.reshape(k, -1)
+        return dz @ theta, dz
 
     def scale_free_variance(self, feature_variance: Array, V: Array) -> Array:
         weight = (V[:, None] / feature_variance).ravel()

@@ -1,0 +1,49 @@
+"""kfng in pure NumPy: the same names, arguments, shapes and errors; swapping one import changes only the speed.
+
+The mathematics is written from the paper in dense algebra (step.py, belief/full.py) and is checked against the
+textbook extended Kalman filter (ekf.py).
+"""
+
+from typing import Any
+
+# the components before the filter: kfng's shared Python, which the filter needs, imports them from here
+from .belief import Full
+from .family import Bernoulli, Gaussian, Poisson
+from .guards import Guards
+from .model import External, Linear
+from .rule import Fading, Kalman
+
+from .. import errors  # isort: skip
+from ..errors import *  # isort: skip  # noqa: F403
+from .filter import Filter  # isort: skip
+
+
+def load(path: Any) -> Filter:
+    """Read a filter that `save` wrote, of kfng or of its reference.
+
+    Raises
+    ------
+    CheckpointError
+        Its kinds say what is wrong with the file.
+    """
+    from .._filter_base import load_as
+
+    flt: Filter = load_as(Filter, path)
+    return flt
+
+
+__all__ = [
+    "Bernoulli",
+    "External",
+    "Fading",
+    "Filter",
+    "Full",
+    "Gaussian",
+    "Guards",
+    "Kalman",
+    "Linear",
+    "Poisson",
+    "errors",
+    "load",
+]
+__all__ += errors.__all__

@@ -1,0 +1,165 @@
+"""kfng.reference.Filter: the filter in dense NumPy algebra, the oracle of kfng.Filter and its drop-in replacement."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _border
+from .._filter_base import FilterBase
+from .._settings import Settings
+from .._trace import Step
+from .._validate import Array
+from ..errors import KfngError
+from . import noise
+from .belief import full
+from .family import Family
+from .state import State, from_arrays, to_arrays
+from .step import Prediction, clamp, step
+
+Rows = tuple[int, KfngError | None, Array, Array, Array, Array, NDArray[np.uint8]]
+
+
+class Likelihood:
+    """-log densities of rows z (n, k), C (n, k, k), y (n, y_width), a, b (n, m); holds nothing that changes."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+
+    def nll(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> Array:
+        """(n,), theta integrated out."""
+        return self._family.predictive_nll(z, C, y, a, b)
+
+    def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
+        """(n,), at the mean theta."""
+        return self._family.plugin_nll(z, y, a, b)
+
+
+class Filter(FilterBase):
+    """Online estimate of theta with its uncertainty, in pure NumPy: the arguments and results of `kfng.Filter`.
+
+    Parameters
+    ----------
+    model, family : components
+        The output z = h(u, theta), and the law of y given z.
+    **options
+        belief, rule, guards, theta, evidence, dtype, num_threads, feature_names, seed: as for `kfng.Filter`.
+
+    Raises
+    ------
+    ParameterError, ShapeError, DtypeError, NonFiniteError, NotPositiveDefiniteError, UnsupportedError
+    """
+
+    _now: State
+    _lock: threading.Lock
+
+    def __new__(cls, model: Any, family: Any, **options: Any) -> Self:
+        return cls._from_settings(Settings.build(model, family, **options))
+
+    @classmethod
+    def _from_settings(cls, settings: Settings) -> Self:
+        self = object.__new__(cls)
+        self.settings, self._now, self._lock = settings, State.start(settings), threading.Lock()
+        self._likelihood = Likelihood(settings.family)
+        return self
+
+    # -- learning
+    def update(self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = 1.0, offset: Any = 0.0) -> Step:
+        """One row: let time pass, predict, then learn from y. Details as for `kfng.Filter.update`."""
+        row = _border.row(self.settings, u, y, weight, dt, offset)
+        with self._lock:
+            return self._take(self._linearised(self._now, row))
+
+    def condition(self, y: Any, output: Any, jacobian: Any, *, weight: Any = 1.0, dt: Any = 1.0) -> Step:
+        """One row of a model that lives elsewhere: output z (k,) and dz/dtheta (k, p), both at `theta`."""
+        row = _border.given(self.settings, y, output, jacobian, weight, dt)
+        with self._lock:
+            return self._take(row._replace(jacobian=row.jacobian.astype(np.float64)))
+
+    def _take(self, row: _border.Given) -> Step:
+        self._now, seen, flags = step(self.settings, self._now, row)
+        return Step(self.settings, self._likelihood, seen.z, seen.C, row.y, seen.a, seen.b, flags)
+
+    def _linearised(self, state: State, row: _border.Row) -> _border.Given:
+        """z = h(u, theta) + offset and dz at the theta of `state`; a blank row is the column h = 0."""
+        if row.blank:
+            k, p = self.settings.k, self.settings.p
+            return _border.Given(np.zeros(k), np.zeros((k, p)), row.y, row.weight, row.dt, True)
+        with np.errstate(all="ignore"):
+            z, dz = self.settings.model.forward(state.theta, row.u.astype(np.float64))
+            return _border.Given(z + row.offset, dz, row.y, row.weight, row.dt, False)
+
+    def _run(
+        self, U: NDArray[Any], Y: Array, weight: Array, dt: Array, offset: Array, blank: NDArray[np.bool_]
+    ) -> Rows:
+        """Rows in order; the state is replaced once, at the end: an interrupt leaves it as it was before the block."""
+        error: KfngError | None = None
+        seen: list[Prediction] = []
+        flags: list[int] = []
+        with self._lock:
+            now = self._now
+            for u, y, w, time, shift, hidden in zip(U, Y, weight, dt, offset, blank, strict=True):
+                row = _border.Row(u, y, float(w), float(time), shift, bool(hidden))
+                try:
+                    now, prediction, flag = step(self.settings, now, self._linearised(now, row))
+                except KfngError as refused:
+                    error = refused
+                    break
+                seen.append(prediction)
+                flags.append(flag)
+            self._now = now
+        return len(seen), error, *self._stacked(seen), np.array(flags, dtype=np.uint8)
+
+    def _stacked(self, seen: list[Prediction]) -> tuple[Array, Array, Array, Array]:
+        """z (n, k), C (n, k, k), a, b (n, m)."""
+        k, m = self.settings.k, self.settings.family.noise_scales(self.settings.k)
+        n, shapes = len(seen), ((k,), (k, k), (m,), (m,))
+        columns = zip(*seen, strict=True) if seen else ((), (), (), ())
+        z, C, a, b = (np.array(part).reshape((n, *shape)) for part, shape in zip(columns, shapes, strict=True))
+        return z, C, a, b
+
+    def _refuse(self, n: int) -> None:
+        with self._lock:
+            self._now = self._now.copy()
+            self._now.skipped += n
+
+    # -- reading
+    @property
+    def theta(self) -> NDArray[Any]:  # type: ignore[override]
+        """Posterior mean (p,), a copy in the filter's dtype."""
+        return self._now.theta.astype(self.settings.float)
+
+    @property
+    def n_updates(self) -> int:  # type: ignore[override]
+        """Rows that taught something."""
+        return self._now.n_updates
+
+    def _predict(self, U: NDArray[Any], offset: Array) -> tuple[Array, Array]:
+        """z (n, k) and C (n, k, k) of rows U (n, d) at the present time."""
+        now, k = self._now, self.settings.k
+        z, C = np.zeros((len(U), k)), np.zeros((len(U), k, k))
+        with np.errstate(all="ignore"):
+            for i, u in enumerate(U):
+                output, dz = self.settings.model.forward(now.theta, u.astype(np.float64))
+                z[i], C[i] = clamp(self.settings, output + offset[i]), full.spread(now.P, dz)
+        return z, C
+
+    def _noise(self) -> tuple[Array, Array]:
+        now = self._now.noise
+        return now.a.copy(), noise.reported(now, self.settings.guards.r_floor)[0].copy()
+
+    def _covariance(self) -> Array:
+        return self._now.P.copy()
+
+    def _factors(self) -> tuple[Array, Array]:
+        return full.factors(self._now.P)
+
+    # -- saving
+    def _state(self) -> dict[str, NDArray[Any]]:
+        return to_arrays(self.settings, self._now)
+
+    def _set_state(self, state: dict[str, NDArray[Any]]) -> None:
+        self._now = from_arrays(self.settings, state)

@@ -1,0 +1,132 @@
+"""Everything about a filter that changes; a step reads one `State` and proposes the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._settings import Settings
+from .._validate import Array
+from ..errors import BadValueError
+from .belief import full
+from .noise import Noise
+
+
+@dataclass(eq=False)
+class State:
+    """Arrays are never written in place: a step puts new ones into a copy."""
+
+    theta: Array
+    """(p,)"""
+    P: Array
+    """(p, p)"""
+    noise: Noise
+    n_seen: int = 0
+    n_updates: int = 0
+    missing: int = 0
+    skipped: int = 0
+    clipped: int = 0
+    clamped: int = 0
+    windup: int = 0
+    floored: int = 0
+    elapsed: float = 0.0
+    log_since: float = 0.0
+    """log of the decay since the last wind-up check."""
+    evidence: float = 0.0
+    nis_sum: float = 0.0
+    nis_count: float = 0.0
+    rho_max: float = 0.0
+
+    @classmethod
+    def start(cls, settings: Settings) -> Self:
+        noise = Noise.start(*settings.family.prior_noise(settings.k), settings.k)
+        return cls(settings.theta, settings.belief.prior(settings.p), noise).rounded(settings)
+
+    def copy(self) -> Self:
+        return replace(self)
+
+    def rounded(self, settings: Settings) -> Self:
+        """theta and P as the filter's dtype keeps them; the arithmetic is float64 throughout."""
+        if settings.float == np.float64:
+            return self
+        with np.errstate(over="ignore"):
+            theta, P = (part.astype(settings.float).astype(np.float64) for part in (self.theta, self.P))
+        return replace(self, theta=theta, P=P)
+
+    def possible(self) -> bool:
+        """False where something overflowed, or a variance turned negative."""
+        noise = self.noise
+        scalars = (self.elapsed, self.evidence, self.nis_sum, self.rho_max)
+        parts = (self.theta, self.P, noise.a, noise.b, noise.W, noise.mean, noise.M2, np.array(scalars))
+        return all(np.isfinite(part).all() for part in parts) and bool((np.diagonal(self.P) >= 0).all())
+
+
+COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored")
+CLOCK = ("elapsed", "log_since")
+GAUGES = ("nis_sum", "nis_count", "rho_max")
+
+
+def to_arrays(settings: Settings, state: State) -> dict[str, NDArray[Any]]:
+    """The state by name, as a checkpoint keeps it."""
+    noise = state.noise
+    arrays = {
+        "counters": np.array([getattr(state, name) for name in COUNTERS], dtype=np.float64),
+        "clock": np.array([state.elapsed, state.log_since]),
+        "evidence": np.array([state.evidence]),
+        "gauges": np.array([state.nis_sum, state.nis_count, state.rho_max]),
+        "noise": np.array([noise.a, noise.b]),
+        "y_stats": np.array([noise.W, noise.mean, noise.M2]),
+    }
+    return arrays | {"theta": state.theta.astype(settings.float), "P": state.P.astype(settings.float)}
+
+
+def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
+    """The inverse of `to_arrays`, for files of unknown origin; P may also come as the factors U, D of kfng's filter."""
+    p, k, m = settings.p, settings.k, settings.family.noise_scales(settings.k)
+    belief = {"U": (p * (p - 1) // 2,), "D": (p,)} if "U" in arrays else {"P": (p, p)}
+    shapes = {"counters": (8,), "clock": (2,), "evidence": (1,), "gauges": (3,), "noise": (2, m)}
+    shapes |= {"y_stats": (3, k if m else 0), "theta": (p,)} | belief
+    if set(arrays) != set(shapes):
+        raise BadValueError(argument="state", expected=sorted(shapes), got=sorted(arrays))
+    own = {name: _checked(name, arrays[name], shape, settings) for name, shape in shapes.items()}
+    _require("counters", bool(((own["counters"] >= 0) & (own["counters"] % 1 == 0)).all()), "whole numbers >= 0")
+    _require("noise", bool((own["noise"][0] > 1).all() and (own["noise"][1] > 0).all()), "a > 1 and b > 0")
+    _require("y_stats", bool((own["y_stats"][[0, 2]] >= 0).all()), "weights and sums of squares >= 0")
+    scalars = dict(zip(CLOCK, own["clock"].tolist(), strict=True)) | dict(
+        zip(GAUGES, own["gauges"].tolist(), strict=True)
+    )
+    counters = {name: int(count) for name, count in zip(COUNTERS, own["counters"], strict=True)}
+    noise = Noise(*own["noise"], *own["y_stats"])
+    return State(own["theta"], _covariance(own, p), noise, **counters, **scalars, evidence=float(own["evidence"][0]))
+
+
+def _covariance(own: Mapping[str, Array], p: int) -> Array:
+    if "P" in own:
+        P = own["P"]
+        _require("P", bool((np.diagonal(P) >= 0).all() and (P == P.T).all()), "a symmetric matrix, variances >= 0")
+        return P
+    _require("D", bool((own["D"] >= 0).all()), "numbers >= 0")
+    U = np.eye(p)
+    U.T[np.tril_indices(p, -1)] = own["U"]  # rows of U' are columns of U
+    with np.errstate(over="ignore", invalid="ignore"):
+        P = full.product(U, own["D"])
+    _require("U", bool(np.isfinite(P).all()), "factors of a finite matrix")
+    return P
+
+
+def _checked(name: str, value: Any, shape: tuple[int, ...], settings: Settings) -> Array:
+    dtype = settings.float if name in ("theta", "P", "U", "D") else np.dtype(np.float64)
+    array = np.asarray(value)
+    _require(name, array.dtype == dtype, f"dtype {dtype}", array.dtype)
+    _require(name, array.shape == shape, str(shape), array.shape)
+    _require(name, bool(np.isfinite(array).all()), "finite numbers")
+    return array.astype(np.float64)
+
+
+def _require(name: str, holds: bool, expected: str, got: Any = None) -> None:
+    if not holds:
+        raise BadValueError(argument=name, expected=expected, got=got)

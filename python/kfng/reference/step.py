@@ -1,0 +1,134 @@
+"""One row of the filter, as theory section 1 has it: time passes, z is predicted, y is fused, theta is corrected.
+
+    P <- P/decay;   A = sqrt(w)·dz'L;   S = I + A'PA;   P <- P - P A S^-1 A'P;   theta <- theta + P dz'(w·e)
+
+With the NEW P this is the natural gradient with the Fisher matrix J = P^-1, and the extended Kalman filter, at once
+(Ollivier 2018, arXiv 1703.00209). e and L come from the family in closed form: no fitted variance divides anything.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import _border
+from .._settings import Settings
+from .._trace import CLIPPED, SKIPPED
+from .._validate import Array
+from . import noise, windup
+from .belief import full
+from .state import State
+
+
+class Prediction(NamedTuple):
+    """After the time step, before y is used: z (k,), its covariance C (k, k), the reported noise a, b (m,)."""
+
+    z: Array
+    C: Array
+    a: Array
+    b: Array
+
+
+def step(settings: Settings, state: State, row: _border.Given) -> tuple[State, Prediction, int]:
+    """Propose the state after a row; with it the row's prediction and flags.
+
+    `state` is not touched, so that a row is either taken whole or, where it overflows, refused (NonFiniteError).
+    """
+    new = state.copy()
+    with np.errstate(all="ignore"):  # overflow is looked for in one place, below
+        try:
+            let_time_pass(settings, new, row.dt)
+            seen = predict(settings, new, row)
+            flags = learn(settings, new, row, seen)
+        except np.linalg.LinAlgError:
+            raise _border.overflow() from None
+        new = new.rounded(settings)
+    if not (new.possible() and np.isfinite(seen.z).all() and np.isfinite(seen.C).all()):
+        raise _border.overflow()
+    if row.blank:
+        seen = seen._replace(z=np.full_like(seen.z, np.nan), C=np.full_like(seen.C, np.nan))
+    return new, seen, flags
+
+
+def let_time_pass(settings: Settings, new: State, dt: float) -> None:
+    """P <- P/decay, the same for the learned noise; then the wind-up check, where one is due."""
+    log_decay, decay = settings.rule.log_decay(dt), settings.rule.decay(dt)
+    if windup.active(settings):
+        log_decay, decay = max(log_decay, windup.LOG_SMALLEST_DECAY), max(decay, windup.SMALLEST_DECAY)
+    new.P = full.fade(new.P, decay)
+    new.noise = noise.fade(new.noise, decay, settings.family.prior_noise(settings.k)[0])
+    new.log_since += log_decay
+    if windup.due(settings, new.n_seen, new.log_since):
+        new.P, pulls = windup.pull(settings, new.P)
+        new.windup += pulls
+        new.log_since = 0.0
+    new.n_seen += 1
+    new.elapsed += dt
+
+
+def predict(settings: Settings, new: State, row: _border.Given) -> Prediction:
+    """z, clamped, with C = dz P dz' and the noise as it is reported."""
+    z = clamp(settings, row.output)
+    new.clamped += bool((z != row.output).any())
+    b, floored = noise.reported(new.noise, settings.guards.r_floor)
+    new.floored += floored
+    return Prediction(z, full.spread(new.P, row.jacobian), new.noise.a, b)
+
+
+def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) -> int:
+    """Fuse y into P, move theta, and everything else that a row teaches; returns the row's flags."""
+    family, y, w = settings.family, row.y, row.weight
+    if family.missing(y[None])[0]:
+        new.missing += 1
+        return SKIPPED
+    if w == 0:
+        return SKIPPED
+    observed = ~np.isnan(y)
+    dz = row.jacobian[observed]
+    e, L = family.score(seen.z, y, observed), family.factor(seen.z, observed)
+    new.P, G = full.fuse(new.P, np.sqrt(w) * dz.T @ L)
+    dtheta, flags = clip(settings, row.jacobian, new.P @ dz.T @ (w * e))
+    new.theta = new.theta + dtheta
+    new.n_updates += 1
+    new.clipped += flags == CLIPPED
+    watch(new, e, L, G, w)
+    if settings.evidence:
+        new.evidence -= w * float(
+            family.predictive_nll(*(part[None] for part in (seen.z, seen.C, y, seen.a, seen.b)))[0]
+        )
+    new.noise = noise.learn(new.noise, squared_innovation(e, L, G), y, observed, w)
+    return flags
+
+
+def clamp(settings: Settings, z: Array) -> Array:
+    """Keep z, of any shape, where exp(z) means something."""
+    c = settings.z_clamp
+    return z if c is None else np.clip(z, -c, c)
+
+
+def clip(settings: Settings, jacobian: Array, dtheta: Array) -> tuple[Array, int]:
+    """Shorten a step that would move an output z by more than the step clip; P is not scaled."""
+    c = settings.step_clip
+    move = float(np.max(np.abs(jacobian @ dtheta)))
+    if not np.isfinite(move):
+        raise _border.overflow()
+    return (dtheta, 0) if c is None or move <= c else (dtheta * (c / move), CLIPPED)
+
+
+def squared_innovation(e: Array, L: Array, G: Array) -> float:
+    """(y-z)'(R + w·C)^-1 (y-z), written without R: r'S^-1 r with L r = e and S = G G'; NaN where L has no inverse."""
+    if (np.diagonal(L @ L.T) == 0).any():
+        return float("nan")
+    whitened = np.linalg.solve(G, np.linalg.solve(L, e))
+    return float(whitened @ whitened)
+
+
+def watch(new: State, e: Array, L: Array, G: Array, w: float) -> None:
+    """The gauges: largest ratio of prior to noise variance, mean squared innovation over its variance (NIS)."""
+    new.rho_max = max(new.rho_max, float(np.max(np.diagonal(G) ** 2 - 1)))
+    variance = float(new.noise.b[0] / new.noise.a[0]) if new.noise.learned else 1.0
+    nis = w * squared_innovation(e, L, G) / variance
+    if not np.isnan(nis):
+        new.nis_sum += nis
+        new.nis_count += len(e)
