@@ -1,0 +1,111 @@
+//! A buffer on a cache line.
+
+use std::ops::{Deref, DerefMut};
+
+use super::{AllocationError, Overflow};
+use crate::scalar::Scalar;
+
+/// Cache line and widest register, in bytes.
+const LINE: usize = 64;
+
+/// A zeroed buffer that starts on a 64-byte line: unaligned columns cost a fifth to a third of the speed from p = 500 up.
+#[derive(Debug)]
+pub struct Aligned<T> {
+    // Longer than `len` by one line, so that a line starts somewhere in its head; the heap block does not move with the struct.
+    buffer: Vec<T>,
+    start: usize,
+    len: usize,
+}
+
+impl<T: Scalar> Aligned<T> {
+    /// `len` zeros, or an error instead of an abort when they cannot be had.
+    pub fn zeros(len: usize) -> Result<Self, AllocationError> {
+        let spare = LINE / size_of::<T>();
+        let total = len.checked_add(spare).ok_or(Overflow)?;
+        let bytes = total
+            .checked_mul(size_of::<T>())
+            .filter(|&bytes| isize::try_from(bytes).is_ok())
+            .ok_or(Overflow)?;
+        let mut buffer = Vec::new();
+        buffer
+            .try_reserve_exact(total)
+            .map_err(|_| AllocationError::OutOfMemory { bytes })?;
+        buffer.resize(total, T::zero());
+        // An allocator aligns to the element at least, so the offset is a whole number of elements.
+        let start = buffer.as_ptr().align_offset(LINE).min(spare);
+        Ok(Aligned { buffer, start, len })
+    }
+
+    /// A copy on a line of its own.
+    pub fn try_clone(&self) -> Result<Self, AllocationError> {
+        let mut copy = Self::zeros(self.len)?;
+        copy.copy_from_slice(self);
+        Ok(copy)
+    }
+}
+
+impl<T> Deref for Aligned<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        &self.buffer[self.start..self.start + self.len]
+    }
+}
+
+impl<T> DerefMut for Aligned<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.buffer[self.start..self.start + self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Aligned, AllocationError, LINE, Overflow};
+
+    #[test]
+    fn starts_on_a_line_and_is_zero() {
+        for len in [0, 1, 7, 16, 1000] {
+            let (a, b) = (
+                Aligned::<f64>::zeros(len).unwrap(),
+                Aligned::<f32>::zeros(len).unwrap(),
+            );
+            assert!(
+                a.as_ptr().addr().is_multiple_of(LINE) && b.as_ptr().addr().is_multiple_of(LINE)
+            );
+            assert!(
+                a.len() == len
+                    && a.iter().all(|&x| x == 0.0)
+                    && b.len() == len
+                    && b.iter().all(|&x| x == 0.0)
+            );
+        }
+    }
+
+    #[test]
+    fn a_copy_is_equal_and_aligned() {
+        let mut a = Aligned::<f32>::zeros(5).unwrap();
+        a[3] = 2.0;
+        let b = a.try_clone().unwrap();
+        assert!(
+            b[..] == a[..] && b.as_ptr().addr().is_multiple_of(LINE) && b.as_ptr() != a.as_ptr()
+        );
+    }
+
+    #[test]
+    fn impossible_sizes_are_errors() {
+        assert_eq!(
+            Aligned::<f64>::zeros(usize::MAX).unwrap_err(),
+            AllocationError::Overflow(Overflow)
+        );
+        assert_eq!(
+            Aligned::<f64>::zeros(usize::MAX / 8).unwrap_err(),
+            AllocationError::Overflow(Overflow)
+        );
+        assert!(matches!(
+            Aligned::<f64>::zeros(usize::MAX / 32),
+            Err(AllocationError::OutOfMemory { .. })
+        ));
+    }
+}

@@ -1,0 +1,138 @@
+//! Bierman's pass and the wave: the one primitive of a full belief.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::block::{dots, pivots, update};
+use super::columns::Tally;
+use super::index_order;
+use super::ud::{NC, block_len, block_start};
+use super::{Columns, Layout};
+use crate::scalar::Scalar;
+
+/// Fuses columns into P = U D U', one after another, streaming U once.
+///
+/// ```text
+/// D <- D/decay;  b = 0, alpha = 1;  for j:  f = u_j'h;  v = D_j f;  alpha' = alpha + w f v
+///     D_j <- D_j alpha/alpha';  u_j <- u_j - (w f/alpha) b  (old b);  b <- b + v u_j  (old u_j);  alpha = alpha'
+/// => b = P_old h,  q = sum of f v = h'P_old h,  alpha = 1 + w q,  P_new h = b/alpha
+/// ```
+///
+/// - from: (u0, d0), where the first column of `range` reads its belief; `None`: in place. The bits are the same
+/// - u: (`u_len`,), d: (`d_len`,), the new belief; with `from` the old content is ignored (padding must be zero)
+/// - columns: h, weight, decay in; b, q, alpha out; weight 0 is an ordinary number (D decays, b and q come out)
+/// - range: which of the columns
+///
+/// Returns the growth, product over columns of 1 + max_j|w f_j/alpha_j|·sum_j|v_j|: max|u_ij| grew by this factor at most; infinite
+/// when anything on the way was not finite. It decides no bits. A wave is bit-identical to its columns one at a time: the recursion is
+/// causal in j, so with the column blocks outside and the wave inside each column meets the same numbers in the same order.
+///
+/// Cost O(p²) a column. Source: Bierman 1977, Factorization Methods for Discrete Sequential Estimation, V.3.
+pub fn fuse<T: Scalar>(
+    layout: &Layout,
+    from: Option<(&[T], &[T])>,
+    u: &mut [T],
+    d: &mut [T],
+    columns: &mut Columns<T>,
+    range: Range<usize>,
+) -> f64 {
+    assert!(range.end <= columns.len() && columns.padded == layout.padded());
+    assert!(u.len() == layout.u_len() && d.len() == layout.d_len());
+    assert!(from.is_none_or(|(u0, d0)| u0.len() == u.len() && d0.len() == d.len()));
+    if range.is_empty() {
+        if let Some((u0, d0)) = from {
+            u.copy_from_slice(u0);
+            d.copy_from_slice(d0);
+        }
+        return 1.0;
+    }
+    for tally in &mut columns.tallies[range.clone()] {
+        *tally = Tally {
+            alpha: T::one(),
+            ..Tally::default()
+        };
+    }
+    if layout.is_index_order() {
+        index_order::fuse(layout, from, u, d, columns, range.clone());
+    } else {
+        layout.path().run(Wave {
+            layout,
+            from,
+            u,
+            d,
+            columns,
+            range: range.clone(),
+        });
+    }
+    columns.tallies[range].iter().map(growth).product()
+}
+
+/// 1 + max|lambda|·sum|v| of one column; infinite unless everything was finite (alpha keeps every overflow of w f v).
+#[inline(always)]
+fn growth<T: Scalar>(tally: &Tally<T>) -> f64 {
+    let bound = 1.0 + tally.peak.to_f64() * tally.spread.to_f64();
+    if bound.is_finite() && tally.alpha.to_f64().is_finite() {
+        bound
+    } else {
+        f64::INFINITY
+    }
+}
+
+struct Wave<'a, T> {
+    layout: &'a Layout,
+    from: Option<(&'a [T], &'a [T])>,
+    u: &'a mut [T],
+    d: &'a mut [T],
+    columns: &'a mut Columns<T>,
+    range: Range<usize>,
+}
+
+impl<T: Scalar> WithSimd for Wave<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let Wave {
+            layout,
+            from,
+            u,
+            d,
+            columns,
+            range,
+        } = self;
+        let padded = columns.padded;
+        columns.b[range.start * padded..range.end * padded].fill(T::zero());
+        for k in 0..layout.blocks() {
+            let end = (k + 1) * NC;
+            // Whole registers up to the last row of the block; the rest of the padding stays as it is, zero.
+            let len = end.next_multiple_of(T::reg_lanes::<S>());
+            let place = block_start(k)..block_start(k) + NC * block_len(k);
+            let block = &mut u[place.clone()];
+            let d = d[end - NC..].first_chunk_mut::<NC>().expect("D is padded");
+            let mut source = from.map(|(u0, d0)| (&u0[place], &d0[end - NC..end]));
+            for t in range.clone() {
+                let setting = columns.settings[t];
+                let old = source.take();
+                if let Some((_, d0)) = old {
+                    d.copy_from_slice(d0);
+                }
+                for x in d.iter_mut() {
+                    *x /= setting.decay;
+                }
+                if end <= setting.start {
+                    if let Some((block0, _)) = old {
+                        block.copy_from_slice(block0);
+                    }
+                    continue;
+                }
+                let h = &columns.h[t * padded..t * padded + len];
+                let b = &mut columns.b[t * padded..t * padded + len];
+                let old = old.map(|(block0, _)| block0);
+                let f = dots(s, old.unwrap_or(block), h);
+                let (v, lambda) = pivots(f, d, setting.weight, &mut columns.tallies[t]);
+                update(s, old, block, b, v, lambda);
+            }
+        }
+    }
+}

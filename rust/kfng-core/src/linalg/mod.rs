@@ -1,0 +1,57 @@
+//! Dense linear algebra of the core: the UD form of a covariance and its kernels.
+//!
+//! The only place that chooses instruction sets. Kernels take plain slices, so one buffer can hold the whole state of a filter.
+
+use thiserror::Error;
+
+pub mod aligned;
+mod block;
+pub mod columns;
+pub mod convert;
+pub mod fuse;
+#[cfg(test)]
+mod fuse_tests;
+mod index_order;
+pub mod read;
+pub mod simd;
+pub mod small;
+#[cfg(test)]
+mod testing;
+pub mod ud;
+pub mod vector;
+
+pub use aligned::Aligned;
+pub use columns::Columns;
+pub use convert::{dense, diagonal_prior, factor, pack, packed_len, unpack};
+pub use fuse::fuse;
+pub use read::{all_finite, diagonal, diagonal_at, variance};
+pub use simd::Path;
+pub use ud::{INDEX_ORDER_MAX, Layout};
+pub use vector::{axpy, dot};
+
+/// A size that does not fit the address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("too large: the size of the arrays does not fit the address space")]
+pub struct Overflow;
+
+/// Memory that could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AllocationError {
+    /// The size does not fit the address space.
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
+    /// The allocator refused.
+    #[error("out of memory: {bytes} bytes were asked for")]
+    OutOfMemory {
+        /// Size of the request.
+        bytes: usize,
+    },
+}
+
+/// A matrix that is not positive definite (or not finite).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not positive definite: pivot {index} is not a positive finite number")]
+pub struct NotPositiveDefinite {
+    /// Row of the first bad pivot.
+    pub index: usize,
+}
