@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._validate import Array
 from ...errors import NotPositiveDefiniteError, ShapeError
@@ -82,8 +83,8 @@ def fuse(P: Array, A: Array) -> tuple[Array, Array]:
     Returns the new P (p, p) and G (r, r), lower triangular with S = G G': G_jj² is the variance of column j's
     innovation given the columns before it, relative to its noise.
     """
-    G: Array = np.linalg.cholesky(np.eye(A.shape[1]) + spread(P, A.T))
-    W: Array = np.linalg.solve(G, A.T @ P)
+    G: NDArray[Any] = np.linalg.cholesky(np.eye(A.shape[1]) + spread(P, A.T))
+    W: NDArray[Any] = np.linalg.solve(G, A.T @ P)
     return P - W.T @ W, G
 
 

@@ -91,7 +91,7 @@ class Gaussian(Family):
 
     def factor(self, z: Array, observed: Mask) -> Array:
         R = self.R(len(z))[np.ix_(observed, observed)]
-        return np.asarray(np.linalg.inv(np.linalg.cholesky(R)).T, dtype=np.float64)
+        return np.linalg.inv(np.linalg.cholesky(R)).T.astype(np.float64, copy=False)
 
     # -- many rows
     def mean(self, z: Array) -> Array:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._validate import Array, flag, integer
 from ...errors import ParameterError
@@ -57,7 +58,7 @@ class Linear(Model):
 
     def forward(self, theta: Array, u: Array) -> tuple[Array, Array]:
         eye: Array = np.eye(self.n_outputs)
-        dz: Array = np.kron(eye, u)
+        dz: NDArray[Any] = np.kron(eye, u)
         if self.intercept:
             dz = np.hstack([dz, eye])
         return dz @ theta, dz

@@ -1,0 +1,250 @@
+"""Named problems that every entry is tested on: a model, a law of y, a rule, and data from a seed.
+
+`PROBLEMS[name]` is a `Problem`; `problem.run(impl)` passes its rows, one by one or in blocks, through `impl.Filter`.
+Data are mild on purpose: with default guards no guard acts, the missing counter apart (theory tests assert it).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+SEED = 20180301
+ROWS = 120
+
+
+@dataclass(frozen=True)
+class Rows:
+    """U (n, d), Y (n, k), weight (n,), dt (n,), offset (n, k)."""
+
+    U: np.ndarray
+    Y: np.ndarray
+    weight: np.ndarray
+    dt: np.ndarray
+    offset: np.ndarray
+
+    def __len__(self):
+        return len(self.U)
+
+    def arguments(self, i):
+        """Keyword arguments of row i for `update`."""
+        offset = self.offset[i] if self.offset.shape[1] > 1 else float(self.offset[i, 0])
+        return {"weight": float(self.weight[i]), "dt": float(self.dt[i]), "offset": offset}
+
+    def y(self, i):
+        return float(self.Y[i, 0]) if self.Y.shape[1] == 1 else self.Y[i]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`components(impl)` gives (model, family, options of Filter); `forward(theta, u)` gives z, dz of an External model."""
+
+    name: str
+    components: Callable[[Any], tuple[Any, Any, dict[str, Any]]]
+    rows: Rows
+    forward: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
+    tags: frozenset[str] = field(default_factory=frozenset)
+
+    def filter(self, impl, **options):
+        """A new filter; `options` go before the problem's own."""
+        model, family, own = self.components(impl)
+        return impl.Filter(model, family, **{**own, **options})
+
+    def step(self, flt, i):
+        """Row i through `update`, or through `condition` at the filter's own theta."""
+        rows = self.rows
+        if self.forward is None:
+            return flt.update(rows.U[i], rows.y(i), **rows.arguments(i))
+        z, dz = self.forward(np.asarray(flt.theta, dtype=np.float64), rows.U[i])
+        arguments = rows.arguments(i)
+        return flt.condition(rows.y(i), z + arguments.pop("offset"), dz, **arguments)
+
+    def run(self, impl, **options):
+        """The filter after all rows, and the Step of each."""
+        flt = self.filter(impl, **options)
+        return flt, [self.step(flt, i) for i in range(len(self.rows))]
+
+    def run_many(self, impl, pieces=1, **options):
+        """The filter after `update_many` in so many pieces, and the Trace of each."""
+        flt, rows, traces = self.filter(impl, **options), self.rows, []
+        for part in np.array_split(np.arange(len(rows)), pieces):
+            columns = {name: getattr(rows, name)[part] for name in ("weight", "dt", "offset")}
+            traces.append(flt.update_many(rows.U[part], rows.Y[part], **columns))
+        return flt, traces
+
+    def __repr__(self):
+        return self.name
+
+
+# -- models that live elsewhere, with exact Jacobians
+HIDDEN = 3
+
+
+def tanh_net(theta, u):
+    """z = v'tanh(W u + c) + a with 2 inputs and 3 units: theta = (W, c, v, a), p = 13; z (1,), dz (1, 13)."""
+    W, c, v, a = theta[:6].reshape(HIDDEN, 2), theta[6:9], theta[9:12], theta[12]
+    h = np.tanh(W @ u + c)
+    back = v * (1 - h**2)
+    return np.array([v @ h + a]), np.concatenate([np.outer(back, u).ravel(), back, h, [1.0]])[None]
+
+
+def tanh_net_two(theta, u):
+    """The same hidden layer with two outputs: theta = (W, c, V, a), p = 17; z (2,), dz (2, 17)."""
+    W, c, V, a = theta[:6].reshape(HIDDEN, 2), theta[6:9], theta[9:15].reshape(2, HIDDEN), theta[15:]
+    h = np.tanh(W @ u + c)
+    back = V * (1 - h**2)
+    hidden = np.hstack([(back[:, :, None] * u).reshape(2, -1), back])
+    return V @ h + a, np.hstack([hidden, np.kron(np.eye(2), h), np.eye(2)])
+
+
+def decay_curve(theta, u):
+    """z = theta_0 + theta_1·exp(-exp(theta_2)·u): an exponential decay; z (1,), dz (1, 3)."""
+    rate = np.exp(theta[2])
+    curve = np.exp(-rate * u[0])
+    return np.array([theta[0] + theta[1] * curve]), np.array([[1.0, curve, -theta[1] * curve * rate * u[0]]])
+
+
+def net_start(p):
+    return np.random.default_rng(SEED).normal(size=p) * 0.5
+
+
+# -- data
+def data(k, d, mean, draw, *, weights=False, times=False, offsets=False, gaps=0.0, n=ROWS, seed=SEED):
+    """n rows: mean(u) (k,) is z without its offset, draw(rng, z) (k,) gives y; a share of `gaps` entries of Y is missing."""
+    rng = np.random.default_rng(seed)
+    U = rng.normal(size=(n, d))
+    offset = 0.3 * rng.normal(size=(n, k)) if offsets else np.zeros((n, k))
+    weight = rng.choice([0.0, 0.5, 1.0, 2.5], size=n, p=[0.05, 0.3, 0.45, 0.2]) if weights else np.ones(n)
+    dt = rng.choice([0.0, 0.25, 1.0, 3.0], size=n) if times else np.ones(n)
+    Y = np.array([draw(rng, mean(u) + o) for u, o in zip(U, offset, strict=True)], dtype=np.float64).reshape(n, k)
+    Y[rng.random((n, k)) < gaps] = np.nan
+    return Rows(U, Y, weight, dt, offset)
+
+
+def line(k, d, scale=0.6):
+    """A linear z with random coefficients."""
+    W = scale * np.random.default_rng(SEED + 1).normal(size=(k, d + 1))
+    return lambda u: W[:, :d] @ u + W[:, d]
+
+
+def gauss(R):
+    root = np.linalg.cholesky(np.atleast_2d(R))
+    return lambda rng, z: z + root @ rng.normal(size=len(z))
+
+
+def coin(rng, z):
+    return rng.random(len(z)) < 1 / (1 + np.exp(-z))
+
+
+def count(rng, z):
+    return rng.poisson(np.exp(z))
+
+
+def curve(forward, theta):
+    return lambda u: forward(np.asarray(theta), u)[0]
+
+
+R2 = np.array([[1.0, 0.4], [0.4, 0.5]])
+R3 = np.array([[1.0, 0.4, -0.2], [0.4, 0.5, 0.1], [-0.2, 0.1, 2.0]])
+PRIOR4 = np.array([[2.0, 0.3, 0, 0], [0.3, 1.0, 0, 0.2], [0, 0, 0.5, 0], [0, 0.2, 0, 1.5]])
+
+
+def linear(name, family, rows, k=1, rule=None, forward=None, n_params=None, tags=(), **options):
+    """A problem from functions of `impl`, so that it builds the components of either implementation."""
+
+    def components(impl):
+        d = rows.U.shape[1]
+        model = impl.Linear(d, k) if forward is None else impl.External(n_params, k)
+        made = {key: value(impl) if callable(value) else value for key, value in options.items()}
+        return model, family(impl), made | ({} if rule is None else {"rule": rule(impl)})
+
+    return Problem(name, components, rows, forward, frozenset(tags))
+
+
+external = linear
+
+
+def full(prior):
+    return lambda impl: impl.Full(prior)
+
+
+def fading(lam=None, half_life=None):
+    return lambda impl: impl.Fading(forgetting=lam, half_life=half_life)
+
+
+def normal(**options):
+    return lambda impl: impl.Gaussian(**options)
+
+
+def bernoulli(impl):
+    return impl.Bernoulli()
+
+
+def poisson(impl):
+    return impl.Poisson()
+
+
+def _linear_problems():
+    one, three = line(1, 3), line(3, 2)
+    low, rare = line(1, 3, 0.4), line(1, 3, 0.3)
+    return [
+        linear("gaussian", normal(variance=0.5), data(1, 3, one, gauss(0.5))),
+        linear("gaussian-level", normal(), data(1, 0, line(1, 0), gauss(1.0))),
+        linear("gaussian-prior", normal(variance=0.5), data(1, 3, one, gauss(0.5)), belief=full(PRIOR4), theta=[0.1, 0.2, 0, -0.1]),
+        linear("gaussian-everything", normal(variance=0.5),
+               data(1, 3, one, gauss(0.5), weights=True, offsets=True, gaps=0.1)),
+        linear("gaussian-fading", normal(variance=0.5), data(1, 3, one, gauss(0.5), times=True, weights=True, gaps=0.1),
+               rule=fading(0.02)),
+        linear("gaussian-half-life", normal(variance=0.5), data(1, 3, one, gauss(0.5), times=True, offsets=True),
+               rule=fading(half_life=30.0)),
+        linear("gaussian-3", normal(variance=0.5), data(3, 2, three, gauss(0.5 * np.eye(3))), k=3),
+        linear("gaussian-3-full-R", normal(covariance=R3), data(3, 2, three, gauss(R3), weights=True, offsets=True), k=3),
+        linear("gaussian-3-gaps", normal(covariance=R3), data(3, 2, three, gauss(R3), weights=True, gaps=0.25, times=True),
+               k=3, rule=fading(0.03)),
+        linear("learned", normal(variance=None), data(1, 3, one, gauss(0.5)), tags=["learned"]),
+        linear("learned-fading", normal(variance=None, prior_dof=5, prior_scale=0.7), tags=["learned"],
+               rows=data(1, 3, one, gauss(0.5), times=True, weights=True, gaps=0.1), rule=fading(0.02)),
+        linear("learned-3-gaps", normal(variance=None), k=3, tags=["learned"],
+               rows=data(3, 2, three, gauss(0.5 * np.eye(3)), weights=True, offsets=True, gaps=0.25)),
+        linear("bernoulli", bernoulli, data(1, 3, low, coin)),
+        linear("bernoulli-everything", bernoulli,
+               data(1, 3, low, coin, weights=True, times=True, offsets=True, gaps=0.1), rule=fading(0.02)),
+        linear("bernoulli-half-life", bernoulli, data(1, 3, low, coin, times=True), rule=fading(half_life=50.0)),
+        linear("poisson", poisson, data(1, 3, rare, count), belief=full(0.1)),
+        linear("poisson-everything", poisson, belief=full(0.05), rule=fading(0.02),
+               rows=data(1, 3, rare, count, weights=True, times=True, offsets=True, gaps=0.1)),
+    ]  # fmt: skip
+
+
+def _external_problems():
+    net, net2, p = net_start(13) * 1.5, net_start(17) * 1.5, {"n_params": 13, "forward": tanh_net}
+    level = [0.5, 2.0, -0.3]
+    positive = dict(n_params=3, forward=decay_curve, theta=[0.0, 1.5, 0.0])
+    return [
+        external("net", normal(variance=0.2), data(1, 2, curve(tanh_net, net), gauss(0.2)),
+                 theta=net_start(13), belief=full(0.2), **p),
+        external("net-fading", normal(variance=0.2), theta=net_start(13), belief=full(0.2), rule=fading(0.004), **p,
+                 rows=data(1, 2, curve(tanh_net, net), gauss(0.2), weights=True, times=True, offsets=True, gaps=0.1)),
+        external("net-learned", normal(variance=None), data(1, 2, curve(tanh_net, net), gauss(0.2)),
+                 theta=net_start(13), belief=full(0.2), tags=["learned"], **p),
+        external("net-2-full-R", normal(covariance=R2), k=2, n_params=17, forward=tanh_net_two, theta=net_start(17),
+                 belief=full(0.2), rows=data(2, 2, curve(tanh_net_two, net2), gauss(R2), weights=True, gaps=0.2)),
+        external("net-bernoulli", bernoulli, data(1, 2, curve(tanh_net, 3 * net), coin, weights=True),
+                 theta=net_start(13), belief=full(0.2), **p),
+        external("net-poisson", poisson, data(1, 2, curve(tanh_net, net), count), theta=net_start(13),
+                 belief=full(0.02), **p),
+        external("decay-curve", normal(variance=0.1), **positive,
+                 rows=_positive(data(1, 1, lambda u: curve(decay_curve, level)(np.abs(u)), gauss(0.1)))),
+        external("decay-curve-fading", normal(variance=0.1), **positive, rule=fading(half_life=40.0),
+                 rows=_positive(data(1, 1, lambda u: curve(decay_curve, level)(np.abs(u)), gauss(0.1), times=True))),
+    ]  # fmt: skip
+
+
+def _positive(rows):
+    return replace(rows, U=np.abs(rows.U))
+
+
+PROBLEMS = {problem.name: problem for problem in (*_linear_problems(), *_external_problems())}
+EXTERNAL = [name for name, problem in PROBLEMS.items() if problem.forward is not None]
+LINEAR = [name for name, problem in PROBLEMS.items() if problem.forward is None]
