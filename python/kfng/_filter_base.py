@@ -261,10 +261,10 @@ class FilterBase:
         Raises
         ------
         ParameterError
-            `size` is no integer >= 0.
+            `size` is no integer >= 0, or `seed` nothing that np.random.default_rng takes.
         """
         size = _validate.integer("size", size)
-        rng = np.random.default_rng(seed)
+        rng = _generator(seed)
         U, D = self._factors()
         normals = rng.standard_normal((size, len(D)))
         draws = (normals * np.sqrt(D)) @ U.T
@@ -375,6 +375,15 @@ class FilterBase:
         s = self.settings
         shown = [repr(s.model), repr(s.family), *(f"{name}={value!r}" for name, value in s.arguments().items())]
         return f"Filter({', '.join(shown)})"
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    try:
+        if isinstance(seed, (bool, np.bool_)):
+            raise TypeError
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ParameterError(argument="seed", expected="an integer >= 0 or a Generator", got=repr(seed)[:80]) from None
 
 
 class _Progress:

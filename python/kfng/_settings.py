@@ -16,6 +16,7 @@ from ._validate import Array
 from .errors import (
     BadHeaderError,
     DtypeError,
+    NonFiniteError,
     ParameterError,
     ShapeError,
     UnsupportedError,
@@ -27,6 +28,7 @@ from .reference.model import MODELS, Model
 from .reference.rule import RULES, Kalman, Rule
 
 MAX_PARAMETERS = 2**26
+MAX_OUTPUTS = 2**13
 AXES: dict[str, Mapping[str, type[Component]]] = {
     "model": MODELS,
     "family": FAMILIES,
@@ -87,7 +89,7 @@ class Settings:
         if iterations != 1 or isinstance(iterations, bool):
             raise UnsupportedError(argument="iterations", expected=1, got=repr(iterations))
         if robust is not None:
-            raise UnsupportedError(argument="robust", expected=None, got=repr(robust))
+            raise UnsupportedError(argument="robust", expected="None", got=repr(robust))
         _fit(model, family)
         if check.flag("evidence", evidence) and not family.has_predictive_nll:
             raise UnsupportedError(argument="evidence", expected="a Gaussian family", got=repr(family))
@@ -96,6 +98,7 @@ class Settings:
         seed = check.integer("seed", seed, high=2**63 - 1)
         belief.check(p)
         theta_0 = model.initial_theta(seed) if theta is None else check.finite_array("theta", theta, (p,))
+        _fit_dtype(theta_0, belief, dtype)
         return cls(
             model=model,
             family=family,
@@ -215,7 +218,20 @@ def _parameter_count(model: Model, belief: Belief) -> int:
         raise ParameterError(
             argument="model", expected=f"at most {limit} parameters with {type(belief).__name__}", got=f"{p} parameters"
         )
+    if model.outputs > MAX_OUTPUTS:  # k x k matrices are made for every row
+        raise ParameterError(argument="model", expected=f"at most {MAX_OUTPUTS} outputs", got=f"{model.outputs} outputs")
     return p
+
+
+def _fit_dtype(theta: Array, belief: Belief, dtype: str) -> None:
+    """theta_0 and the prior must survive the filter's dtype: 1e300 is infinite and 1e-300 zero in float32."""
+    with np.errstate(over="ignore", under="ignore"):
+        start, prior = theta.astype(dtype), np.asarray(belief.prior_variance).astype(dtype)
+    for name, array in (("theta", start), ("prior_variance", prior)):
+        if not np.isfinite(array).all():
+            raise NonFiniteError(argument=name, expected=f"finite numbers in {dtype}", got="overflow")
+    if not ((np.diagonal(prior) if prior.ndim == 2 else prior) > 0).all():
+        raise ParameterError(argument="prior_variance", expected=f"variances > 0 in {dtype}", got="underflow to 0")
 
 
 def _dtype_name(dtype: Any) -> str:
