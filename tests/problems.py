@@ -220,7 +220,7 @@ def _linear_problems():
 def _external_problems():
     net, net2, p = net_start(13) * 1.5, net_start(17) * 1.5, {"n_params": 13, "forward": tanh_net}
     level = [0.5, 2.0, -0.3]
-    positive = dict(n_params=3, forward=decay_curve, theta=[0.0, 1.5, 0.0])
+    positive = {"n_params": 3, "forward": decay_curve, "theta": [0.0, 1.5, 0.0]}
     return [
         external("net", normal(variance=0.2), data(1, 2, curve(tanh_net, net), gauss(0.2)),
                  theta=net_start(13), belief=full(0.2), **p),
@@ -232,7 +232,7 @@ def _external_problems():
                  belief=full(0.2), rows=data(2, 2, curve(tanh_net_two, net2), gauss(R2), weights=True, gaps=0.2)),
         external("net-bernoulli", bernoulli, data(1, 2, curve(tanh_net, 3 * net), coin, weights=True),
                  theta=net_start(13), belief=full(0.2), **p),
-        external("net-poisson", poisson, data(1, 2, curve(tanh_net, net), count), theta=net_start(13),
+        external("net-poisson", poisson, data(1, 2, curve(tanh_net, 1.5 * net), count), theta=net_start(13),
                  belief=full(0.02), **p),
         external("decay-curve", normal(variance=0.1), **positive,
                  rows=_positive(data(1, 1, lambda u: curve(decay_curve, level)(np.abs(u)), gauss(0.1)))),
