@@ -65,7 +65,7 @@ pub(crate) fn pivots<T: Scalar>(
         wf[c] = weight * f[c];
         alpha[c + 1] = alpha[c] + wf[c] * v[c];
         tally.q += f[c] * v[c];
-        tally.spread += v[c].abs();
+        tally.spread[c] += v[c].abs();
     }
     tally.alpha = alpha[NC];
     let (mut lambda, mut ratio) = (wf, alpha);
@@ -79,7 +79,11 @@ pub(crate) fn pivots<T: Scalar>(
         d[c] *= ratio[c];
         let size = lambda[c].abs();
         // A NaN is not larger, but then alpha or v is not finite, which the bound sees.
-        tally.peak = if size > tally.peak { size } else { tally.peak };
+        tally.peak[c] = if size > tally.peak[c] {
+            size
+        } else {
+            tally.peak[c]
+        };
     }
     (v, lambda)
 }

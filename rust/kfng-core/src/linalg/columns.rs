@@ -1,5 +1,6 @@
 //! The columns of a wave: what goes into a belief, and what comes out.
 
+use super::ud::NC;
 use super::{Aligned, AllocationError, Layout, Overflow};
 use crate::scalar::Scalar;
 
@@ -10,10 +11,10 @@ pub(crate) struct Tally<T> {
     pub alpha: T,
     /// h'P h so far, apart from alpha: (alpha - 1)/w is 0/0 at a saturated logit.
     pub q: T,
-    /// max |w f_j / alpha_j| so far, for the bound on U.
-    pub peak: T,
-    /// Sum of |v_j| so far, for the bound on U.
-    pub spread: T,
+    /// max |w f_j / alpha_j| so far, for the bound on U, apart for each place in a block: no chain from column to column.
+    pub peak: [T; NC],
+    /// Sum of |v_j| so far, for the bound on U, in the same way.
+    pub spread: [T; NC],
 }
 
 /// What the owner sets of one column.
@@ -21,6 +22,8 @@ pub(crate) struct Tally<T> {
 pub(crate) struct Setting<T> {
     pub weight: T,
     pub decay: T,
+    /// 1/decay: one division a column, not p; a pass multiplies D by it.
+    pub inverse_decay: T,
     pub start: usize,
 }
 
@@ -85,12 +88,20 @@ impl<T: Scalar> Columns<T> {
         self.settings[i] = Setting {
             weight,
             decay,
+            inverse_decay: T::one() / decay,
             start,
         };
         self.len += 1;
         let h = &mut self.h[i * self.padded..(i + 1) * self.padded];
         h.fill(T::zero());
         h
+    }
+
+    /// Changes the Fisher weight of column i, for owners who learn it from h.
+    #[inline]
+    pub fn set_weight(&mut self, i: usize, weight: T) {
+        assert!(i < self.len);
+        self.settings[i].weight = weight;
     }
 
     /// h of column i.

@@ -14,7 +14,7 @@ use crate::scalar::Scalar;
 /// Fuses columns into P = U D U', one after another, streaming U once.
 ///
 /// ```text
-/// D <- D/decay;  b = 0, alpha = 1;  for j:  f = u_j'h;  v = D_j f;  alpha' = alpha + w f v
+/// D <- D·(1/decay);  b = 0, alpha = 1;  for j:  f = u_j'h;  v = D_j f;  alpha' = alpha + w f v
 ///     D_j <- D_j alpha/alpha';  u_j <- u_j - (w f/alpha) b  (old b);  b <- b + v u_j  (old u_j);  alpha = alpha'
 /// => b = P_old h,  q = sum of f v = h'P_old h,  alpha = 1 + w q,  P_new h = b/alpha
 /// ```
@@ -71,7 +71,9 @@ pub fn fuse<T: Scalar>(
 /// 1 + max|lambda|·sum|v| of one column; infinite unless everything was finite (alpha keeps every overflow of w f v).
 #[inline(always)]
 fn growth<T: Scalar>(tally: &Tally<T>) -> f64 {
-    let bound = 1.0 + tally.peak.to_f64() * tally.spread.to_f64();
+    let largest = tally.peak.iter().fold(0.0, |m: f64, x| m.max(x.to_f64()));
+    let total: f64 = tally.spread.iter().map(|x| x.to_f64()).sum();
+    let bound = 1.0 + largest * total;
     if bound.is_finite() && tally.alpha.to_f64().is_finite() {
         bound
     } else {
@@ -118,7 +120,7 @@ impl<T: Scalar> WithSimd for Wave<'_, T> {
                     d.copy_from_slice(d0);
                 }
                 for x in d.iter_mut() {
-                    *x /= setting.decay;
+                    *x *= setting.inverse_decay;
                 }
                 if end <= setting.start {
                     if let Some((block0, _)) = old {

@@ -1,4 +1,13 @@
 //! The same kernels for p <= 16: sums in index order, nothing fused, so every machine (and a bank of filters) gets the same bits.
+//!
+//! The arithmetic, each operation rounded once (a bank repeats it lane by lane):
+//!
+//! ```text
+//! D_j <- D_j·(1/decay), for each j;  b = 0, q = 0, alpha = 1;  for j = 0..p-1:
+//!     f = 0;  f <- f + u_ij·h_i  for i = 0, 1, ...         v = D_j·f          g = w·f
+//!     alpha' = alpha + g·v      q <- q + f·v      D_j <- D_j·(alpha/alpha')      lambda = -g/alpha
+//!     u_ij <- u_ij + lambda·b_i  (old b)          b_i <- b_i + v·u_ij  (old u)   alpha <- alpha'
+//! ```
 
 use std::ops::Range;
 
@@ -113,9 +122,19 @@ fn view_mut<T: Scalar, const K: usize>(u: &mut [T]) -> &mut [[Column<T>; NC]] {
 #[inline(always)]
 fn dots<T: Scalar>(block: &[Column<T>; NC], h: &Column<T>, k: usize) -> [T; NC] {
     let mut f = [T::zero(); NC];
-    for i in 0..(k + 1) * NC {
+    let h = h.as_chunks::<NC>().0;
+    for q in 0..=k {
+        let mut products = [[T::zero(); NC]; NC];
         for c in 0..NC {
-            f[c] += block[c][i] * h[i];
+            let column = &block[c].as_chunks::<NC>().0[q];
+            for r in 0..NC {
+                products[c][r] = column[r] * h[q][r];
+            }
+        }
+        for r in 0..NC {
+            for c in 0..NC {
+                f[c] += products[c][r];
+            }
         }
     }
     f
@@ -132,7 +151,7 @@ fn row<T: Scalar, const K: usize, const FROM: bool>(
     b: &mut Column<T>,
     tally: &mut Tally<T>,
 ) {
-    let (mut x, mut total) = ([T::zero(); PAD], *tally);
+    let (mut x, mut total) = ([[T::zero(); NC]; PAD / NC], *tally);
     for k in 0..K {
         let f = if FROM {
             dots(&u0[k], h, k)
@@ -141,18 +160,27 @@ fn row<T: Scalar, const K: usize, const FROM: bool>(
         };
         let d = d[k * NC..].first_chunk_mut::<NC>().expect("k < PAD / NC");
         for c in d.iter_mut() {
-            *c /= setting.decay;
+            *c *= setting.inverse_decay;
         }
         let (v, lambda) = pivots(f, d, setting.weight, &mut total);
         for c in 0..NC {
-            for i in 0..(k + 1) * NC {
-                let old = if FROM { u0[k][c][i] } else { u[k][c][i] };
-                u[k][c][i] = old + lambda[c] * x[i];
-                x[i] += v[c] * old;
+            let column = &mut u[k][c].as_chunks_mut::<NC>().0[..=k];
+            for (q, quad) in column.iter_mut().enumerate() {
+                let old = if FROM {
+                    u0[k][c].as_chunks::<NC>().0[q]
+                } else {
+                    *quad
+                };
+                for r in 0..NC {
+                    quad[r] = old[r] + lambda[c] * x[q][r];
+                }
+                for r in 0..NC {
+                    x[q][r] += v[c] * old[r];
+                }
             }
         }
     }
-    *b = x;
+    b.copy_from_slice(x.as_flattened());
     *tally = total;
 }
 
