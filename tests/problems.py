@@ -122,9 +122,14 @@ def data(k, d, mean, draw, *, weights=False, times=False, offsets=False, gaps=0.
     return Rows(U, Y, weight, dt, offset)
 
 
+def coefficients(k, d, scale=0.6):
+    """(W, c) as (k, d + 1)."""
+    return scale * np.random.default_rng(SEED + 1).normal(size=(k, d + 1))
+
+
 def line(k, d, scale=0.6):
     """A linear z with random coefficients."""
-    W = scale * np.random.default_rng(SEED + 1).normal(size=(k, d + 1))
+    W = coefficients(k, d, scale)
     return lambda u: W[:, :d] @ u + W[:, d]
 
 
@@ -241,10 +246,35 @@ def _external_problems():
     ]  # fmt: skip
 
 
+def _rough_problems():
+    """Problems on which a default guard acts, under the name of its counter."""
+    one, silent = line(1, 3), data(1, 3, line(1, 3), gauss(0.5))
+    silent.U[:60, 1] = 0.0
+    long = data(1, 3, one, gauss(0.5), times=True, gaps=0.3)
+    rare = replace(long, dt=np.where(np.arange(ROWS) % 40 == 20, 600.0, long.dt))
+    steep, low = data(1, 3, line(1, 3, 2.0), count), data(1, 3, line(1, 3, 0.4), coin)
+    far = replace(low, offset=np.where(np.arange(ROWS) % 10 == 3, 45.0, 0.0)[:, None])
+    tiny, truth = data(3, 2, line(3, 2), gauss(1e-14 * np.eye(3))), coefficients(3, 2)
+    return [
+        ("windup", linear("rough-windup", normal(variance=0.5), silent, rule=fading(0.1))),
+        ("windup", linear("rough-windup-prior", normal(variance=0.5), silent, rule=fading(half_life=5.0), belief=full(PRIOR4))),
+        ("windup", linear("rough-windup-pauses", normal(variance=None), rare, rule=fading(0.05), tags=["learned"])),
+        ("windup", external("rough-windup-net", normal(variance=0.2), theta=net_start(13), belief=full(0.2),
+                            rows=data(1, 2, curve(tanh_net, net_start(13)), gauss(0.2)), rule=fading(0.1),
+                            n_params=13, forward=tanh_net)),
+        ("clipped", linear("rough-clip-log", poisson, steep)),
+        ("clipped", linear("rough-clip-logit", bernoulli, low, belief=full(100.0), rule=fading(0.05))),
+        ("clamped", linear("rough-clamp", bernoulli, far)),
+        ("floored", linear("rough-floor", normal(variance=None, prior_scale=1e-6), tiny, k=3, tags=["learned"],
+                           theta=[*truth[:, :2].ravel(), *truth[:, 2]])),
+    ]  # fmt: skip
+
+
 def _positive(rows):
     return replace(rows, U=np.abs(rows.U))
 
 
 PROBLEMS = {problem.name: problem for problem in (*_linear_problems(), *_external_problems())}
+ROUGH = {problem.name: (problem, counter) for counter, problem in _rough_problems()}
 EXTERNAL = [name for name, problem in PROBLEMS.items() if problem.forward is not None]
 LINEAR = [name for name, problem in PROBLEMS.items() if problem.forward is None]

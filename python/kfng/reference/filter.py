@@ -13,7 +13,7 @@ from .._filter_base import FilterBase
 from .._settings import Settings
 from .._trace import Step
 from .._validate import Array
-from ..errors import KfngError
+from ..errors import KfngError, NonFiniteError
 from . import noise
 from .belief import full
 from .family import Family
@@ -105,7 +105,7 @@ class Filter(FilterBase):
                 row = _border.Row(u, y, float(w), float(time), shift, bool(hidden))
                 try:
                     now, prediction, flag = step(self.settings, now, self._linearised(now, row))
-                except KfngError as refused:
+                except NonFiniteError as refused:
                     error = refused
                     break
                 seen.append(prediction)

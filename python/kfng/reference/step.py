@@ -92,12 +92,13 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) 
     new.theta = new.theta + dtheta
     new.n_updates += 1
     new.clipped += flags == CLIPPED
-    watch(new, e, L, G, w)
+    distance = squared_innovation(e, L, G)
+    watch(new, w * distance, len(e), G)
     if settings.evidence:
         new.evidence -= w * float(
             family.predictive_nll(*(part[None] for part in (seen.z, seen.C, y, seen.a, seen.b)))[0]
         )
-    new.noise = noise.learn(new.noise, squared_innovation(e, L, G), y, observed, w)
+    new.noise = noise.learn(new.noise, distance, y, observed, w)
     return flags
 
 
@@ -124,11 +125,9 @@ def squared_innovation(e: Array, L: Array, G: Array) -> float:
     return float(whitened @ whitened)
 
 
-def watch(new: State, e: Array, L: Array, G: Array, w: float) -> None:
+def watch(new: State, nis: float, outputs: int, G: Array) -> None:
     """The gauges: largest ratio of prior to noise variance, mean squared innovation over its variance (NIS)."""
     new.rho_max = max(new.rho_max, float(np.max(np.diagonal(G) ** 2 - 1)))
-    variance = float(new.noise.b[0] / new.noise.a[0]) if new.noise.learned else 1.0
-    nis = w * squared_innovation(e, L, G) / variance
     if not np.isnan(nis):
-        new.nis_sum += nis
-        new.nis_count += len(e)
+        new.nis_sum += nis / (float(new.noise.b[0] / new.noise.a[0]) if new.noise.learned else 1.0)
+        new.nis_count += outputs

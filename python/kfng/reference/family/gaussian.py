@@ -87,11 +87,12 @@ class Gaussian(Family):
     # -- one row
     def score(self, z: Array, y: Array, observed: Mask) -> Array:
         R = self.R(len(z))[np.ix_(observed, observed)]
-        return np.linalg.solve(R, (y - z)[observed])
+        e: Array = np.linalg.solve(R, (y - z)[observed]).astype(np.float64)
+        return e
 
     def factor(self, z: Array, observed: Mask) -> Array:
         R = self.R(len(z))[np.ix_(observed, observed)]
-        return np.linalg.inv(np.linalg.cholesky(R)).T.astype(np.float64, copy=False)
+        return np.linalg.inv(np.linalg.cholesky(R)).T
 
     # -- many rows
     def mean(self, z: Array) -> Array:

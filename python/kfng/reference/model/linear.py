@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._validate import Array, flag, integer
 from ...errors import ParameterError
@@ -57,8 +56,8 @@ class Linear(Model):
         return shapes | {"intercept": (self.n_outputs,)} if self.intercept else shapes
 
     def forward(self, theta: Array, u: Array) -> tuple[Array, Array]:
-        eye: Array = np.eye(self.n_outputs)
-        dz: NDArray[Any] = np.kron(eye, u)
+        k, eye = self.n_outputs, np.eye(self.n_outputs)
+        dz = (eye[:, :, None] * u).reshape(k, k * self.n_features)  # row j: u at the place of weight j
         if self.intercept:
             dz = np.hstack([dz, eye])
         return dz @ theta, dz
