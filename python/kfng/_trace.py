@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._settings import Settings
+from .errors import UnsupportedError
 
 Float = NDArray[np.float64]
 SKIPPED, CLIPPED = 1, 2
+_COMPUTED = ("prediction", "std", "nll", "nll_plugin")
 
 
 class Likelihood(Protocol):
@@ -21,6 +23,16 @@ class Likelihood(Protocol):
     def nll(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float: ...
 
     def plugin_nll(self, z: Float, y: Float, a: Float, b: Float) -> Float: ...
+
+
+class _Computed:
+    """The likelihood of a trace that was pickled: its densities were computed before; there are no others."""
+
+    def nll(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float:
+        raise UnsupportedError(argument="nll", expected="a family with a predictive density", got="a pickled trace")
+
+    def plugin_nll(self, z: Float, y: Float, a: Float, b: Float) -> Float:
+        raise UnsupportedError(argument="nll_plugin", expected="the trace before it was pickled", got="a pickled trace")
 
 
 @dataclass(eq=False, repr=False)
@@ -81,11 +93,14 @@ class Trace:
         if not isinstance(rows, slice):
             raise TypeError("a Trace takes a slice; its arrays take indices")
         parts = (self.z, self.C, self.Y, self.a, self.b, self.flags)
-        return Trace(self.settings, self.likelihood, *(part[rows] for part in parts))
+        taken = Trace(self.settings, self.likelihood, *(part[rows] for part in parts))
+        known = {name: self.__dict__[name][rows] for name in _COMPUTED if name in self.__dict__}
+        taken.__dict__.update(known)
+        return taken
 
     def __getstate__(self) -> dict[str, Any]:
         _ = self.nll_plugin, self._nll_if_known()
-        return {name: value for name, value in self.__dict__.items() if name != "likelihood"}
+        return self.__dict__ | {"likelihood": _Computed()}
 
     def _nll_if_known(self) -> Float | None:
         try:
