@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from . import _border, _from_rows, _validate, checkpoint
 from ._settings import Settings
 from ._trace import Likelihood, Trace, TraceBuilder
-from .errors import BadHeaderError, CheckpointError, KfngError, NonFiniteError, ParameterError, ShapeError, UnsupportedError
+from .errors import (
+    BadHeaderError,
+    CheckpointError,
+    KfngError,
+    NonFiniteError,
+    ParameterError,
+    ShapeError,
+    UnsupportedError,
+)
 
 Float = NDArray[np.float64]
 Progress = bool | Callable[[int, int], Any] | None
@@ -118,7 +126,9 @@ class FilterBase:
         _validate.flag("deterministic", deterministic)
         _validate.flag("trace", trace)
         if lengths is not None:
-            raise UnsupportedError(argument="lengths", expected="None (the model has no state)", got=type(lengths).__name__)
+            raise UnsupportedError(
+                argument="lengths", expected="None (the model has no state)", got=type(lengths).__name__
+            )
         rows = _border.Rows(self.settings, U, Y, weight, dt, offset)
         builder = TraceBuilder(self.settings, self._likelihood, rows.Y) if trace else None
         with _Progress(progress, len(rows)) as report:
@@ -391,7 +401,9 @@ class _Progress:
 
     def __init__(self, progress: Progress, total: int) -> None:
         if not (progress is None or isinstance(progress, bool) or callable(progress)):
-            raise ParameterError(argument="progress", expected="None, True or callable(done, total)", got=repr(progress))
+            raise ParameterError(
+                argument="progress", expected="None, True or callable(done, total)", got=repr(progress)
+            )
         self._progress, self._total, self._bar = progress, total, None
 
     def __enter__(self) -> Callable[[int], None]:
@@ -400,7 +412,10 @@ class _Progress:
                 from tqdm.auto import tqdm
             except ImportError:
                 raise UnsupportedError(
-                    'progress=True needs tqdm: pip install "kfng[progress]"', argument="progress", expected="tqdm", got="none"
+                    'progress=True needs tqdm: pip install "kfng[progress]"',
+                    argument="progress",
+                    expected="tqdm",
+                    got="none",
                 ) from None
             self._bar = tqdm(total=self._total, unit="row", unit_scale=True)
         return self._report

@@ -85,7 +85,9 @@ class Settings:
         guards = _component("guards", Guards() if guards is None else guards, Guards)
         for name, value in (("sensitivity", sensitivity), ("state", state), ("state_prior", state_prior)):
             if value is not None:
-                raise UnsupportedError(argument=name, expected="None (the model has no state)", got=type(value).__name__)
+                raise UnsupportedError(
+                    argument=name, expected="None (the model has no state)", got=type(value).__name__
+                )
         if iterations != 1 or isinstance(iterations, bool):
             raise UnsupportedError(argument="iterations", expected=1, got=repr(iterations))
         if robust is not None:
@@ -208,7 +210,9 @@ def _fit(model: Model, family: Family) -> None:
     needed = family.outputs_needed()
     if needed is not None and model.outputs != needed:
         raise ShapeError(
-            argument="family", expected=f"a model with {needed} output(s) for {type(family).__name__}", got=model.outputs
+            argument="family",
+            expected=f"a model with {needed} output(s) for {type(family).__name__}",
+            got=model.outputs,
         )
 
 
@@ -219,7 +223,9 @@ def _parameter_count(model: Model, belief: Belief) -> int:
             argument="model", expected=f"at most {limit} parameters with {type(belief).__name__}", got=f"{p} parameters"
         )
     if model.outputs > MAX_OUTPUTS:  # k x k matrices are made for every row
-        raise ParameterError(argument="model", expected=f"at most {MAX_OUTPUTS} outputs", got=f"{model.outputs} outputs")
+        raise ParameterError(
+            argument="model", expected=f"at most {MAX_OUTPUTS} outputs", got=f"{model.outputs} outputs"
+        )
     return p
 
 
