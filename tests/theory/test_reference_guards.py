@@ -55,7 +55,7 @@ def test_pulls_lose_nothing_after_a_long_pause(scale):
     """All coordinates in order, against rational arithmetic; the control subtracts in P."""
     rng = np.random.default_rng(6)
     root = rng.normal(size=(4, 4))
-    P, c = scale * (root @ root.T), 0.25
+    P, c = scale * (root @ root.T), 0.3
     exact, plain = [[Fraction(x) for x in row] for row in P.tolist()], P
     for i in range(4):
         gain = [x / exact[i][i] for x in exact[i]]
