@@ -35,8 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Load a saved filter and return what it holds as plain JSON values; a number that is not finite becomes None."""
     flt = kfng.load(path)
-    noise = flt.noise_variance
-    mean, dof = noise if noise is not None else (None, None)
+    try:
+        mean, dof = flt.noise_variance
+    except kfng.UnsupportedError:  # a family whose noise follows from its mean
+        mean, dof = None, None
     return {
         "path": os.fspath(path),
         "kfng": kfng.__version__,
