@@ -40,13 +40,13 @@ check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
 	$(BIN)/python -m mypy.stubtest kfng._core --mypy-config-file pyproject.toml
 
 bench: .venv/.installed ## measure rows per second against the reference and a NumPy three-liner
-	$(BIN)/python -m pytest bench --benchmark-enable
+	$(BIN)/python -m pytest bench -o addopts=--import-mode=importlib -o timeout=0
 
 golden: .venv/.installed ## rewrite the golden traces: only on purpose, then read the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-demo .rust target demo/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .rust target demo/output bench/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/kfng/_core*.so python/kfng/_core*.pyd
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
