@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +22,9 @@ from .errors import (
     ShapeError,
     UnsupportedError,
 )
+from .reference.belief import Full
+from .reference.guards import Guards
+from .reference.rule import Kalman
 
 Float = NDArray[np.float64]
 Progress = bool | Callable[[int, int], Any] | None
@@ -28,8 +32,20 @@ COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "
 CHUNK_SECONDS = 0.05
 
 
+def _signature() -> inspect.Signature:
+    """What help() and editors show for the constructor: the arguments of `Settings.build`, with their defaults."""
+    build = inspect.signature(Settings.build)
+    defaults = {"belief": Full(), "rule": Kalman(), "guards": Guards()}
+    return build.replace(
+        parameters=[p.replace(default=defaults.get(p.name, p.default)) for p in build.parameters.values()],
+        return_annotation=inspect.Signature.empty,
+    )
+
+
 class FilterBase:
     """Methods that do not depend on how the step is computed. An implementation supplies those declared first."""
+
+    __signature__ = _signature()
 
     settings: Settings
     theta: NDArray[Any]
@@ -208,11 +224,12 @@ class FilterBase:
         family = self.settings.family
         z, C, a, b = self._outputs(U, offset)
         shape = (len(z), *self.settings.mean_shape)
-        mean = family.mean(z).reshape(shape).astype(self.settings.float, copy=False)
-        if return_std:
-            return mean, family.predictive_std(z, C, a, b, include_noise).reshape(shape)
-        if return_cov:
-            return mean, family.predictive_covariance(z, C, a, b, include_noise)
+        with np.errstate(over="ignore", invalid="ignore"):  # a row far outside everything has an infinite std
+            mean = family.mean(z).reshape(shape).astype(self.settings.float, copy=False)
+            if return_std:
+                return mean, family.predictive_std(z, C, a, b, include_noise).reshape(shape)
+            if return_cov:
+                return mean, family.predictive_covariance(z, C, a, b, include_noise)
         return mean
 
     def predict_quantiles(self, U: Any, q: Any, *, offset: Any = 0.0) -> Float:
@@ -227,7 +244,9 @@ class FilterBase:
             raise ShapeError(argument="q", expected="(m,)", got=levels.shape)
         if not ((levels >= 0) & (levels <= 1)).all():
             raise ParameterError(argument="q", expected="numbers in [0, 1]", got=levels.tolist())
-        return self.settings.family.predictive_quantiles(*self._outputs(U, offset), levels)
+        outputs = self._outputs(U, offset)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.settings.family.predictive_quantiles(*outputs, levels)
 
     def _outputs(self, U: Any, offset: Any) -> tuple[Float, Float, Float, Float]:
         """z, C and the reported noise of rows U, with a leading row axis."""

@@ -13,13 +13,18 @@ from typing import Any
 import numpy as np
 
 from . import _border
-from ._settings import Settings
+from ._settings import Settings, fit_dtype
 from ._validate import Array, real_array
 from .errors import ParameterError
 
 
 def start(settings: Settings, U: Any, Y: Any) -> Settings:
     """The settings with theta_0, prior and (for a learned variance) prior_scale set from the rows U (n, d), Y."""
+    with np.errstate(all="ignore"):  # what overflows is refused by the components and by fit_dtype
+        return _start(settings, U, Y)
+
+
+def _start(settings: Settings, U: Any, Y: Any) -> Settings:
     U_used, Y_used = _usable(settings, U, Y)
     level, V = settings.family.level(Y_used), settings.family.link_variance(Y_used)
     V = np.where(V > 0, V, np.where(level != 0, level**2, 1.0))  # constant y: its own size is the only scale there is
@@ -31,6 +36,7 @@ def start(settings: Settings, U: Any, Y: Any) -> Settings:
     if where is not None and not settings.theta_given:
         theta[where] = level
     theta.setflags(write=False)
+    fit_dtype(theta, belief, settings.dtype)
     return replace(settings, family=family, belief=belief, theta=theta, theta_given=True)
 
 

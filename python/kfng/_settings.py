@@ -100,7 +100,7 @@ class Settings:
         seed = check.integer("seed", seed, high=2**63 - 1)
         belief.check(p)
         theta_0 = model.initial_theta(seed) if theta is None else check.finite_array("theta", theta, (p,))
-        _fit_dtype(theta_0, belief, dtype)
+        fit_dtype(theta_0, belief, dtype)
         return cls(
             model=model,
             family=family,
@@ -229,7 +229,7 @@ def _parameter_count(model: Model, belief: Belief) -> int:
     return p
 
 
-def _fit_dtype(theta: Array, belief: Belief, dtype: str) -> None:
+def fit_dtype(theta: Array, belief: Belief, dtype: str) -> None:
     """theta_0 and the prior must survive the filter's dtype: 1e300 is infinite and 1e-300 zero in float32."""
     with np.errstate(over="ignore", under="ignore"):
         start, prior = theta.astype(dtype), np.asarray(belief.prior_variance).astype(dtype)

@@ -57,23 +57,27 @@ class Trace:
     @cached_property
     def prediction(self) -> NDArray[Any]:
         """E(y) of each row before y was used, (n,) or (n, k), in the filter's dtype; NaN where u was bad."""
-        mean = self._shaped(self.settings.family.mean(self.z))
-        return mean.astype(self.settings.float, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = self._shaped(self.settings.family.mean(self.z))
+            return mean.astype(self.settings.float, copy=False)
 
     @cached_property
     def std(self) -> Float:
         """Predictive standard deviation of y, theta integrated out to first order, shaped as `prediction`."""
-        return self._shaped(self.settings.family.predictive_std(self.z, self.C, self.a, self.b))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._shaped(self.settings.family.predictive_std(self.z, self.C, self.a, self.b))
 
     @cached_property
     def nll(self) -> Float:
         """-log predictive density of y, theta integrated out, (n,); NaN where y is missing."""
-        return self.likelihood.nll(self.z, self.C, self.Y, self.a, self.b)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.likelihood.nll(self.z, self.C, self.Y, self.a, self.b)
 
     @cached_property
     def nll_plugin(self) -> Float:
         """-log density of y at the mean theta, (n,)."""
-        return self.likelihood.plugin_nll(self.z, self.Y, self.a, self.b)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.likelihood.plugin_nll(self.z, self.Y, self.a, self.b)
 
     @property
     def skipped(self) -> NDArray[np.bool_]:
