@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +11,11 @@ from numpy.typing import NDArray
 
 from . import _border, _from_rows, _validate, checkpoint
 from ._settings import Settings
+from .reference.belief import Belief, Full
+from .reference.family import Family
+from .reference.guards import Guards
+from .reference.model import Model
+from .reference.rule import Kalman, Rule
 from ._trace import Likelihood, Trace, TraceBuilder
 from .errors import (
     BadHeaderError,
@@ -22,9 +26,11 @@ from .errors import (
     ShapeError,
     UnsupportedError,
 )
-from .reference.belief import Full
+from .reference.belief import Belief, Full
+from .reference.family import Family
 from .reference.guards import Guards
-from .reference.rule import Kalman
+from .reference.model import Model
+from .reference.rule import Kalman, Rule
 
 Float = NDArray[np.float64]
 Progress = bool | Callable[[int, int], Any] | None
@@ -32,20 +38,40 @@ COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "
 CHUNK_SECONDS = 0.05
 
 
-def _signature() -> inspect.Signature:
-    """What help() and editors show for the constructor: the arguments of `Settings.build`, with their defaults."""
-    build = inspect.signature(Settings.build)
-    defaults = {"belief": Full(), "rule": Kalman(), "guards": Guards()}
-    return build.replace(
-        parameters=[p.replace(default=defaults.get(p.name, p.default)) for p in build.parameters.values()],
-        return_annotation=inspect.Signature.empty,
-    )
-
-
 class FilterBase:
-    """Methods that do not depend on how the step is computed. An implementation supplies those declared first."""
+    """An online estimate of theta with its uncertainty: a Kalman filter that is, exactly, a natural gradient.
 
-    __signature__ = _signature()
+    Parameters
+    ----------
+    model : Model
+        The output z = h(u, theta) in link coordinates: `Linear`, `External`.
+    family : Family
+        The law of y given z: `Gaussian`, `Bernoulli`, `Poisson`.
+    belief : Belief, default Full(1.0)
+        What is kept of the covariance of theta, and the prior.
+    rule : Rule, default Kalman()
+        How old evidence fades.
+    guards : Guards
+        All on by default; `Guards.none()` is the bare mathematics.
+    theta : (p,), optional
+        Where the filter starts; zeros for Linear.
+    evidence : bool, default False
+        Sum log predictive densities, for `log_evidence`.
+    dtype : 'float64' or 'float32'
+    num_threads : int, optional
+    feature_names : list of d strings, optional
+        Shown in error messages and by `kfng inspect`.
+    seed : int, default 0
+        Of a random theta_0.
+    sensitivity, state, state_prior, iterations, robust
+        Left at their defaults.
+
+    Raises
+    ------
+    ParameterError, ShapeError, DtypeError, NonFiniteError, NotPositiveDefiniteError, UnknownNameError, UnsupportedError
+    """
+
+    # What does not depend on how the step is computed is written here; an implementation supplies what is declared next.
 
     settings: Settings
     theta: NDArray[Any]
@@ -64,6 +90,49 @@ class FilterBase:
         def _set_state(self, state: dict[str, NDArray[Any]]) -> None: ...
 
     # -- construction
+    def __new__(
+        cls,
+        model: Model,
+        family: Family,
+        *,
+        belief: Belief = Full(1.0),
+        rule: Rule = Kalman(),
+        sensitivity: None = None,
+        guards: Guards = Guards(),
+        theta: Any = None,
+        state: None = None,
+        state_prior: None = None,
+        iterations: int | str = 1,
+        robust: None = None,
+        evidence: bool = False,
+        dtype: Any = "float64",
+        num_threads: int | None = None,
+        feature_names: Any = None,
+        seed: int = 0,
+    ) -> Self:
+        settings = Settings.build(
+            model,
+            family,
+            belief=belief,
+            rule=rule,
+            sensitivity=sensitivity,
+            guards=guards,
+            theta=theta,
+            state=state,
+            state_prior=state_prior,
+            iterations=iterations,
+            robust=robust,
+            evidence=evidence,
+            dtype=dtype,
+            num_threads=num_threads,
+            feature_names=feature_names,
+            seed=seed,
+        )
+        return cls._from_settings(settings)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Everything is set up in `__new__`, so that subclasses may have an `__init__` of their own."""
+
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
         raise NotImplementedError
@@ -183,7 +252,7 @@ class FilterBase:
                     builder.put(start + i, *out)
                 i += done
                 if error is not None:
-                    if not skip:
+                    if not (skip and isinstance(error, NonFiniteError)):  # a rule's schedule out of its range stays so
                         return i, error
                     self._refuse(1)
                     i += 1
@@ -221,6 +290,8 @@ class FilterBase:
             raise ParameterError(argument="return_cov", expected="at most one of return_std and return_cov", got="both")
         _validate.flag("return_cov", return_cov)
         _validate.flag("include_noise", include_noise)
+        if return_std or return_cov:
+            self._need_posterior("return_std" if return_std else "return_cov")
         family = self.settings.family
         z, C, a, b = self._outputs(U, offset)
         shape = (len(z), *self.settings.mean_shape)
@@ -244,6 +315,7 @@ class FilterBase:
             raise ShapeError(argument="q", expected="(m,)", got=levels.shape)
         if not ((levels >= 0) & (levels <= 1)).all():
             raise ParameterError(argument="q", expected="numbers in [0, 1]", got=levels.tolist())
+        self._need_posterior("predict_quantiles")
         outputs = self._outputs(U, offset)
         with np.errstate(over="ignore", invalid="ignore"):
             return self.settings.family.predictive_quantiles(*outputs, levels)
@@ -270,15 +342,25 @@ class FilterBase:
         return {name: part.copy() for name, part in self.settings.model.split(self.theta).items()}
 
     def cov(self) -> Float:
-        """Posterior covariance of theta, (p, p)."""
+        """Posterior covariance of theta, (p, p).
+
+        Raises
+        ------
+        UnsupportedError
+            As `std`, `precision` and `sample`, where the rule has none: a natural gradient whose metric_rate differs
+            from its learning_rate.
+        """
+        self._need_posterior("cov")
         return self._covariance() * self._scale()
 
     def std(self) -> Float:
         """Posterior standard deviations of theta, (p,)."""
+        self._need_posterior("std")
         return np.sqrt(np.diagonal(self._covariance()) * self._scale())
 
     def precision(self) -> Float:
         """Inverse of the posterior covariance, (p, p)."""
+        self._need_posterior("precision")
         U, D = self._factors()
         inverse = np.linalg.solve(U, np.eye(len(D)))
         with np.errstate(divide="ignore"):
@@ -292,19 +374,27 @@ class FilterBase:
         ParameterError
             `size` is no integer >= 0, or `seed` nothing that np.random.default_rng takes.
         """
+        self._need_posterior("sample")
         size = _validate.integer("size", size)
         rng = _generator(seed)
         U, D = self._factors()
         normals = rng.standard_normal((size, len(D)))
-        draws = (normals * np.sqrt(D)) @ U.T
+        draws = (normals * np.sqrt(D * self.settings.rule.scale(self.n_updates))) @ U.T
         a, b = self._noise()
         if len(a):
             draws *= np.sqrt(b[0] / rng.gamma(a[0], size=size))[:, None]
         return self.theta + draws
 
     def _scale(self) -> float:
+        """The posterior covariance as a multiple of what the belief keeps: the noise variance, and the rule's factor."""
         a, b = self._noise()
-        return float(self.settings.family.posterior_scale(a[None], b[None])[0])
+        noise = float(self.settings.family.posterior_scale(a[None], b[None])[0])
+        return noise * self.settings.rule.scale(self.n_updates)
+
+    def _need_posterior(self, argument: str) -> None:
+        rule = self.settings.rule
+        if not rule.has_posterior:
+            raise UnsupportedError(argument=argument, expected="a rule with a posterior covariance", got=repr(rule)[:80])
 
     @property
     def noise_variance(self) -> tuple[Any, Any]:

@@ -1,0 +1,55 @@
+"""kfng: fit a model to a stream, one observation at a time, with no learning rate to tune, and know how sure it is.
+
+The extended Kalman filter over a model's parameters is online natural gradient descent on the log-likelihood (Ollivier,
+arXiv 1703.00209). `kfng.Filter` runs it in Rust; `kfng.reference` is the same interface in NumPy.
+"""
+
+from typing import Any
+
+from . import errors, reference
+from ._core import __version__  # isort: skip  (the reference first: the shared Python imports the components from it)
+from ._filter import Filter
+from .errors import *  # noqa: F403
+from .reference import (
+    Bernoulli,
+    External,
+    Fading,
+    Full,
+    Gaussian,
+    Guards,
+    Kalman,
+    Linear,
+    Poisson,
+)
+
+
+def load(path: Any) -> Filter:
+    """Read a filter that `save` wrote, of kfng or of its reference.
+
+    Raises
+    ------
+    CheckpointError
+        Its kinds say what is wrong with the file.
+    """
+    from ._filter_base import load_as
+
+    flt: Filter = load_as(Filter, path)
+    return flt
+
+
+__all__ = [
+    "Bernoulli",
+    "External",
+    "Fading",
+    "Filter",
+    "Full",
+    "Gaussian",
+    "Guards",
+    "Kalman",
+    "Linear",
+    "Poisson",
+    "__version__",
+    "errors",
+    "load",
+    "reference",
+]
