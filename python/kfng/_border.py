@@ -155,6 +155,7 @@ def vet(settings: Settings, block: Block) -> tuple[Block, NDArray[np.bool_]]:
         bad |= ~np.isfinite(block.offset).all(axis=1)
         for values in (block.weight, block.dt):
             bad |= ~(np.isfinite(values) & (values >= 0))
+        bad |= ~settings.rule.accepts(block.dt)
     if blank.any():
         block.U[blank] = 0
     return block._replace(blank=blank), bad
@@ -168,6 +169,8 @@ def fault(settings: Settings, block: Block, i: int) -> KfngError:
             return NonFiniteError(argument=argument, expected="a finite number >= 0", got=value)
         if value < 0:
             return ParameterError(argument=argument, expected="a finite number >= 0", got=value)
+    if not settings.rule.accepts(block.dt[i : i + 1])[0]:
+        return ParameterError(argument="dt", expected=settings.rule.times_text(), got=float(block.dt[i]))
     y = block.Y[i]
     if np.isinf(y).any():
         return NonFiniteError(argument="y", expected="a finite number, or NaN for a missing one", got=_show(y))

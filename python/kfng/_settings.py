@@ -99,6 +99,8 @@ class Settings:
         dtype = _dtype_name(dtype)
         seed = check.integer("seed", seed, high=2**63 - 1)
         belief.check(p)
+        rule.check(p)
+        _fit_rule(rule, family, model.outputs, bool(evidence))
         theta_0 = model.initial_theta(seed) if theta is None else check.finite_array("theta", theta, (p,))
         fit_dtype(theta_0, belief, dtype)
         return cls(
@@ -214,6 +216,13 @@ def _fit(model: Model, family: Family) -> None:
             expected=f"a model with {needed} output(s) for {type(family).__name__}",
             got=model.outputs,
         )
+
+
+def _fit_rule(rule: Rule, family: Family, k: int, evidence: bool) -> None:
+    if rule.needs_known_noise and family.noise_scales(k):
+        raise UnsupportedError(argument="rule", expected="a known noise variance with this rule", got=repr(rule)[:80])
+    if evidence and not rule.has_posterior:
+        raise UnsupportedError(argument="evidence", expected="a rule with a posterior covariance", got=repr(rule)[:80])
 
 
 def _parameter_count(model: Model, belief: Belief) -> int:

@@ -17,6 +17,11 @@ from .. import errors  # isort: skip
 from ..errors import *  # isort: skip  # noqa: F403
 from .filter import Filter  # isort: skip
 
+# in `__all__` once kfng has them too
+from .._merge import merge  # isort: skip  # noqa: F401
+from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting  # isort: skip  # noqa: F401
+from .rule import InverseTime, NaturalGradient, Power, ProcessNoise  # isort: skip  # noqa: F401
+
 
 def load(path: Any) -> Filter:
     """Read a filter that `save` wrote, of kfng or of its reference.

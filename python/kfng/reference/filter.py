@@ -13,7 +13,7 @@ from .._filter_base import FilterBase
 from .._settings import Settings
 from .._trace import Step
 from .._validate import Array
-from ..errors import KfngError, NonFiniteError
+from ..errors import KfngError, NonFiniteError, ParameterError
 from . import noise
 from .belief import full
 from .family import Family
@@ -105,7 +105,7 @@ class Filter(FilterBase):
                 row = _border.Row(u, y, float(w), float(time), shift, bool(hidden))
                 try:
                     now, prediction, flag = step(self.settings, now, self._linearised(now, row))
-                except NonFiniteError as refused:
+                except (NonFiniteError, ParameterError) as refused:  # overflow, or a schedule that leaves its range
                     error = refused
                     break
                 seen.append(prediction)
@@ -139,12 +139,13 @@ class Filter(FilterBase):
 
     def _predict(self, U: NDArray[Any], offset: Array) -> tuple[Array, Array]:
         """z (n, k) and C (n, k, k) of rows U (n, d) at the present time."""
-        now, k = self._now, self.settings.k
+        now, k, rule = self._now, self.settings.k, self.settings.rule
+        P = now.P * (rule.scale(now.n_updates) if rule.has_posterior else 0.0)
         z, C = np.zeros((len(U), k)), np.zeros((len(U), k, k))
         with np.errstate(all="ignore"):
             for i, u in enumerate(U):
                 output, dz = self.settings.model.forward(now.theta, u.astype(np.float64))
-                z[i], C[i] = clamp(self.settings, output + offset[i]), full.spread(now.P, dz)
+                z[i], C[i] = clamp(self.settings, output + offset[i]), full.spread(P, dz)
         return z, C
 
     def _noise(self) -> tuple[Array, Array]:

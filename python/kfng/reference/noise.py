@@ -43,6 +43,17 @@ def fade(noise: Noise, decay: float, a_0: Array) -> Noise:
     return replace(noise, a=a, b=noise.b * (a / noise.a), W=decay * noise.W, M2=decay * noise.M2)
 
 
+def fade_towards(noise: Noise, decay: float, a_0: Array, b_0: Array) -> Noise:
+    """Forget past rows in favour of the prior: (a, b) <- decay·(a, b) + (1 - decay)·(a_0, b_0)."""
+    a, b = decay * noise.a + (1 - decay) * a_0, decay * noise.b + (1 - decay) * b_0
+    return replace(noise, a=a, b=b, W=decay * noise.W, M2=decay * noise.M2)
+
+
+def pull(noise: Noise, distance: float) -> Noise:
+    """After a pull of theta to the prior: its e²/S counts, relative to sigma², but it is no observation of sigma²."""
+    return replace(noise, b=noise.b + distance / 2)
+
+
 def reported(noise: Noise, r_floor: float | None) -> tuple[Array, bool]:
     """b (m,) as predictions use it, b/a at least r_floor times the running variance of y, and whether the floor acted."""
     if r_floor is None or not noise.learned:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +36,14 @@ class State:
     elapsed: float = 0.0
     log_since: float = 0.0
     """log of the decay since the last wind-up check."""
+    owed: float = 0.0
+    """Time for which process noise has not been added yet."""
+    log_D: Array = field(default_factory=lambda: np.zeros(0))
+    """(p,), with `towards="prior"` alone: log of the decay of each column of the prior since its last turn."""
+    accumulated: float = 0.0
+    """-log of the decay for which no turn has been taken yet."""
+    position: int = 0
+    """The column whose turn is next."""
     evidence: float = 0.0
     nis_sum: float = 0.0
     nis_count: float = 0.0
@@ -44,7 +52,8 @@ class State:
     @classmethod
     def start(cls, settings: Settings) -> Self:
         noise = Noise.start(*settings.family.prior_noise(settings.k), settings.k)
-        return cls(settings.theta, settings.belief.prior(settings.p), noise).rounded(settings)
+        log_D = np.zeros(settings.p if settings.rule.towards_prior else 0)
+        return cls(settings.theta, settings.belief.prior(settings.p), noise, log_D=log_D).rounded(settings)
 
     def copy(self) -> Self:
         return replace(self)
@@ -60,13 +69,13 @@ class State:
     def possible(self) -> bool:
         """False where something overflowed, or a variance turned negative."""
         noise = self.noise
-        scalars = (self.elapsed, self.evidence, self.nis_sum, self.rho_max)
-        parts = (self.theta, self.P, noise.a, noise.b, noise.W, noise.mean, noise.M2, np.array(scalars))
+        scalars = (self.elapsed, self.owed, self.accumulated, self.evidence, self.nis_sum, self.rho_max)
+        parts = (self.theta, self.P, self.log_D, noise.a, noise.b, noise.W, noise.mean, noise.M2, np.array(scalars))
         return all(np.isfinite(part).all() for part in parts) and bool((np.diagonal(self.P) >= 0).all())
 
 
 COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored")
-CLOCK = ("elapsed", "log_since")
+CLOCK = ("elapsed", "log_since", "owed")
 GAUGES = ("nis_sum", "nis_count", "rho_max")
 
 
@@ -75,12 +84,14 @@ def to_arrays(settings: Settings, state: State) -> dict[str, NDArray[Any]]:
     noise = state.noise
     arrays = {
         "counters": np.array([getattr(state, name) for name in COUNTERS], dtype=np.float64),
-        "clock": np.array([state.elapsed, state.log_since]),
+        "clock": np.array([state.elapsed, state.log_since, state.owed][: _clock(settings)]),
         "evidence": np.array([state.evidence]),
         "gauges": np.array([state.nis_sum, state.nis_count, state.rho_max]),
         "noise": np.array([noise.a, noise.b]),
         "y_stats": np.array([noise.W, noise.mean, noise.M2]),
     }
+    if settings.rule.towards_prior:
+        arrays |= {"turns": state.log_D.copy(), "turn": np.array([state.accumulated, state.position])}
     return arrays | {"theta": state.theta.astype(settings.float), "P": state.P.astype(settings.float)}
 
 
@@ -88,20 +99,35 @@ def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
     """The inverse of `to_arrays`, for files of unknown origin; P may also come as the factors U, D of kfng's filter."""
     p, k, m = settings.p, settings.k, settings.family.noise_scales(settings.k)
     belief = {"U": (p * (p - 1) // 2,), "D": (p,)} if "U" in arrays else {"P": (p, p)}
-    shapes = {"counters": (8,), "clock": (2,), "evidence": (1,), "gauges": (3,), "noise": (2, m)}
+    shapes = {"counters": (8,), "clock": (_clock(settings),), "evidence": (1,), "gauges": (3,), "noise": (2, m)}
     shapes |= {"y_stats": (3, k if m else 0), "theta": (p,)} | belief
+    if settings.rule.towards_prior:
+        shapes |= {"turns": (p,), "turn": (2,)}
     if set(arrays) != set(shapes):
         raise BadValueError(argument="state", expected=sorted(shapes), got=sorted(arrays))
     own = {name: _checked(name, arrays[name], shape, settings) for name, shape in shapes.items()}
     _require("counters", bool(((own["counters"] >= 0) & (own["counters"] % 1 == 0)).all()), "whole numbers >= 0")
     _require("noise", bool((own["noise"][0] > 1).all() and (own["noise"][1] > 0).all()), "a > 1 and b > 0")
     _require("y_stats", bool((own["y_stats"][[0, 2]] >= 0).all()), "weights and sums of squares >= 0")
-    scalars = dict(zip(CLOCK, own["clock"].tolist(), strict=True)) | dict(
+    scalars = dict(zip(CLOCK, own["clock"].tolist(), strict=False)) | dict(
         zip(GAUGES, own["gauges"].tolist(), strict=True)
     )
-    counters = {name: int(count) for name, count in zip(COUNTERS, own["counters"], strict=True)}
+    counters: dict[str, Any] = {name: int(count) for name, count in zip(COUNTERS, own["counters"], strict=True)}
     noise = Noise(*own["noise"], *own["y_stats"])
-    return State(own["theta"], _covariance(own, p), noise, **counters, **scalars, evidence=float(own["evidence"][0]))
+    start = State(own["theta"], _covariance(own, p), noise, **counters, **scalars, evidence=float(own["evidence"][0]))
+    return replace(start, **_turns(own, p)) if settings.rule.towards_prior else start
+
+
+def _clock(settings: Settings) -> int:
+    """Process noise alone owes time."""
+    return 2 if settings.rule.diffusion is None else 3
+
+
+def _turns(own: Mapping[str, Array], p: int) -> dict[str, Any]:
+    accumulated, position = own["turn"].tolist()
+    _require("turns", bool((own["turns"] <= 0).all()), "logarithms of decays, <= 0")
+    _require("turn", accumulated >= 0 and position in range(p), f"an accumulated decay >= 0 and an index below {p}")
+    return {"log_D": own["turns"], "accumulated": accumulated, "position": int(position)}
 
 
 def _covariance(own: Mapping[str, Array], p: int) -> Array:

@@ -3,7 +3,8 @@
     P <- P/decay;   A = sqrt(w)·dz'L;   S = I + A'PA;   P <- P - P A S^-1 A'P;   theta <- theta + P dz'(w·e)
 
 With the NEW P this is the natural gradient with the Fisher matrix J = P^-1, and the extended Kalman filter, at once
-(Ollivier 2018, arXiv 1703.00209). e and L come from the family in closed form: no fitted variance divides anything.
+(Ollivier 2018, arXiv 1703.00209); a rule with rates of its own puts sqrt(metric_rate) before A, learning_rate before
+the step. e and L come from the family in closed form: no fitted variance divides anything.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from .. import _border
 from .._settings import Settings
 from .._trace import CLIPPED, SKIPPED
 from .._validate import Array
-from . import noise, windup
+from . import noise, turns, windup
 from .belief import full
+from .rule import TimeStep
 from .state import State
 
 
@@ -38,8 +40,9 @@ def step(settings: Settings, state: State, row: _border.Given) -> tuple[State, P
     new = state.copy()
     with np.errstate(all="ignore"):  # overflow is looked for in one place, below
         try:
-            let_time_pass(settings, new, row.dt)
-            seen = predict(settings, new, row)
+            learns = row.weight != 0 and not settings.family.missing(row.y[None])[0]
+            let_time_pass(settings, new, row.dt, learns)
+            seen = predict(settings, new, row, new.theta - state.theta, learns)
             flags = learn(settings, new, row, seen)
         except np.linalg.LinAlgError:
             raise _border.overflow() from None
@@ -51,29 +54,51 @@ def step(settings: Settings, state: State, row: _border.Given) -> tuple[State, P
     return new, seen, flags
 
 
-def let_time_pass(settings: Settings, new: State, dt: float) -> None:
-    """P <- P/decay, the same for the learned noise; then the wind-up check, where one is due."""
-    log_decay, decay = settings.rule.log_decay(dt), settings.rule.decay(dt)
+def let_time_pass(settings: Settings, new: State, dt: float, learns: bool) -> None:
+    """P <- P/decay, the same for the learned noise, with turns towards the prior or the wind-up check; P <- P + Q·dt."""
+    time = settings.rule.time_step(dt, new.n_updates + 1, learns)
+    if time is not None and settings.rule.towards_prior:
+        turns.take(settings, new, time)
+    elif time is not None:
+        forget(settings, new, time)
+    if settings.rule.diffusion is not None:
+        diffuse(settings, new, dt)
+    new.n_seen += 1
+    new.elapsed += dt
+
+
+def forget(settings: Settings, new: State, time: TimeStep) -> None:
+    """Plain decay of all that is known, then the wind-up check where one is due."""
+    decay, log_decay = time
     if windup.active(settings):
         log_decay, decay = max(log_decay, windup.LOG_SMALLEST_DECAY), max(decay, windup.SMALLEST_DECAY)
     new.P = full.fade(new.P, decay)
     new.noise = noise.fade(new.noise, decay, settings.family.prior_noise(settings.k)[0])
     new.log_since += log_decay
     if windup.due(settings, new.n_seen, new.log_since):
-        new.P, pulls = windup.pull(settings, new.P)
+        scales = settings.rule.scale(new.n_updates + 1), settings.rule.scale(0)
+        new.P, pulls = windup.pull(settings, new.P, *scales)
         new.windup += pulls
         new.log_since = 0.0
-    new.n_seen += 1
-    new.elapsed += dt
 
 
-def predict(settings: Settings, new: State, row: _border.Given) -> Prediction:
-    """z, clamped, with C = dz P dz' and the noise as it is reported."""
-    z = clamp(settings, row.output)
-    new.clamped += bool((z != row.output).any())
+def diffuse(settings: Settings, new: State, dt: float) -> None:
+    """P <- P + Q·owed, at every so many rows; `owed` is the time since it was last done."""
+    new.owed += dt
+    if settings.rule.diffuses(new.n_seen):
+        new.P, new.owed = full.diffuse(new.P, settings.rule.diffusion * new.owed), 0.0
+
+
+def predict(settings: Settings, new: State, row: _border.Given, pulled: Array, learns: bool) -> Prediction:
+    """z, moved by what the time step pulled theta and clamped, with C = dz P dz' and the noise as it is reported."""
+    output = row.output + row.jacobian @ pulled if settings.rule.towards_prior else row.output
+    z = clamp(settings, output)
+    new.clamped += bool((z != output).any())
     b, floored = noise.reported(new.noise, settings.guards.r_floor)
     new.floored += floored
-    return Prediction(z, full.spread(new.P, row.jacobian), new.noise.a, b)
+    rule, t = settings.rule, new.n_updates + 1
+    scale = (rule.scale(t) if learns else rule.predictive_scale(t)) if rule.has_posterior else 0.0
+    return Prediction(z, scale * full.spread(new.P, row.jacobian), new.noise.a, b)
 
 
 def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) -> int:
@@ -87,8 +112,9 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) 
     observed = ~np.isnan(y)
     dz = row.jacobian[observed]
     e, L = family.score(seen.z, y, observed), family.factor(seen.z, observed)
-    new.P, G = full.fuse(new.P, np.sqrt(w) * dz.T @ L)
-    dtheta, flags = clip(settings, row.jacobian, new.P @ dz.T @ (w * e))
+    metric_rate, learning_rate = settings.rule.rates(new.n_updates + 1)
+    new.P, G = full.fuse(new.P, np.sqrt(metric_rate * w) * dz.T @ L)
+    dtheta, flags = clip(settings, row.jacobian, new.P @ dz.T @ (learning_rate * w * e))
     new.theta = new.theta + dtheta
     new.n_updates += 1
     new.clipped += flags == CLIPPED

@@ -29,10 +29,15 @@ def due(settings: Settings, n_seen: int, log_since: float) -> bool:
     return active(settings) and (n_seen % EVERY == 0 or log_since < -LN2)
 
 
-def pull(settings: Settings, P: Array) -> tuple[Array, int]:
-    """P after the check, coordinates in order, and how many of them were taken back."""
+def pull(settings: Settings, P: Array, scale: float, scale_0: float) -> tuple[Array, int]:
+    """P after the check, coordinates in order, and how many of them were taken back.
+
+    scale·P and scale_0·P_0 are compared, the posterior covariances (natural gradient: gamma_t, gamma_0; else 1).
+    """
     assert settings.guards.windup is not None
-    prior, pulls = settings.belief.prior_diagonal(settings.p), 0
+    if scale_0 == 0:  # a metric that did not move at first: there is no posterior variance to compare with
+        return P, 0
+    prior, pulls = settings.belief.prior_diagonal(settings.p) * scale_0 / scale, 0
     for i in range(settings.p):
         if P[i, i] > settings.guards.windup / 2 * prior[i]:
             P, pulls = full.bound(P, i, prior[i]), pulls + 1

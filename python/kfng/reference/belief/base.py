@@ -29,6 +29,10 @@ class Belief(Component):
         """Its diagonal, the prior variances (p,)."""
         raise NotImplementedError
 
+    def prior_columns(self, p: int) -> Array:
+        """C (p, p) with P_0^-1 = C C'."""
+        raise NotImplementedError
+
 
 def prior_field(value: Any, dimensions: tuple[int, ...]) -> float | Array:
     """`prior_variance` in canonical form: a float, or a read-only array with one of the given numbers of dimensions."""

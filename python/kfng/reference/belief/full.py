@@ -66,10 +66,22 @@ class Full(Belief):
         diagonal = np.diagonal(value) if value.ndim == 2 else np.broadcast_to(value, (p,))
         return diagonal.astype(np.float64)
 
+    def prior_columns(self, p: int) -> Array:
+        """C (p, p) with J_prior = P_0^-1 = C C', lower triangular; diagonal where P_0 is."""
+        if np.ndim(self.prior_variance) < 2:
+            return np.diag(1 / np.sqrt(self.prior_diagonal(p)))
+        C: Array = np.linalg.cholesky(np.linalg.inv(self.prior(p)))
+        return C
+
 
 def fade(P: Array, decay: float) -> Array:
     """J <- decay·J, that is P <- P/decay (p, p)."""
     return P / decay
+
+
+def diffuse(P: Array, Q: float | Array) -> Array:
+    """P <- P + Q (p, p); Q is a number, (p,) or (p, p)."""
+    return P + (Q if np.ndim(Q) == 2 else np.diag(np.broadcast_to(Q, len(P))))
 
 
 def spread(P: Array, dz: Array) -> Array:

@@ -1,0 +1,27 @@
+"""The rules: how time and learning enter the kernel of theory section 1. A rule touches no matrix; one file each."""
+
+from .base import Rates, Rule, TimeStep
+from .fading import Fading
+from .kalman import Kalman
+from .natural_gradient import NaturalGradient
+from .process_noise import ProcessNoise
+from .schedule import InverseTime, Power, Schedule
+
+RULES: dict[str, type[Rule]] = {cls.__name__: cls for cls in (Kalman, Fading)}
+UPCOMING: dict[str, type[Rule]] = {cls.__name__: cls for cls in (NaturalGradient, ProcessNoise)}
+"""Rules of the reference that the core does not know yet: names that no file or registry offers."""
+
+__all__ = [
+    "RULES",
+    "UPCOMING",
+    "Fading",
+    "InverseTime",
+    "Kalman",
+    "NaturalGradient",
+    "Power",
+    "ProcessNoise",
+    "Rates",
+    "Rule",
+    "Schedule",
+    "TimeStep",
+]
