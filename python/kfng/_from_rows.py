@@ -16,6 +16,7 @@ from . import _border
 from ._settings import Settings, fit_dtype
 from ._validate import Array, real_array
 from .errors import ParameterError
+from .reference.model.base import Features
 
 
 def start(settings: Settings, U: Any, Y: Any) -> Settings:
@@ -29,12 +30,12 @@ def _start(settings: Settings, U: Any, Y: Any) -> Settings:
     level, V = settings.family.level(Y_used), settings.family.link_variance(Y_used)
     V = np.where(V > 0, V, np.where(level != 0, level**2, 1.0))  # constant y: its own size is the only scale there is
     family, unit = settings.family.at_level(Y_used, float(np.mean(V)))
-    variance = settings.model.scale_free_variance(_feature_variance(U_used), V) / unit
+    features = Features(np.mean(U_used, axis=0), _feature_variance(U_used))
+    variance = settings.model.scale_free_variance(features.variance, V) / unit
     belief = replace(settings.belief, prior_variance=_times(variance, settings.belief.prior_variance))
-    theta = settings.theta.copy()
-    where = settings.model.output_intercept()
-    if where is not None and not settings.theta_given:
-        theta[where] = level
+    theta = settings.theta
+    if not settings.theta_given:
+        theta = settings.model.at_level(theta, level, V, features)
     theta.setflags(write=False)
     fit_dtype(theta, belief, settings.dtype)
     return replace(settings, family=family, belief=belief, theta=theta, theta_given=True)

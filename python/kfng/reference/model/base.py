@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from ..._component import Component
 from ..._validate import Array
 from ...errors import UnsupportedError
+
+
+class Features(NamedTuple):
+    """Mean (d,) and variance (d,) > 0 of the features in the first rows."""
+
+    mean: Array
+    variance: Array
 
 
 class Model(Component):
@@ -55,9 +62,9 @@ class Model(Component):
         """Prior variances (p,) that do not depend on units, from those of the features (d,) and of y in link units (k,)."""
         raise UnsupportedError(argument="model", expected="a model of rows", got=repr(self))
 
-    def output_intercept(self) -> slice | None:
-        """Where in theta the k output intercepts are, None if there are none."""
-        return None
+    def at_level(self, theta: Array, level: Array, V: Array, features: Features) -> Array:
+        """theta_0 (p,) for outputs around `level` (k,) with variance V (k,), from the one of `initial_theta`."""
+        raise UnsupportedError(argument="model", expected="a model of rows", got=repr(self))
 
 
 def _size(shape: tuple[int, ...]) -> int:

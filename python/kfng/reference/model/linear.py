@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._validate import Array, flag, integer
 from ...errors import ParameterError
-from .base import Model
+from .base import Features, Model
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,5 +66,5 @@ class Linear(Model):
         weight = (V[:, None] / feature_variance).ravel()
         return np.concatenate([weight, V]) if self.intercept else weight
 
-    def output_intercept(self) -> slice | None:
-        return slice(self.n_outputs * self.n_features, None) if self.intercept else None
+    def at_level(self, theta: Array, level: Array, V: Array, features: Features) -> Array:
+        return np.concatenate([theta[: -len(level)], level]) if self.intercept else theta
