@@ -69,7 +69,9 @@ def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any) -
     block, bad = vet(settings, block)
     if bad.any():
         raise fault(settings, block, 0)
-    return Row(block.U[0], block.Y[0], float(block.weight[0]), float(block.dt[0]), block.offset[0], bool(block.blank[0]))
+    return Row(
+        block.U[0], block.Y[0], float(block.weight[0]), float(block.dt[0]), block.offset[0], bool(block.blank[0])
+    )
 
 
 def given(settings: Settings, y: Any, output: Any, jacobian: Any, weight: Any, dt: Any) -> Given:
@@ -138,7 +140,7 @@ class Rows:
         """Rows start..stop as owned arrays, and which of them are bad."""
         rows = slice(start, stop)
         with np.errstate(over="ignore"):  # too large for float32 becomes inf and is refused as such
-            U = np.array(self._U[rows], dtype=self._settings.float, order="C", copy=True)
+            U = self._U[rows].astype(self._settings.float, order="C", subok=False)
         parts = (self._Y, self._weight, self._dt, self._offset)
         block = Block(U, *(np.array(part[rows], order="C", copy=True) for part in parts), np.zeros(len(U), dtype=bool))
         return vet(self._settings, block)
@@ -221,7 +223,10 @@ def offsets(settings: Settings, offset: Any, n: int | None) -> NDArray[np.float6
         shapes, expected = [(), (k,)], f"a number or ({k},)"
         target: tuple[int, ...] = (k,)
     else:
-        shapes, expected = [(), (n, k)] + ([(n,)] if k == 1 else [(k,)]), f"a number, {(n,) if k == 1 else (k,)} or {(n, k)}"
+        shapes, expected = (
+            [(), (n, k)] + ([(n,)] if k == 1 else [(k,)]),
+            f"a number, {(n,) if k == 1 else (k,)} or {(n, k)}",
+        )
         target = (n, k)
     if array.shape not in shapes:
         raise ShapeError(argument="offset", expected=expected, got=array.shape)

@@ -70,7 +70,11 @@ def real_array(argument: str, value: Any, dtype: Any = np.float64) -> NDArray[An
     if array.dtype.kind not in "biuf":
         raise DtypeError(argument=argument, expected="real numbers", got=f"dtype {array.dtype}")
     with np.errstate(over="ignore"):  # a value too large for float32 becomes inf and is refused as such
-        return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)
+        if array.ndim == 0 or not array.flags.aligned or array.dtype is not np.dtype(dtype):
+            return array.astype(
+                dtype, order="C"
+            )  # also from an equal dtype of another object: the core compares identity
+        return np.ascontiguousarray(array)
 
 
 def finite_array(argument: str, value: Any, shape: tuple[int, ...] | None = None, dtype: Any = np.float64) -> Array:
