@@ -1,0 +1,103 @@
+"""from_rows needs no units: features and outcomes in millionths or millions give the same predictions in units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+UNITS = st.sampled_from([1e-6, 1e-3, 0.37, 1.0, 12.5, 1e3, 1e6])
+N, D = 80, 3
+TOLERANCE = 1e-9
+
+
+def rows(law, seed):
+    rng = np.random.default_rng(seed)
+    U = rng.normal(size=(N, D)) + [0.0, 1.0, -2.0]
+    z = U @ [0.5, -0.3, 0.2] + 0.4
+    if law == "bernoulli":
+        return U, (rng.random(N) < 1 / (1 + np.exp(-z))).astype(np.float64)
+    if law == "poisson":
+        return U, rng.poisson(np.exp(z)).astype(np.float64)
+    return U, z + 0.5 * rng.normal(size=N)
+
+
+def run(impl, family, U, y, start=40, **more):
+    flt = impl.Filter.from_rows(U[:start], y[:start], impl.Linear(D), family, **more)
+    return flt, flt.update_many(U[start:], y[start:])
+
+
+@pytest.mark.parametrize("forgetting", [0.0, 0.02])
+@settings(max_examples=12)
+@given(units=st.lists(UNITS, min_size=D, max_size=D), unit=UNITS, seed=st.integers(0, 1000))
+def test_learned_variance(impl, units, unit, seed, forgetting):
+    """Both sides in any units: predictions and standard deviations scale with y, the density by its Jacobian."""
+    U, y = rows("learned", seed)
+    rule = impl.Fading(forgetting)
+    flt, trace = run(impl, impl.Gaussian(None), U, y, rule=rule)
+    twin, other = run(impl, impl.Gaussian(None), U * units, y * unit, rule=rule)
+    size = np.abs(trace.prediction).max()
+    np.testing.assert_allclose(other.prediction / unit, trace.prediction, rtol=TOLERANCE, atol=TOLERANCE * size)
+    np.testing.assert_allclose(other.std / unit, trace.std, rtol=TOLERANCE)
+    np.testing.assert_allclose(other.nll - np.log(unit), trace.nll, rtol=TOLERANCE, atol=1e-8)
+    np.testing.assert_allclose(twin.noise_variance[0] / unit**2, flt.noise_variance[0], rtol=TOLERANCE)
+    np.testing.assert_allclose(twin.theta[:D] * units / unit, flt.theta[:D], rtol=1e-6, atol=1e-8)
+    mine, others = {**flt.health()}, {**twin.health()}
+    assert mine["mean_nis"] == pytest.approx(others["mean_nis"], rel=1e-8)
+
+
+@pytest.mark.parametrize("law", ["bernoulli", "poisson"])
+@settings(max_examples=12)
+@given(units=st.lists(UNITS, min_size=D, max_size=D), seed=st.integers(0, 1000))
+def test_generalised_linear(impl, law, units, seed):
+    family = {"bernoulli": impl.Bernoulli, "poisson": impl.Poisson}[law]()
+    U, y = rows(law, seed)
+    _, trace = run(impl, family, U, y)
+    _, other = run(impl, family, U * units, y)
+    np.testing.assert_allclose(other.prediction, trace.prediction, rtol=1e-8, atol=TOLERANCE)
+    np.testing.assert_allclose(other.std, trace.std, rtol=1e-8)
+
+
+@settings(max_examples=12)
+@given(units=st.lists(UNITS, min_size=D, max_size=D), seed=st.integers(0, 1000))
+def test_the_control_a_unit_prior_does_need_units(impl, units, seed):
+    if max(units) / min(units) < 1e3:
+        return
+    U, y = rows("learned", seed)
+    plain, other = (impl.Filter(impl.Linear(D), impl.Gaussian(None)) for _ in range(2))
+    first, second = plain.update_many(U, y), other.update_many(U * units, y)
+    assert np.abs(first.prediction - second.prediction).max() > 1e-3
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_constant_columns_and_rare_events(impl, unit):
+    """A column without variance takes the median of the others; a rare event starts at its own level."""
+    rng = np.random.default_rng(0)
+    U, y = rng.normal(size=(100, D)) * unit, np.zeros(100)
+    U[:, 1], y[3] = 7.0 * unit, 1.0
+    flt = impl.Filter.from_rows(U, y, impl.Linear(D), impl.Bernoulli())
+    prior = np.asarray(flt.settings.belief.prior_variance)
+    assert prior[1] == pytest.approx((np.pi**2 / 3) / np.median(np.var(U[:, [0, 2]], axis=0)), rel=1e-9)
+    assert flt.settings.theta[-1] == pytest.approx(np.log(1.5 / 101 / (1 - 1.5 / 101)), rel=1e-9)
+    assert flt.predict(U).mean() == pytest.approx(0.01, abs=0.02)
+    alone = impl.Filter.from_rows(np.full((5, 1), unit), np.arange(5.0), impl.Linear(1), impl.Poisson())
+    assert np.isfinite(alone.theta).all()
+    assert np.isfinite(alone.std()).all()
+
+
+def test_what_the_docstring_promises(impl):
+    """Level and prior of counts and of a learned variance, from the rows by hand."""
+    U, y = rows("poisson", 1)
+    flt = impl.Filter.from_rows(U, y, impl.Linear(D), impl.Poisson(), belief=impl.Full(2.0))
+    V = max(1.0, np.log1p(y.var() / y.mean() ** 2))
+    np.testing.assert_allclose(flt.settings.belief.prior_variance, 2.0 * V / np.append(U.var(axis=0), 1.0), rtol=1e-12)
+    np.testing.assert_allclose(flt.settings.theta, [0, 0, 0, np.log((y.sum() + 0.5) / N)], rtol=1e-12)
+    U, y = rows("learned", 1)
+    flt = impl.Filter.from_rows(U, y, impl.Linear(D), impl.Gaussian(None))
+    family, V = flt.settings.family, y.var()
+    assert family.prior_scale == pytest.approx(np.sqrt(V), rel=1e-12)
+    a = family.prior_dof / 2
+    expected = V / np.append(U.var(axis=0), 1.0) / (a * V / (a - 1))
+    np.testing.assert_allclose(flt.settings.belief.prior_variance, expected, rtol=1e-12)
+    assert flt.n_updates == N
