@@ -38,6 +38,7 @@ LAYOUTS = {
     "reversed_columns": lambda A: np.ascontiguousarray(A[..., ::-1])[..., ::-1],
     "read_only": lambda A: _locked(A),
     "unaligned": lambda A: _unaligned(A),
+    "dtype_of_its_own": lambda A: A.astype(A.dtype.newbyteorder("S").newbyteorder("S")),
     "subclass": lambda A: A.view(_Subclass),
     "memoryview": lambda A: memoryview(np.array(A)) if A.dtype.isnative and A.dtype.char in "bBhHiIlLdf?" else A,
     "list": lambda A: A.tolist(),
