@@ -1,4 +1,29 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
+//!
+//! Imports point one way: scalar, error → linalg → field → family → model → belief → rule → guard, state, scale, spec, row → filter and
+//! what stands beside it (prepare, learn, wave, access, saved).
 
+mod access;
+pub mod belief;
+pub mod error;
+pub mod family;
+pub mod field;
+pub mod filter;
+pub mod guard;
+mod learn;
 pub mod linalg;
+pub mod model;
+mod prepare;
+pub mod row;
+pub mod rule;
+mod saved;
 pub mod scalar;
+pub mod scale;
+pub mod spec;
+pub mod state;
+mod wave;
+
+pub use error::{Error, Fault};
+pub use filter::Filter;
+pub use row::{Block, Input, Report};
+pub use spec::{Dtype, Spec};

@@ -1,0 +1,105 @@
+//! What can be read of a filter.
+
+use crate::belief::Uncertainty;
+use crate::error::{Error, fault};
+use crate::family::Family;
+use crate::filter::{Filter, Sizes};
+use crate::linalg::dot;
+use crate::model::Output;
+use crate::scalar::Scalar;
+use crate::state::{A, N_UPDATES};
+
+impl<T: Scalar> Filter<T> {
+    /// p, d, k and the like.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// The family.
+    pub fn family(&self) -> &Family {
+        &self.family
+    }
+
+    /// Whether a noise variance is learned.
+    pub fn learns_noise(&self) -> bool {
+        self.scale.is_some()
+    }
+
+    /// theta (p,).
+    pub fn theta(&self) -> &[T] {
+        &self.state.theta()[..self.sizes.p]
+    }
+
+    /// Rows that taught something.
+    pub fn n_updates(&self) -> u64 {
+        self.state.wide[N_UPDATES] as u64
+    }
+
+    /// (a, b) of a learned noise variance as reported now.
+    pub fn noise(&self) -> Option<(f64, f64)> {
+        let wide = &self.state.wide;
+        self.scale
+            .as_ref()
+            .map(|scale| (wide[A], scale.reported(wide, self.limits.r_floor)))
+    }
+
+    /// z (n, k) and C (n, k, k) of rows u (n, d) at the present time; nothing changes.
+    pub fn predict(
+        &mut self,
+        u: &[T],
+        offset: &[f64],
+        z: &mut [f64],
+        c: &mut [f64],
+    ) -> Result<(), Error> {
+        let Sizes { d, k, padded, .. } = self.sizes;
+        let n = offset.len() / k;
+        if self.model.inputs().is_none()
+            || u.len() != n * d
+            || z.len() != n * k
+            || c.len() != n * k * k
+        {
+            return Err(Error::Shape(fault(
+                "U",
+                "rows of inputs, with an offset each",
+                "others",
+            )));
+        }
+        for i in 0..n {
+            let (z, c) = (
+                &mut z[i * k..(i + 1) * k],
+                &mut c[i * k * k..(i + 1) * k * k],
+            );
+            let dz = &mut self.work.dz;
+            dz.fill(T::zero());
+            self.model
+                .forward(self.state.theta(), &u[i * d..(i + 1) * d], z, dz, padded);
+            for j in 0..k {
+                let h = &dz[j * padded..(j + 1) * padded];
+                if self.model.linear() {
+                    z[j] = dot(h, self.state.theta()).to_f64();
+                }
+                z[j] = (z[j] + offset[i * k + j]).clamp(-self.limits.z_clamp, self.limits.z_clamp);
+                c[j * k + j] = self
+                    .belief
+                    .variance(self.state.belief(), h, &mut self.work.diagonal)
+                    .to_f64();
+                for l in 0..j {
+                    c[j * k + l] =
+                        dot(&dz[l * padded..(l + 1) * padded], &self.work.diagonal).to_f64();
+                    c[l * k + j] = c[j * k + l];
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// U (p, p) and D (p,), written to slices of these sizes.
+    pub fn factors(&self, u: &mut [f64], d: &mut [f64]) {
+        self.belief.factors(self.state.belief(), u, d);
+    }
+
+    /// P (p, p).
+    pub fn covariance(&self, out: &mut [f64]) -> Result<(), Error> {
+        self.belief.dense(self.state.belief(), out)
+    }
+}

@@ -1,0 +1,277 @@
+//! The full covariance as P = U D U'. Section: D (padded,), then U.
+//!
+//! Source: Bierman 1977, Factorization Methods for Discrete Sequential Estimation.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+
+use super::Uncertainty;
+use crate::error::{Error, fault};
+use crate::field::{Array, Arrays, Field, filled, positive, product};
+use crate::linalg::{self, Aligned, Columns, Layout};
+use crate::scalar::Scalar;
+
+const MAX_PARAMETERS: usize = 32768;
+
+/// The prior, and where the entries lie.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Full {
+    prior_variance: Field,
+    #[serde(skip, default = "nowhere")]
+    layout: Layout,
+    /// (p,)
+    #[serde(skip)]
+    variances: Vec<f64>,
+    /// (p, p) where the prior has covariances.
+    #[serde(skip)]
+    covariance: Vec<f64>,
+}
+
+fn nowhere() -> Layout {
+    Layout::new(0).expect("a size of 0 fits")
+}
+
+impl Full {
+    /// (D, U) of a section.
+    fn split<'a, T>(&self, at: &'a [T]) -> (&'a [T], &'a [T]) {
+        at.split_at(self.layout.d_len())
+    }
+
+    fn split_mut<'a, T>(&self, at: &'a mut [T]) -> (&'a mut [T], &'a mut [T]) {
+        at.split_at_mut(self.layout.d_len())
+    }
+
+    /// Factors a dense (p, p) in float64 and rounds once.
+    fn factor<T: Scalar>(&self, dense: &[f64], to: &mut [T]) -> Option<()> {
+        let mut wide = Aligned::<f64>::zeros(self.size()).ok()?;
+        let (d, u) = self.split_mut(&mut wide);
+        linalg::factor(&self.layout, dense, u, d).ok()?;
+        for (to, &x) in to.iter_mut().zip(&wide[..]) {
+            *to = T::of(x);
+        }
+        possible(&to[..self.layout.p()]).then_some(())
+    }
+}
+
+/// Whether every number is finite and >= 0. No early exit: the answer is nearly always yes.
+#[inline(always)]
+fn possible<T: Scalar>(d: &[T]) -> bool {
+    let fine = |x: T| u8::from(x >= T::zero()) & u8::from(x <= T::MAX);
+    d.iter().fold(1, |all, &x| all & fine(x)) == 1
+}
+
+impl Uncertainty for Full {
+    fn prepare(&mut self, p: usize, arrays: &Arrays) -> Result<(), Error> {
+        if p > MAX_PARAMETERS {
+            return Err(Error::Parameter(fault(
+                "model",
+                format!("at most {MAX_PARAMETERS} parameters with Full"),
+                p,
+            )));
+        }
+        self.layout = Layout::new(p)?;
+        self.variances = filled(p)?;
+        match &self.prior_variance {
+            Field::Number(v) => self.variances.fill(positive("prior_variance", *v)?),
+            Field::Array(named) => {
+                let values = named.find("belief.prior_variance", arrays, &[&[p], &[p, p]])?;
+                let stride = if named.shape.len() == 2 { p + 1 } else { 1 };
+                for (variance, &v) in self.variances.iter_mut().zip(values.iter().step_by(stride)) {
+                    *variance = positive("prior_variance", v)?;
+                }
+                if stride > 1 {
+                    self.covariance = values.to_vec();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        self.layout.d_len() + self.layout.u_len()
+    }
+
+    fn padded(&self) -> usize {
+        self.layout.padded()
+    }
+
+    fn columns<T: Scalar>(&self, max: usize) -> Result<Columns<T>, Error> {
+        Ok(Columns::with_capacity(&self.layout, max)?)
+    }
+
+    fn start<T: Scalar>(&self, to: &mut [T]) -> Result<(), Error> {
+        if !self.covariance.is_empty() {
+            let bad = || {
+                Error::NotPositiveDefinite(fault(
+                    "prior_variance",
+                    "a positive definite matrix",
+                    "one that is not",
+                ))
+            };
+            return self.factor(&self.covariance, to).ok_or_else(bad);
+        }
+        let mut variances = filled(self.layout.p())?;
+        for (variance, &v) in variances.iter_mut().zip(&self.variances) {
+            *variance = T::of(v);
+        }
+        if !possible(&variances) {
+            return Err(Error::Parameter(fault(
+                "prior_variance",
+                format!("variances that fit {}", T::NAME),
+                "larger ones",
+            )));
+        }
+        let (d, u) = self.split_mut(to);
+        linalg::diagonal_prior(&self.layout, &variances, u, d);
+        Ok(())
+    }
+
+    fn prior_variances(&self) -> &[f64] {
+        &self.variances
+    }
+
+    #[inline]
+    fn fuse<T: Scalar>(
+        &self,
+        from: Option<&[T]>,
+        to: &mut [T],
+        columns: &mut Columns<T>,
+        range: Range<usize>,
+    ) -> f64 {
+        let from = from.map(|at| {
+            let (d, u) = self.split(at);
+            (u, d)
+        });
+        let (d, u) = self.split_mut(to);
+        linalg::fuse(&self.layout, from, u, d, columns, range)
+    }
+
+    /// D is looked at every time; U only once the bound no longer excludes an overflow. The bound decides no bits.
+    #[inline]
+    fn settle<T: Scalar>(&self, to: &[T], bound: f64, growth: f64) -> Result<f64, Error> {
+        let (d, u) = self.split(to);
+        if !possible(d) {
+            return Err(Error::Overflow);
+        }
+        let limit = if T::MAX.to_f64() > 1e300 { 1e200 } else { 1e30 };
+        let next = bound * growth;
+        if next < limit {
+            return Ok(next);
+        }
+        if !linalg::all_finite(u) {
+            return Err(Error::Overflow);
+        }
+        Ok(u.iter()
+            .fold(1.0, |most: f64, &x| most.max(x.to_f64().abs())))
+    }
+
+    fn variance<T: Scalar>(&self, at: &[T], h: &[T], b: &mut [T]) -> T {
+        let (d, u) = self.split(at);
+        linalg::variance(&self.layout, u, d, h, Some(b))
+    }
+
+    fn diagonal<T: Scalar>(&self, at: &[T], out: &mut [T]) {
+        let (d, u) = self.split(at);
+        linalg::diagonal(&self.layout, u, d, out);
+    }
+
+    fn diagonal_at<T: Scalar>(&self, at: &[T], i: usize) -> T {
+        let (d, u) = self.split(at);
+        linalg::diagonal_at(&self.layout, u, d, i)
+    }
+
+    fn factors<T: Scalar>(&self, at: &[T], u: &mut [f64], d: &mut [f64]) {
+        let (p, (d0, u0)) = (self.layout.p(), self.split(at));
+        u.fill(0.0);
+        for j in 0..p {
+            d[j] = d0[j].to_f64();
+            for i in 0..=j {
+                u[i * p + j] = u0[self.layout.at(i, j)].to_f64();
+            }
+        }
+    }
+
+    fn dense<T: Scalar>(&self, at: &[T], out: &mut [f64]) -> Result<(), Error> {
+        let mut wide = Aligned::<f64>::zeros(at.len())?;
+        for (wide, x) in wide.iter_mut().zip(at) {
+            *wide = x.to_f64();
+        }
+        let (d, u) = self.split(&wide);
+        linalg::dense(&self.layout, u, d, out);
+        Ok(())
+    }
+
+    fn save<T: Scalar>(
+        &self,
+        at: &[T],
+        put: &mut dyn FnMut(&'static str, Array),
+    ) -> Result<(), Error> {
+        let (d, u) = self.split(at);
+        let mut packed = filled(linalg::packed_len(&self.layout))?;
+        linalg::pack(&self.layout, u, &mut packed);
+        for (name, part) in [("U", &packed[..]), ("D", &d[..self.layout.p()])] {
+            let mut values = filled(part.len())?;
+            for (value, x) in values.iter_mut().zip(part) {
+                *value = x.to_f64();
+            }
+            put(
+                name,
+                Array {
+                    shape: vec![part.len()],
+                    values,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn shapes(&self, has: &dyn Fn(&str) -> bool) -> Result<Vec<(&'static str, Vec<usize>)>, Error> {
+        let p = self.layout.p();
+        product(&[p, p])?;
+        Ok(if has("P") {
+            vec![("P", vec![p, p])]
+        } else {
+            vec![
+                ("U", vec![linalg::packed_len(&self.layout)]),
+                ("D", vec![p]),
+            ]
+        })
+    }
+
+    fn load<T: Scalar>(&self, arrays: &Arrays, to: &mut [T]) -> Result<(), Error> {
+        let bad =
+            |name: &str, expected: &str| Error::BadValue(fault(name, expected, "other numbers"));
+        let p = self.layout.p();
+        if let Some(dense) = arrays.get("P") {
+            let symmetric =
+                (0..p).all(|i| (0..i).all(|j| dense.values[i * p + j] == dense.values[j * p + i]));
+            return symmetric
+                .then(|| self.factor(&dense.values, to))
+                .flatten()
+                .ok_or_else(|| bad("P", "a positive definite matrix"));
+        }
+        let (packed, variances) = (&arrays["U"].values, &arrays["D"].values);
+        let mut rounded = filled(packed.len())?;
+        for (x, &y) in rounded.iter_mut().zip(packed) {
+            *x = T::of(y);
+        }
+        let (d, u) = self.split_mut(to);
+        linalg::unpack(&self.layout, &rounded, u);
+        d.fill(T::zero());
+        for (d, &x) in d.iter_mut().zip(variances) {
+            *d = T::of(x);
+        }
+        if !possible(d) {
+            return Err(bad("D", "numbers >= 0"));
+        }
+        let mut diagonal = Aligned::zeros(self.padded())?;
+        self.diagonal(to, &mut diagonal);
+        if possible(&diagonal) {
+            Ok(())
+        } else {
+            Err(bad("U", "factors of a finite matrix"))
+        }
+    }
+}

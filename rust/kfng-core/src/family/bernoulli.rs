@@ -1,0 +1,77 @@
+//! Bernoulli observations on the logit link: y in [0, 1], P(y=1) = m = 1/(1+exp(-z)).
+//!
+//! ```text
+//! e = y - m,   L² = m(1-m) = exp(-|z|)/(1+exp(-|z|))²
+//! ```
+//!
+//! L² never cancels at a saturated logit, where the form in the mean is 0/0. Source: Ollivier 2018, arXiv 1703.00209.
+
+use serde::Deserialize;
+
+use super::{Likelihood, Link, Seen, one_output, spread};
+use crate::error::Error;
+use crate::field::Arrays;
+
+/// No settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bernoulli {}
+
+/// (m, m(1-m)).
+fn moments(z: f64) -> (f64, f64) {
+    let t = (-z.abs()).exp();
+    let (small, slope) = (t / (1.0 + t), t / ((1.0 + t) * (1.0 + t)));
+    (if z < 0.0 { small } else { 1.0 / (1.0 + t) }, slope)
+}
+
+impl Likelihood for Bernoulli {
+    fn prepare(&mut self, _: usize, _: &Arrays) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn link(&self) -> Link {
+        Link::Logit
+    }
+
+    fn invalid(&self, y: &[f64]) -> bool {
+        y[0] < 0.0 || y[0] > 1.0
+    }
+
+    fn score(&self, z: f64, y: f64) -> (f64, f64) {
+        let (mean, slope) = moments(z);
+        (y - mean, slope)
+    }
+
+    fn factor(&self, _: &[usize], _: &mut [f64], _: &mut [f64]) -> Result<(), Error> {
+        Err(one_output())
+    }
+
+    fn mean(&self, z: &[f64], out: &mut [f64]) {
+        out[0] = moments(z[0]).0;
+    }
+
+    fn std(&self, row: &Seen<'_>, out: &mut [f64]) {
+        let slope = moments(row.z[0]).1;
+        out[0] = spread(slope, slope, row.c[0]);
+    }
+
+    fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
+        let (z, y) = (row.z[0], row.y[0]);
+        z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moments;
+
+    #[test]
+    fn moments_do_not_cancel() {
+        for z in [-800.0, -40.0, -1.0, 0.0, 1.0, 40.0, 800.0] {
+            let (m, slope) = moments(z);
+            assert!((0.0..=1.0).contains(&m) && (0.0..=0.25).contains(&slope));
+            assert!((m - 1.0 / (1.0 + (-z).exp())).abs() < 1e-15);
+        }
+        assert!((moments(40.0).1 / (-40f64).exp() - 1.0).abs() < 1e-12);
+    }
+}

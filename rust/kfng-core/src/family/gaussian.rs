@@ -1,0 +1,211 @@
+//! y ~ N(z, R), R a number, a matrix, or one unknown variance learned beside theta.
+//!
+//! ```text
+//! e = R^-1 (y - z),   L = chol(R)^-T
+//! learned: relative to sigma² ~ InvGamma(a, b); y is Student-t with 2a degrees of freedom and scale (b/a)(I + C)
+//! ```
+//!
+//! Source: Ollivier 2018, arXiv 1703.00209, section 2; the unknown variance is the conjugate normal-inverse-gamma.
+
+use serde::Deserialize;
+
+use super::{Likelihood, Link, Seen};
+use crate::error::{Error, fault};
+use crate::field::{Arrays, Named, filled, positive, product};
+use crate::linalg::small::{cholesky, solve_lower};
+
+const LOG_2PI: f64 = 1.837_877_066_409_345_6;
+
+/// The settings, and R with its factor.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gaussian {
+    variance: Option<f64>,
+    covariance: Option<Named>,
+    prior_dof: f64,
+    prior_scale: f64,
+    #[serde(skip)]
+    k: usize,
+    /// (k, k); the identity where the variance is learned.
+    #[serde(skip)]
+    r: Vec<f64>,
+    /// L (k, k) of all outputs.
+    #[serde(skip)]
+    l: Vec<f64>,
+}
+
+impl Gaussian {
+    fn learns(&self) -> bool {
+        self.variance.is_none()
+    }
+
+    /// What the covariance of theta is relative to: 1, or the mean of sigma².
+    fn scale(&self, a: &[f64], b: &[f64]) -> f64 {
+        if self.learns() {
+            b[0] / (a[0] - 1.0)
+        } else {
+            1.0
+        }
+    }
+
+    /// S = R + C and r = y - z of the outputs seen; returns (number seen, log det S, r'S^-1 r). work: (k² + k,).
+    fn distance(&self, row: &Seen<'_>, work: &mut [f64]) -> (usize, f64, f64) {
+        if self.k == 1 {
+            let s = self.r[0] + row.c.first().copied().unwrap_or(0.0);
+            let r = row.y[0] - row.z[0];
+            return (usize::from(!r.is_nan()), s.ln(), r * r / s);
+        }
+        let k = self.k;
+        let m = row.y.iter().filter(|y| !y.is_nan()).count();
+        let (s, r) = work.split_at_mut(m * m);
+        let mut entries = s.iter_mut();
+        for i in (0..k).filter(|&i| !row.y[i].is_nan()) {
+            for j in (0..k).filter(|&j| !row.y[j].is_nan()) {
+                if let Some(entry) = entries.next() {
+                    *entry = self.r[i * k + j] + row.c.get(i * k + j).copied().unwrap_or(0.0);
+                }
+            }
+        }
+        for (r, i) in r.iter_mut().zip((0..k).filter(|&i| !row.y[i].is_nan())) {
+            *r = row.y[i] - row.z[i];
+        }
+        let r = &mut r[..m];
+        if cholesky(s, m).is_err() {
+            return (m, f64::NAN, f64::NAN);
+        }
+        solve_lower(s, m, r);
+        let log_det = 2.0 * (0..m).map(|i| s[i * m + i].ln()).sum::<f64>();
+        (m, log_det, r.iter().map(|r| r * r).sum())
+    }
+
+    fn density(&self, row: &Seen<'_>, work: &mut [f64]) -> f64 {
+        let (m, log_det, distance) = self.distance(row, work);
+        if m == 0 {
+            return f64::NAN;
+        }
+        let half = m as f64 / 2.0;
+        if !self.learns() {
+            return 0.5 * (log_det + distance) + half * LOG_2PI;
+        }
+        let (a, b) = (row.a[0], row.b[0]);
+        let log_norm =
+            libm::lgamma(a) - libm::lgamma(a + half) + half * (LOG_2PI + b.ln()) + 0.5 * log_det;
+        log_norm + (a + half) * (distance / (2.0 * b)).ln_1p()
+    }
+}
+
+impl Likelihood for Gaussian {
+    fn prepare(&mut self, k: usize, arrays: &Arrays) -> Result<(), Error> {
+        let variance = self.variance.map_or(Ok(1.0), |v| positive("variance", v))?;
+        positive("prior_scale", self.prior_scale)?;
+        if !(self.prior_dof > 2.0 && self.prior_dof.is_finite()) {
+            return Err(Error::Parameter(fault(
+                "prior_dof",
+                "a finite number > 2",
+                self.prior_dof,
+            )));
+        }
+        let b_0 = self.prior_dof / 2.0 * self.prior_scale * self.prior_scale;
+        positive("prior_scale", if self.learns() { b_0 } else { 1.0 })?;
+        (self.k, self.r, self.l) = (k, filled(product(&[k, k])?)?, filled(k * k)?);
+        match &self.covariance {
+            Some(named) => {
+                let given = named.find("family.covariance", arrays, &[&[k, k]])?;
+                // The mean of both triangles: Python allows an asymmetry of rounding.
+                (0..k * k)
+                    .for_each(|ij| self.r[ij] = 0.5 * (given[ij] + given[ij % k * k + ij / k]));
+            }
+            None => (0..k).for_each(|i| self.r[i * k + i] = variance),
+        }
+        let mut l = std::mem::take(&mut self.l);
+        let seen: Vec<usize> = (0..k).collect();
+        invert(&self.r, k, &seen, &mut l, &mut filled(k * k)?).ok_or_else(|| {
+            Error::NotPositiveDefinite(fault(
+                "covariance",
+                "a positive definite matrix",
+                "one that is not",
+            ))
+        })?;
+        self.l = l;
+        Ok(())
+    }
+
+    fn outputs_needed(&self) -> Option<usize> {
+        None // a covariance of another size is refused in `prepare`
+    }
+
+    fn link(&self) -> Link {
+        Link::Identity
+    }
+
+    fn fixed_factor(&self) -> bool {
+        true
+    }
+
+    fn prior_noise(&self) -> Option<(f64, f64)> {
+        let a = self.prior_dof / 2.0;
+        self.learns()
+            .then_some((a, a * self.prior_scale * self.prior_scale))
+    }
+
+    fn missing(&self, y: &[f64]) -> bool {
+        y.iter().all(|y| y.is_nan())
+    }
+
+    fn invalid(&self, _: &[f64]) -> bool {
+        false
+    }
+
+    #[inline]
+    fn score(&self, z: f64, y: f64) -> (f64, f64) {
+        ((y - z) / self.r[0], 1.0 / self.r[0])
+    }
+
+    fn factor(&self, seen: &[usize], l: &mut [f64], work: &mut [f64]) -> Result<(), Error> {
+        if seen.len() == self.k {
+            l.copy_from_slice(&self.l);
+            return Ok(());
+        }
+        invert(&self.r, self.k, seen, l, work).ok_or(Error::Overflow)
+    }
+
+    fn mean(&self, z: &[f64], out: &mut [f64]) {
+        out.copy_from_slice(z);
+    }
+
+    fn std(&self, row: &Seen<'_>, out: &mut [f64]) {
+        let (k, scale) = (self.k, self.scale(row.a, row.b));
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = (row.c[i * k + i] * scale + scale * self.r[i * k + i]).sqrt();
+        }
+    }
+
+    fn nll(&self, row: &Seen<'_>, work: &mut [f64]) -> Result<f64, Error> {
+        Ok(self.density(row, work))
+    }
+
+    fn plugin_nll(&self, row: &Seen<'_>, work: &mut [f64]) -> f64 {
+        self.density(&Seen { c: &[], ..*row }, work)
+    }
+}
+
+/// L = chol(R_seen)^-T, upper triangular.
+///
+/// - r: (k, k); l, work: (m, m) row-major. Cost O(m³)
+fn invert(r: &[f64], k: usize, seen: &[usize], l: &mut [f64], work: &mut [f64]) -> Option<()> {
+    let m = seen.len();
+    let work = &mut work[..m * m];
+    for i in 0..m {
+        for j in 0..m {
+            work[i * m + j] = r[seen[i] * k + seen[j]];
+        }
+    }
+    cholesky(work, m).ok()?;
+    for i in 0..m {
+        let row = &mut l[i * m..(i + 1) * m];
+        row.fill(0.0);
+        row[i] = 1.0;
+        solve_lower(work, m, row);
+    }
+    l[..m * m].iter().all(|x| x.is_finite()).then_some(())
+}

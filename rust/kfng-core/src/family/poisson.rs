@@ -1,0 +1,55 @@
+//! Counts on the log link: y >= 0, E(y) = m = exp(z).
+//!
+//! ```text
+//! e = y - m,   L² = m
+//! ```
+//!
+//! Source: Ollivier 2018, arXiv 1703.00209.
+
+use serde::Deserialize;
+
+use super::{Likelihood, Link, Seen, one_output, spread};
+use crate::error::Error;
+use crate::field::Arrays;
+
+/// No settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Poisson {}
+
+impl Likelihood for Poisson {
+    fn prepare(&mut self, _: usize, _: &Arrays) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn link(&self) -> Link {
+        Link::Log
+    }
+
+    fn invalid(&self, y: &[f64]) -> bool {
+        y[0] < 0.0
+    }
+
+    fn score(&self, z: f64, y: f64) -> (f64, f64) {
+        let mean = z.exp();
+        (y - mean, mean)
+    }
+
+    fn factor(&self, _: &[usize], _: &mut [f64], _: &mut [f64]) -> Result<(), Error> {
+        Err(one_output())
+    }
+
+    fn mean(&self, z: &[f64], out: &mut [f64]) {
+        out[0] = z[0].exp();
+    }
+
+    fn std(&self, row: &Seen<'_>, out: &mut [f64]) {
+        let mean = row.z[0].exp();
+        out[0] = spread(mean, mean, row.c[0]);
+    }
+
+    fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
+        let (z, y) = (row.z[0], row.y[0]);
+        z.exp() - y * z + libm::lgamma(y + 1.0)
+    }
+}

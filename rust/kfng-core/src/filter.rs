@@ -1,0 +1,289 @@
+//! The filter and its step.
+//!
+//! ```text
+//! theta, u ─▶ model ─▶ z, dz        z + offset, y ─▶ family ─▶ e, L        dt ─▶ rule ─▶ decay, rates
+//!   columns of dz and dz'L ─▶ belief.fuse ─▶ b, q ─▶ dtheta, noise scale, report
+//! ```
+//!
+//! With the NEW covariance in dtheta this is the natural gradient with the Fisher matrix J = P^-1, and the extended Kalman filter, at
+//! once. Source: Ollivier 2018, arXiv 1703.00209.
+
+use std::ops::Range;
+
+use crate::belief::{Belief, Uncertainty};
+use crate::error::{Error, fault};
+use crate::family::{Family, Likelihood};
+use crate::field::{Arrays, filled, product};
+use crate::guard::{Limits, pull};
+use crate::linalg::{Aligned, Columns, dot};
+use crate::model::{Model, Output};
+use crate::row::{Block, Report};
+use crate::rule::{Rule, Time};
+use crate::scalar::Scalar;
+use crate::scale::Scale;
+use crate::spec::Spec;
+use crate::state::{A, B, BOUND, LOG_SINCE, N_SEEN, State, WINDUP, finite};
+
+/// Columns that a wave aims at: the gain of sharing a pass is had by then.
+const WAVE: usize = 16;
+
+/// A filter: what never changes, the state, and the workspace that a step writes to before it is committed.
+#[derive(Debug)]
+pub struct Filter<T> {
+    pub(crate) model: Model,
+    pub(crate) family: Family,
+    pub(crate) belief: Belief,
+    pub(crate) rule: Rule,
+    pub(crate) limits: Limits,
+    pub(crate) scale: Option<Scale>,
+    pub(crate) evidence: bool,
+    pub(crate) sizes: Sizes,
+    pub(crate) state: State<T>,
+    pub(crate) next: State<T>,
+    pub(crate) columns: Columns<T>,
+    pub(crate) work: Work<T>,
+}
+
+/// Sizes used everywhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Parameters.
+    pub p: usize,
+    /// Inputs, 0 where rows bring their outputs.
+    pub d: usize,
+    /// Outputs.
+    pub k: usize,
+    /// Numbers in one observation.
+    pub width: usize,
+    /// Length of theta and of every column.
+    pub padded: usize,
+    /// Rows that can share a pass.
+    pub wave: usize,
+}
+
+/// Sized once, so that no step allocates.
+#[derive(Debug)]
+pub(crate) struct Work<T> {
+    /// dz of one row (k, padded) where k > 1, else one column.
+    pub dz: Aligned<T>,
+    /// (padded,)
+    pub dtheta: Aligned<T>,
+    /// diag(P) (padded,), or P h of a prediction.
+    pub diagonal: Aligned<T>,
+    /// z of each row of the wave, (wave, k).
+    pub z: Vec<f64>,
+    /// Fisher factor of each row of the wave, (wave, k, k), where k > 1.
+    pub l: Vec<f64>,
+    /// Observed outputs of each row of the wave, (wave, k).
+    pub seen: Vec<usize>,
+    /// (k² + k,)
+    pub small: Vec<f64>,
+    /// (wave,)
+    pub slots: Vec<Slot>,
+}
+
+/// What is known of a row of the wave before the pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub time: Time,
+    /// Whether its time step ends with a wind-up check.
+    pub due: bool,
+    pub missing: bool,
+    /// Whether it teaches anything.
+    pub learns: bool,
+    /// Its first column.
+    pub first: usize,
+    /// Observed outputs.
+    pub seen: usize,
+    /// One output: score and Fisher information at z.
+    pub score: (f64, f64),
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        let time = Time {
+            log_decay: 0.0,
+            decay: 1.0,
+        };
+        Slot {
+            time,
+            due: false,
+            missing: false,
+            learns: false,
+            first: 0,
+            seen: 0,
+            score: (0.0, 0.0),
+        }
+    }
+}
+
+impl<T: Scalar> Filter<T> {
+    /// A filter at its prior. Every size is checked before memory is asked for, and memory that cannot be had is an error.
+    pub fn new(spec: Spec, arrays: &Arrays) -> Result<Self, Error> {
+        let p = spec.parameters()?;
+        let theta_0 = spec.theta_0(arrays)?.to_vec();
+        let Spec {
+            model,
+            mut family,
+            mut belief,
+            rule,
+            guards,
+            evidence,
+            ..
+        } = spec;
+        let k = model.outputs();
+        belief.prepare(p, arrays)?;
+        family.prepare(k, arrays)?;
+        let limits = guards.limits::<T>(family.link(), rule.forgets())?;
+        let scale = family.prior_noise().map(|(a_0, b_0)| Scale { a_0, b_0, k });
+        let shared = model.linear() && family.fixed_factor();
+        let most = if k == 1 { 1 } else { product(&[2, k])? };
+        let wave = if shared {
+            (WAVE * if k == 1 { 1 } else { 2 } / most).max(1)
+        } else {
+            1
+        };
+        let sizes = Sizes {
+            p,
+            d: model.inputs().unwrap_or(0),
+            k,
+            width: family.y_width(k),
+            padded: belief.padded(),
+            wave,
+        };
+        let work = Work::new(&sizes)?;
+        let columns = belief.columns(product(&[wave, most])?)?;
+        let outputs = if scale.is_some() { k } else { 0 };
+        let zeros = || State::zeros(outputs, sizes.padded, belief.size());
+        let (mut state, next) = (zeros()?, zeros()?);
+        belief.start(state.belief_mut())?;
+        for (to, x) in state.theta_mut().iter_mut().zip(theta_0) {
+            *to = T::of(x);
+        }
+        if !finite(state.theta()) {
+            return Err(Error::NonFinite(fault(
+                "theta",
+                format!("numbers that fit {}", T::NAME),
+                "larger ones",
+            )));
+        }
+        if let Some(scale) = &scale {
+            (state.wide[A], state.wide[B]) = (scale.a_0, scale.b_0);
+        }
+        Ok(Filter {
+            model,
+            family,
+            belief,
+            rule,
+            limits,
+            scale,
+            evidence,
+            sizes,
+            state,
+            next,
+            columns,
+            work,
+        })
+    }
+
+    /// Rows that share one pass: propose, validate, commit. On an error nothing has changed.
+    pub(crate) fn step(
+        &mut self,
+        block: &Block<'_, T>,
+        rows: Range<usize>,
+        report: &mut Report<'_>,
+    ) -> Result<(), Error> {
+        let Sizes { d, k, width, .. } = self.sizes;
+        self.next.follow(&self.state);
+        self.columns.clear();
+        let (moved, mut growth) = self.check_windup(block.dt[rows.start])?;
+        for (slot, i) in rows.clone().enumerate() {
+            self.prepare(slot, &block.row(i, d, k, width), moved && slot == 0)?;
+        }
+        let from = (!moved).then(|| self.state.belief());
+        let columns = 0..self.columns.len();
+        growth *= self
+            .belief
+            .fuse(from, self.next.belief_mut(), &mut self.columns, columns);
+        for (slot, i) in rows.enumerate() {
+            self.learn(slot, &block.row(i, d, k, width), i, report)?;
+        }
+        self.next.wide[BOUND] =
+            self.belief
+                .settle(self.next.belief(), self.next.wide[BOUND], growth)?;
+        if !self.next.is_finite() {
+            return Err(Error::Overflow);
+        }
+        std::mem::swap(&mut self.state, &mut self.next);
+        Ok(())
+    }
+
+    /// The wind-up check of the first row's time step, where one is due; whether it has written `next`, and the growth.
+    fn check_windup(&mut self, dt: f64) -> Result<(bool, f64), Error> {
+        let time = self.rule.time(dt, self.limits.log_floor);
+        let due = self.limits.due(
+            self.state.wide[N_SEEN],
+            self.state.wide[LOG_SINCE] + time.log_decay,
+        );
+        self.work.slots[0].due = due;
+        let Some(windup) = self.limits.windup.filter(|_| due) else {
+            return Ok((false, 1.0));
+        };
+        let (from, diagonal) = (self.state.belief(), &mut self.work.diagonal);
+        let (pulls, growth) = pull(
+            &self.belief,
+            windup,
+            time.decay,
+            from,
+            self.next.belief_mut(),
+            &mut self.columns,
+            diagonal,
+        )?;
+        self.next.wide[WINDUP] += pulls as f64;
+        Ok((pulls > 0, growth))
+    }
+
+    /// z of a row of the wave at the theta of `next`: z = dz·theta of a linear model, then offset and clamp. Returns whether it is clamped.
+    pub(crate) fn place(
+        &mut self,
+        slot: usize,
+        offset: &[f64],
+        linear: bool,
+    ) -> Result<bool, Error> {
+        let (k, first) = (self.sizes.k, self.work.slots[slot].first);
+        let (theta, limit) = (self.next.theta(), self.limits.z_clamp);
+        let mut clamped = false;
+        for (j, z) in self.work.z[slot * k..(slot + 1) * k].iter_mut().enumerate() {
+            if linear {
+                *z = dot(self.columns.h(first + j), theta).to_f64();
+            }
+            *z += offset[j];
+            if !z.is_finite() {
+                return Err(Error::Overflow);
+            }
+            clamped |= z.abs() > limit;
+            *z = z.clamp(-limit, limit);
+        }
+        Ok(clamped)
+    }
+}
+
+impl<T: Scalar> Work<T> {
+    fn new(sizes: &Sizes) -> Result<Self, Error> {
+        let Sizes {
+            k, padded, wave, ..
+        } = *sizes;
+        let many = if k > 1 { wave } else { 0 };
+        let square = product(&[k, k])?;
+        Ok(Work {
+            dz: Aligned::zeros(product(&[k, padded])?)?,
+            dtheta: Aligned::zeros(padded)?,
+            diagonal: Aligned::zeros(padded)?,
+            z: filled(product(&[wave, k])?)?,
+            l: filled(product(&[many, square])?)?,
+            seen: filled(product(&[many, k])?)?,
+            small: filled(square.checked_add(k).ok_or(Error::Memory(usize::MAX))?)?,
+            slots: filled(wave)?,
+        })
+    }
+}

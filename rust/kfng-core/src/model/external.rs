@@ -1,0 +1,42 @@
+//! A model that lives elsewhere: every row brings z (k,) and dz (k, p).
+
+use serde::Deserialize;
+
+use super::Output;
+use crate::error::{Error, fault};
+use crate::scalar::Scalar;
+
+/// The sizes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct External {
+    n_params: usize,
+    n_outputs: usize,
+}
+
+impl Output for External {
+    fn check(&self) -> Result<(), Error> {
+        for (name, size) in [("n_params", self.n_params), ("n_outputs", self.n_outputs)] {
+            if size == 0 {
+                return Err(Error::Parameter(fault(name, "at least 1", 0)));
+            }
+        }
+        Ok(())
+    }
+
+    fn inputs(&self) -> Option<usize> {
+        None
+    }
+
+    fn outputs(&self) -> usize {
+        self.n_outputs
+    }
+
+    fn parameters(&self) -> Option<usize> {
+        Some(self.n_params)
+    }
+
+    fn forward<T: Scalar>(&self, _: &[T], _: &[T], _: &mut [f64], _: &mut [T], _: usize) {
+        unreachable!("rows of an external model bring their outputs")
+    }
+}

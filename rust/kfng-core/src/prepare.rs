@@ -1,0 +1,151 @@
+//! From a row to its columns.
+//!
+//! One output: the single column dz with Fisher weight metric_rate·w·L² (never divided by L); its q is the variance of z. Several outputs:
+//! rows of dz with weight 0, predictive, then the columns of dz'L. The first column carries the decay of the row's time step.
+
+use crate::error::Error;
+use crate::family::Likelihood;
+use crate::filter::Filter;
+use crate::linalg::axpy;
+use crate::model::{Model, Output};
+use crate::row::{Input, Row};
+use crate::scalar::Scalar;
+use crate::state::CLAMPED;
+
+impl<T: Scalar> Filter<T> {
+    /// Whether rows can share a pass: neither dz nor L depends on theta.
+    #[inline]
+    pub(crate) fn shares(&self, input: &Input<'_, T>) -> bool {
+        matches!(input, Input::Features(_)) && self.model.linear() && self.family.fixed_factor()
+    }
+
+    /// Adds the columns of a row. `moved`: its decay has been applied by the wind-up check.
+    pub(crate) fn prepare(
+        &mut self,
+        index: usize,
+        row: &Row<'_, T>,
+        moved: bool,
+    ) -> Result<(), Error> {
+        let missing = self.family.missing(row.y);
+        let slot = &mut self.work.slots[index];
+        slot.time = self.rule.time(row.dt, self.limits.log_floor);
+        slot.due &= index == 0;
+        slot.missing = missing;
+        slot.learns = !missing && row.weight != 0.0;
+        slot.first = self.columns.len();
+        let decay = T::of(if moved { 1.0 } else { slot.time.decay });
+        if row.blank {
+            self.columns.push(T::zero(), decay, self.sizes.p);
+            return Ok(());
+        }
+        if self.sizes.k == 1 {
+            self.predictive_column(index, row, decay);
+        } else {
+            self.predictive_columns(index, row, decay);
+        }
+        if !self.shares(&row.input) {
+            let linear = matches!(row.input, Input::Features(_)) && self.model.linear();
+            let clamped = self.place(index, row.offset, linear)?;
+            self.next.wide[CLAMPED] += f64::from(clamped);
+        }
+        if !self.work.slots[index].learns {
+            return Ok(());
+        }
+        if self.sizes.k == 1 {
+            self.weigh_column(index, row);
+            return Ok(());
+        }
+        self.fisher_columns(index, row)
+    }
+
+    fn predictive_column(&mut self, index: usize, row: &Row<'_, T>, decay: T) {
+        let h = self.columns.push(T::zero(), decay, 0);
+        let z = &mut self.work.z[index..=index];
+        output(
+            &self.model,
+            self.next.theta(),
+            &row.input,
+            z,
+            h,
+            self.sizes.p,
+            self.sizes.padded,
+        );
+    }
+
+    fn predictive_columns(&mut self, index: usize, row: &Row<'_, T>, decay: T) {
+        let (k, p, padded) = (self.sizes.k, self.sizes.p, self.sizes.padded);
+        let (dz, z) = (
+            &mut self.work.dz,
+            &mut self.work.z[index * k..(index + 1) * k],
+        );
+        dz.fill(T::zero());
+        output(&self.model, self.next.theta(), &row.input, z, dz, p, padded);
+        for j in 0..k {
+            let start = if matches!(row.input, Input::Features(_)) {
+                self.model.start(j)
+            } else {
+                0
+            };
+            let h = self
+                .columns
+                .push(T::zero(), if j == 0 { decay } else { T::one() }, start);
+            h.copy_from_slice(&dz[j * padded..(j + 1) * padded]);
+        }
+    }
+
+    /// One output: the Fisher weight of the column. A fixed factor is known before z is.
+    fn weigh_column(&mut self, index: usize, row: &Row<'_, T>) {
+        let slot = &mut self.work.slots[index];
+        slot.seen = 1;
+        slot.score = self.family.score(self.work.z[index], row.y[0]);
+        let weight = self.rule.rates().metric * row.weight * slot.score.1;
+        self.columns.set_weight(slot.first, T::of(weight));
+    }
+
+    /// Several outputs: the columns of A = dz'L over the observed ones, each of weight metric_rate·w.
+    fn fisher_columns(&mut self, index: usize, row: &Row<'_, T>) -> Result<(), Error> {
+        let (k, padded) = (self.sizes.k, self.sizes.padded);
+        let seen = &mut self.work.seen[index * k..(index + 1) * k];
+        let mut m = 0;
+        for j in (0..k).filter(|&j| !row.y[j].is_nan()) {
+            seen[m] = j;
+            m += 1;
+        }
+        self.work.slots[index].seen = m;
+        let l = &mut self.work.l[index * k * k..][..m * m];
+        self.family.factor(&seen[..m], l, &mut self.work.small)?;
+        let weight = T::of(self.rule.rates().metric * row.weight);
+        for r in 0..m {
+            let a = self.columns.push(weight, T::one(), 0);
+            for s in (0..m).filter(|&s| l[s * m + r] != 0.0) {
+                axpy(
+                    T::of(l[s * m + r]),
+                    &self.work.dz[seen[s] * padded..][..padded],
+                    a,
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// z (k,) and dz (k, padded) of a row.
+fn output<T: Scalar>(
+    model: &Model,
+    theta: &[T],
+    input: &Input<'_, T>,
+    z: &mut [f64],
+    dz: &mut [T],
+    p: usize,
+    padded: usize,
+) {
+    match input {
+        Input::Features(u) => model.forward(theta, u, z, dz, padded),
+        Input::Given { z: given, dz: rows } => {
+            z.copy_from_slice(given);
+            for (to, from) in dz.chunks_exact_mut(padded).zip(rows.chunks_exact(p)) {
+                to[..p].copy_from_slice(from);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Rows on their way in, and what is reported of them on the way out.
+
+/// What a row says of the model: its input, or output and Jacobian themselves.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a, T> {
+    /// u of m rows, (m, d).
+    Features(&'a [T]),
+    /// One row's z (k,) and dz (k, p).
+    Given {
+        /// Output.
+        z: &'a [f64],
+        /// Jacobian.
+        dz: &'a [T],
+    },
+}
+
+/// m rows, checked: finite u (or `blank`), y NaN where missing, weight and dt >= 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a, T> {
+    /// Inputs.
+    pub input: Input<'a, T>,
+    /// (m, width): the numbers of one observation
+    pub y: &'a [f64],
+    /// (m,), multiplies the log-likelihood.
+    pub weight: &'a [f64],
+    /// (m,), time since the row before.
+    pub dt: &'a [f64],
+    /// (m, k), added to z.
+    pub offset: &'a [f64],
+    /// (m,): u was bad and does not matter; the row is the column h = 0.
+    pub blank: &'a [bool],
+}
+
+/// One row of a block.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a, T> {
+    /// u (d,), or the output and Jacobian.
+    pub input: Input<'a, T>,
+    /// (width,)
+    pub y: &'a [f64],
+    /// Multiplies the log-likelihood.
+    pub weight: f64,
+    /// Time since the row before.
+    pub dt: f64,
+    /// (k,)
+    pub offset: &'a [f64],
+    /// Whether the row is the column h = 0.
+    pub blank: bool,
+}
+
+impl<'a, T> Block<'a, T> {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.weight.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.weight.is_empty()
+    }
+
+    /// Whether the arrays fit m rows of d inputs, k outputs and p parameters.
+    pub fn fits(&self, d: Option<usize>, k: usize, width: usize, p: usize) -> bool {
+        let m = self.len();
+        let input = match self.input {
+            Input::Features(u) => d.is_some_and(|d| m.checked_mul(d) == Some(u.len())),
+            Input::Given { z, dz } => m == 1 && z.len() == k && k.checked_mul(p) == Some(dz.len()),
+        };
+        let sizes = m.checked_mul(width) == Some(self.y.len())
+            && m.checked_mul(k) == Some(self.offset.len());
+        input && sizes && self.dt.len() == m && self.blank.len() == m
+    }
+
+    /// Row i.
+    #[inline]
+    pub fn row(&self, i: usize, d: usize, k: usize, width: usize) -> Row<'a, T> {
+        let input = match self.input {
+            Input::Features(u) => Input::Features(&u[i * d..(i + 1) * d]),
+            Input::Given { z, dz } => Input::Given { z, dz },
+        };
+        Row {
+            input,
+            y: &self.y[i * width..(i + 1) * width],
+            weight: self.weight[i],
+            dt: self.dt[i],
+            offset: &self.offset[i * k..(i + 1) * k],
+            blank: self.blank[i],
+        }
+    }
+}
+
+/// Nothing was learned from the row.
+pub const FLAG_SKIPPED: u8 = 1;
+/// The step of theta was shortened.
+pub const FLAG_CLIPPED: u8 = 2;
+
+/// What is reported of m rows: z (m, k), c (m, k, k), a and b (m,) or empty, flags (m,).
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// Output before y was used; NaN where u was bad.
+    pub z: &'a mut [f64],
+    /// Its covariance, relative to the noise variance where that is learned.
+    pub c: &'a mut [f64],
+    /// Shape of the learned noise variance.
+    pub a: &'a mut [f64],
+    /// Its scale, floored.
+    pub b: &'a mut [f64],
+    /// `FLAG_SKIPPED`, `FLAG_CLIPPED`.
+    pub flags: &'a mut [u8],
+}
+
+impl Report<'_> {
+    /// Whether there is room for m rows of k outputs, with a learned noise variance or without.
+    pub fn fits(&self, m: usize, k: usize, learned: bool) -> bool {
+        let noise = if learned { m } else { 0 };
+        let outputs = m.checked_mul(k);
+        let squares = outputs.and_then(|n| n.checked_mul(k));
+        outputs == Some(self.z.len())
+            && squares == Some(self.c.len())
+            && [self.a.len(), self.b.len(), self.flags.len()] == [noise, noise, m]
+    }
+}

@@ -1,0 +1,90 @@
+//! A filter's specification: JSON with arrays beside it. Everything is checked again here, for it may come from a file.
+
+use serde::Deserialize;
+
+use crate::belief::Belief;
+use crate::error::{Error, fault};
+use crate::family::{Family, Likelihood};
+use crate::field::{Arrays, Named};
+use crate::guard::Guards;
+use crate::model::{Model, Output};
+use crate::rule::Rule;
+
+const MAX_PARAMETERS: usize = 1 << 26;
+
+/// The number type of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// f64.
+    Float64,
+    /// f32.
+    Float32,
+}
+
+/// The components and constants of a filter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// z = h(u, theta).
+    pub model: Model,
+    /// The law of y given z.
+    pub family: Family,
+    /// Where uncertainty is kept.
+    pub belief: Belief,
+    /// How time and learning enter.
+    pub rule: Rule,
+    /// What bounds the unexpected.
+    pub guards: Guards,
+    /// Shape of theta_0.
+    pub theta: Named,
+    /// Whether log densities are summed.
+    pub evidence: bool,
+    /// Number type.
+    pub dtype: Dtype,
+    /// Threads asked for.
+    pub num_threads: Option<u32>,
+    /// Names of the inputs.
+    pub feature_names: Option<Vec<String>>,
+    /// Seed of the first theta.
+    pub seed: u64,
+}
+
+impl Spec {
+    /// Reads the JSON form and checks what needs no memory: settings, and that the sizes fit.
+    pub fn parse(json: &str) -> Result<Self, Error> {
+        let spec: Spec = serde_json::from_str(json)
+            .map_err(|error| Error::BadHeader(fault("spec", "the settings of a filter", error)))?;
+        spec.model.check()?;
+        spec.rule.check()?;
+        if let Some(k) = spec.family.outputs_needed()
+            && k != spec.model.outputs()
+        {
+            return Err(Error::Shape(fault(
+                "family",
+                format!("a model with {k} output(s)"),
+                spec.model.outputs(),
+            )));
+        }
+        spec.parameters()?;
+        Ok(spec)
+    }
+
+    /// p, where it is a size a filter can have.
+    pub fn parameters(&self) -> Result<usize, Error> {
+        let small = |p: &usize| *p <= MAX_PARAMETERS;
+        let too_many = || {
+            Error::Parameter(fault(
+                "model",
+                format!("at most {MAX_PARAMETERS} parameters"),
+                "more",
+            ))
+        };
+        self.model.parameters().filter(small).ok_or_else(too_many)
+    }
+
+    /// theta_0 (p,).
+    pub fn theta_0<'a>(&self, arrays: &'a Arrays) -> Result<&'a [f64], Error> {
+        self.theta.find("theta", arrays, &[&[self.parameters()?]])
+    }
+}

@@ -1,0 +1,143 @@
+//! Everything about a filter that changes, in one buffer of two sections.
+//!
+//! ```text
+//! wide (f64):   counters (8) | clock (2) | evidence | gauges (3) | a, b | bound | y_stats (3, k where a variance is learned)
+//! narrow (T):   theta (padded,) | belief
+//! ```
+//!
+//! float32 stops counting at 2^24, so what counts is float64 in every filter. `bound` >= max|u_ij| decides when U is scanned and is
+//! not part of what is saved.
+
+use std::ops::Range;
+
+use crate::error::Error;
+use crate::field::filled;
+use crate::linalg::Aligned;
+use crate::scalar::Scalar;
+
+/// Rows taken, missing ones included.
+pub const N_SEEN: usize = 0;
+/// Rows that taught something.
+pub const N_UPDATES: usize = 1;
+/// Rows without y.
+pub const MISSING: usize = 2;
+/// Rows refused.
+pub const SKIPPED: usize = 3;
+/// Steps shortened.
+pub const CLIPPED: usize = 4;
+/// Outputs clamped.
+pub const CLAMPED: usize = 5;
+/// Variances taken back.
+pub const WINDUP: usize = 6;
+/// Noise variances floored.
+pub const FLOORED: usize = 7;
+/// Sum of dt.
+pub const ELAPSED: usize = 8;
+/// log of the decay since the last wind-up check.
+pub const LOG_SINCE: usize = 9;
+/// Sum of log predictive densities.
+pub const EVIDENCE: usize = 10;
+/// Sum of squared innovations over their variance.
+pub const NIS_SUM: usize = 11;
+/// Entries of y in that sum.
+pub const NIS_COUNT: usize = 12;
+/// Largest h'P h/R.
+pub const RHO_MAX: usize = 13;
+/// Shape of the learned noise variance.
+pub const A: usize = 14;
+/// Its scale.
+pub const B: usize = 15;
+/// Bound on the entries of U.
+pub const BOUND: usize = 16;
+/// Running weight, mean and sum of squares of y, (3, k).
+pub const Y_STATS: usize = 17;
+
+/// The sections that are saved by name, without theta and the belief: name, place, whether it exists only with a learned variance.
+pub const NAMES: [(&str, Range<usize>, bool); 5] = [
+    ("counters", N_SEEN..ELAPSED, false),
+    ("clock", ELAPSED..EVIDENCE, false),
+    ("evidence", EVIDENCE..NIS_SUM, false),
+    ("gauges", NIS_SUM..A, false),
+    ("noise", A..BOUND, true),
+];
+
+/// The buffer.
+#[derive(Debug)]
+pub struct State<T> {
+    /// float64 section.
+    pub wide: Vec<f64>,
+    /// Section of the filter's type.
+    pub narrow: Aligned<T>,
+    padded: usize,
+}
+
+impl<T: Scalar> State<T> {
+    /// All zero; `outputs`: the k whose running moments are kept.
+    pub fn zeros(outputs: usize, padded: usize, belief: usize) -> Result<Self, Error> {
+        let narrow = padded
+            .checked_add(belief)
+            .ok_or(Error::Memory(usize::MAX))?;
+        let mut wide = filled(
+            outputs
+                .checked_mul(3)
+                .and_then(|n| n.checked_add(Y_STATS))
+                .ok_or(Error::Memory(usize::MAX))?,
+        )?;
+        wide[BOUND] = 1.0;
+        Ok(State {
+            wide,
+            narrow: Aligned::zeros(narrow)?,
+            padded,
+        })
+    }
+
+    /// theta (padded,).
+    #[inline]
+    pub fn theta(&self) -> &[T] {
+        &self.narrow[..self.padded]
+    }
+
+    /// theta (padded,).
+    #[inline]
+    pub fn theta_mut(&mut self) -> &mut [T] {
+        &mut self.narrow[..self.padded]
+    }
+
+    /// The belief's section.
+    #[inline]
+    pub fn belief(&self) -> &[T] {
+        &self.narrow[self.padded..]
+    }
+
+    /// The belief's section.
+    #[inline]
+    pub fn belief_mut(&mut self) -> &mut [T] {
+        &mut self.narrow[self.padded..]
+    }
+
+    /// Takes over everything but the belief, which the first fuse of a step reads from there.
+    #[inline]
+    pub fn follow(&mut self, before: &Self) {
+        self.wide.copy_from_slice(&before.wide);
+        self.theta_mut().copy_from_slice(before.theta());
+    }
+
+    /// Whether everything but the belief is finite.
+    #[inline]
+    pub fn is_finite(&self) -> bool {
+        finite(&self.wide) && finite(self.theta())
+    }
+}
+
+/// Whether every number is finite: 0·x is 0 then, and NaN otherwise. No early exit.
+#[inline]
+pub fn finite<T: Scalar>(x: &[T]) -> bool {
+    let mut sums = [T::zero(); 8];
+    let (chunks, rest) = x.as_chunks::<8>();
+    for chunk in chunks {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum += x * T::zero();
+        }
+    }
+    sums.iter().all(|&sum| sum == T::zero()) && rest.iter().all(|&x| x * T::zero() == T::zero())
+}

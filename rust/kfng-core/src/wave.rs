@@ -1,0 +1,78 @@
+//! Rows in waves: where neither dz nor L depends on theta, up to 16 columns share one pass over the belief, bit for bit.
+
+use std::ops::Range;
+
+use crate::error::{Error, fault};
+use crate::filter::Filter;
+use crate::model::Output;
+use crate::row::{Block, Report};
+use crate::scalar::Scalar;
+use crate::state::{LOG_SINCE, N_SEEN, SKIPPED};
+
+impl<T: Scalar> Filter<T> {
+    /// Takes rows in order; returns how many, and the error of the row after them. The rows before it stay taken.
+    pub fn run(&mut self, block: &Block<'_, T>, report: &mut Report<'_>) -> (usize, Option<Error>) {
+        let (m, sizes) = (block.len(), self.sizes);
+        if !block.fits(self.model.inputs(), sizes.k, sizes.width, sizes.p)
+            || !report.fits(m, sizes.k, self.scale.is_some())
+        {
+            return (
+                0,
+                Some(Error::Shape(fault(
+                    "block",
+                    "arrays of one number of rows",
+                    "others",
+                ))),
+            );
+        }
+        let (mut done, mut alone) = (0, 0);
+        while done < m {
+            let rows = if done < alone {
+                done..done + 1
+            } else {
+                self.next_wave(block, done)
+            };
+            match self.step(block, rows.clone(), report) {
+                Ok(()) => done = rows.end,
+                Err(error) if rows.len() == 1 => return (done, Some(error)),
+                Err(_) => alone = rows.end, // one by one: the rows before the bad one stand
+            }
+        }
+        (m, None)
+    }
+
+    /// The rows that share a pass with row `start`: none after it whose time step runs a wind-up check.
+    fn next_wave(&self, block: &Block<'_, T>, start: usize) -> Range<usize> {
+        let most = if self.shares(&block.input) {
+            self.sizes.wave
+        } else {
+            1
+        };
+        let most = most.min(block.len() - start);
+        if self.limits.windup.is_none() || most == 1 {
+            return start..start + most;
+        }
+        let (mut n_seen, mut log_since) = (self.state.wide[N_SEEN], self.state.wide[LOG_SINCE]);
+        for i in start..start + most {
+            log_since += self.rule.time(block.dt[i], self.limits.log_floor).log_decay;
+            if self.limits.due(n_seen, log_since) {
+                if i > start {
+                    return start..i;
+                }
+                log_since = 0.0;
+            }
+            n_seen += 1.0;
+        }
+        start..start + most
+    }
+
+    /// Counts rows that were refused before they came here; no time passes.
+    pub fn refuse(&mut self, rows: f64) {
+        self.state.wide[SKIPPED] += rows;
+    }
+
+    /// Whether rows come as inputs u.
+    pub fn has_inputs(&self) -> bool {
+        self.model.inputs().is_some()
+    }
+}

@@ -1,0 +1,172 @@
+//! A step allocates nothing: counted by an allocator that is first shown to count.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use kfng_core::field::{Array, Arrays};
+use kfng_core::scalar::Scalar;
+use kfng_core::{Block, Filter, Input, Report, Spec};
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+#[expect(unsafe_code, reason = "an allocator cannot be written without")]
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(run: impl FnOnce()) -> usize {
+    let before = COUNT.get();
+    run();
+    COUNT.get() - before
+}
+
+fn filter<T: Scalar>(d: usize, k: usize, family: &str, rule: &str, evidence: bool) -> Filter<T> {
+    let p = (d + 1) * k;
+    let json = format!(
+        r#"{{"model":{{"kind":"Linear","n_features":{d},"n_outputs":{k},"intercept":true}},"family":{family},
+        "belief":{{"kind":"Full","prior_variance":1.0}},"rule":{rule},
+        "guards":{{"kind":"Guards","step_clip":"auto","z_clamp":"auto","windup":4.0,"r_floor":1e-9}},"theta":{{"shape":[{p}]}},
+        "evidence":{evidence},"dtype":"{}","num_threads":null,"feature_names":null,"seed":0}}"#,
+        T::NAME
+    );
+    let mut arrays = Arrays::new();
+    arrays.insert(
+        "theta".into(),
+        Array {
+            shape: vec![p],
+            values: vec![0.0; p],
+        },
+    );
+    let matrix = (0..k * k)
+        .map(|ij| if ij % (k + 1) == 0 { 2.0 } else { 0.5 })
+        .collect();
+    arrays.insert(
+        "family.covariance".into(),
+        Array {
+            shape: vec![k, k],
+            values: matrix,
+        },
+    );
+    Filter::new(Spec::parse(&json).unwrap(), &arrays).unwrap()
+}
+
+/// m rows through `run`, all at once and then one at a time.
+fn feed<T: Scalar>(filter: &mut Filter<T>, learned: bool, m: usize) {
+    let sizes = filter.sizes();
+    let (d, k) = (sizes.d, sizes.k);
+    let u: Vec<T> = (0..m * d).map(|i| T::of((i as f64 * 0.7).sin())).collect();
+    let mut y: Vec<f64> = (0..m * k).map(|i| f64::from(i % 3 == 0)).collect();
+    y[5] = f64::NAN;
+    let (one, offset, blank) = (vec![1.0; m], vec![0.1; m * k], vec![false; m]);
+    let noise = if learned { m } else { 0 };
+    let (mut z, mut c, mut a, mut b) = (
+        vec![0.0; m * k],
+        vec![0.0; m * k * k],
+        vec![0.0; noise],
+        vec![0.0; noise],
+    );
+    let mut flags = vec![0; m];
+    let count = allocations(|| {
+        let block = Block {
+            input: Input::Features(&u),
+            y: &y,
+            weight: &one,
+            dt: &one,
+            offset: &offset,
+            blank: &blank,
+        };
+        let mut report = Report {
+            z: &mut z,
+            c: &mut c,
+            a: &mut a,
+            b: &mut b,
+            flags: &mut flags,
+        };
+        assert_eq!(filter.run(&block, &mut report), (m, None));
+        for i in 0..m {
+            let (outputs, scales) = (i * k..(i + 1) * k, i.min(noise)..(i + 1).min(noise));
+            let block = Block {
+                input: Input::Features(&u[i * d..(i + 1) * d]),
+                y: &y[outputs.clone()],
+                weight: &one[..1],
+                dt: &one[..1],
+                offset: &offset[..k],
+                blank: &blank[..1],
+            };
+            let mut report = Report {
+                z: &mut z[outputs],
+                c: &mut c[i * k * k..(i + 1) * k * k],
+                a: &mut a[scales.clone()],
+                b: &mut b[scales],
+                flags: &mut flags[i..=i],
+            };
+            assert_eq!(filter.run(&block, &mut report), (1, None));
+        }
+    });
+    assert_eq!(count, 0, "a step allocated");
+    assert!(flags.contains(&0) && filter.n_updates() > 0);
+}
+
+#[test]
+fn the_allocator_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+    assert!(allocations(|| drop(std::hint::black_box(vec![0u8; 100]))) >= 1);
+}
+
+#[test]
+fn a_step_allocates_nothing() {
+    let gaussian = |variance: &str, covariance: &str| {
+        format!(
+            r#"{{"kind":"Gaussian","variance":{variance},"covariance":{covariance},"prior_dof":3.0,"prior_scale":1.0}}"#
+        )
+    };
+    let full = r#"{"shape":[3,3]}"#;
+    let (bernoulli, poisson) = (
+        r#"{"kind":"Bernoulli"}"#.to_string(),
+        r#"{"kind":"Poisson"}"#.to_string(),
+    );
+    for rule in [
+        r#"{"kind":"Kalman"}"#,
+        r#"{"kind":"Fading","forgetting":0.2,"half_life":null,"towards":null}"#,
+    ] {
+        for d in [3, 40] {
+            feed(
+                &mut filter::<f64>(d, 1, &gaussian("1.0", "null"), rule, true),
+                false,
+                50,
+            );
+            feed(
+                &mut filter::<f32>(d, 1, &gaussian("1.0", "null"), rule, false),
+                false,
+                50,
+            );
+            feed(
+                &mut filter::<f64>(d, 3, &gaussian("1.0", full), rule, true),
+                false,
+                50,
+            );
+            feed(
+                &mut filter::<f64>(d, 3, &gaussian("null", "null"), rule, true),
+                true,
+                50,
+            );
+            feed(&mut filter::<f64>(d, 1, &bernoulli, rule, false), false, 50);
+            feed(&mut filter::<f64>(d, 1, &poisson, rule, false), false, 50);
+        }
+    }
+}
