@@ -1,0 +1,366 @@
+//! The class `_core.Filter`.
+
+use std::sync::{Arc, Mutex};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use kfng_core::{Block, Dtype, Error, Input, Spec};
+
+use crate::arrays::{Fresh, flags, numbers};
+use crate::convert::{Keyword, named_arrays, pair};
+use crate::errors::{raise, to_python};
+use crate::likelihood::{Law, Likelihood};
+use crate::lock::{Core, either};
+use crate::step::Step;
+
+/// The compiled part of `kfng.Filter`; made from `Settings`.
+#[pyclass(frozen, subclass, module = "kfng._core")]
+pub struct Filter {
+    pub(crate) core: Mutex<Core>,
+    pub(crate) law: Arc<Law>,
+    pub(crate) sizes: kfng_core::filter::Sizes,
+    /// Whether rows come as inputs u.
+    has_inputs: bool,
+    /// The settings, as Python has them.
+    #[pyo3(get)]
+    settings: Py<PyAny>,
+}
+
+#[pymethods]
+impl Filter {
+    #[new]
+    fn new(settings: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = settings.py();
+        let json: String = settings.call_method0("core_json")?.extract()?;
+        let dict = settings
+            .call_method0("core_arrays")?
+            .cast_into::<PyDict>()?;
+        let arrays = named_arrays(&dict, "float64", |_| false)?;
+        let core = py.detach(|| {
+            let spec = Spec::parse(&json)?;
+            Ok(match spec.dtype {
+                Dtype::Float64 => Core::Wide(kfng_core::Filter::new(spec, &arrays)?),
+                Dtype::Float32 => Core::Narrow(kfng_core::Filter::new(spec, &arrays)?),
+            })
+        });
+        let core = core.map_err(|error: Error| to_python(py, &error))?;
+        let (sizes, has_inputs) = either!(&core, filter => (filter.sizes(), filter.has_inputs()));
+        let law = Law {
+            family: either!(&core, filter => filter.family().clone()),
+            k: sizes.k,
+            width: sizes.width,
+            learned: either!(&core, filter => filter.learns_noise()),
+            narrow: matches!(core, Core::Narrow(_)),
+            name: settings.getattr("family")?.repr()?.to_string(),
+        };
+        Ok(Filter {
+            core: Mutex::new(core),
+            law: Arc::new(law),
+            sizes,
+            has_inputs,
+            settings: settings.clone().unbind(),
+        })
+    }
+
+    /// One row: let time pass, predict, then learn from y.
+    ///
+    /// Parameters
+    /// ----------
+    /// u : (d,)
+    ///     Inputs.
+    /// y : float or (k,)
+    ///     Observation; NaN is missing: time passes, nothing is learned.
+    /// weight : float, default 1
+    ///     Multiplier of the row's log-likelihood; 0: only time passes.
+    /// dt : float, default 1
+    ///     Time since the row before.
+    /// offset : float or (k,), default 0
+    ///     Added to z.
+    ///
+    /// Returns
+    /// -------
+    /// Step
+    ///     The prediction made after the row's time step and before its y was used, and how the row fared.
+    ///
+    /// Raises
+    /// ------
+    /// ShapeError, DtypeError, ParameterError, NonFiniteError, UnsupportedError
+    ///     The filter is then as it was before.
+    #[pyo3(
+        signature = (u, y, *, weight = Keyword::Default, dt = Keyword::Default, offset = Keyword::Default),
+        text_signature = "($self, u, y, *, weight=1.0, dt=1.0, offset=0.0)"
+    )]
+    fn update<'py>(
+        &self,
+        py: Python<'py>,
+        u: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+        weight: Keyword<'_, 'py>,
+        dt: Keyword<'_, 'py>,
+        offset: Keyword<'_, 'py>,
+    ) -> PyResult<Step> {
+        if let (true, Some(w), Some(t), Some(shift)) = (
+            self.has_inputs,
+            weight.number(1.0),
+            dt.number(1.0),
+            offset.number(0.0),
+        ) {
+            let scalars = [w, t, shift];
+            let taken = if self.law.narrow {
+                self.plain::<f32>(py, u, y, scalars)?
+            } else {
+                self.plain::<f64>(py, u, y, scalars)?
+            };
+            if let Some(step) = taken {
+                return Ok(step);
+            }
+        }
+        let [weight, dt, offset] =
+            [(weight, 1.0), (dt, 1.0), (offset, 0.0)].map(|(x, default)| x.object(py, default));
+        let row = py.import("kfng._border")?.getattr("row")?.call1((
+            &self.settings,
+            u,
+            y,
+            weight,
+            dt,
+            offset,
+        ))?;
+        if self.law.narrow {
+            self.vetted::<f32>(py, &row)
+        } else {
+            self.vetted::<f64>(py, &row)
+        }
+    }
+
+    /// One row of a model that lives elsewhere.
+    ///
+    /// Parameters
+    /// ----------
+    /// y : float or (k,)
+    /// output : (k,)
+    ///     z at `theta`, as it was before the call.
+    /// jacobian : (k, p)
+    ///     dz/dtheta there.
+    /// weight, dt : float, default 1
+    ///
+    /// Returns
+    /// -------
+    /// Step
+    ///
+    /// Raises
+    /// ------
+    /// ShapeError, DtypeError, ParameterError, NonFiniteError
+    #[pyo3(
+        signature = (y, output, jacobian, *, weight = Keyword::Default, dt = Keyword::Default),
+        text_signature = "($self, y, output, jacobian, *, weight=1.0, dt=1.0)"
+    )]
+    fn condition<'py>(
+        &self,
+        py: Python<'py>,
+        y: &Bound<'py, PyAny>,
+        output: &Bound<'py, PyAny>,
+        jacobian: &Bound<'py, PyAny>,
+        weight: Keyword<'_, 'py>,
+        dt: Keyword<'_, 'py>,
+    ) -> PyResult<Step> {
+        if let (Some(w), Some(t)) = (weight.number(1.0), dt.number(1.0)) {
+            let (parts, scalars) = ((output, jacobian), [w, t]);
+            let taken = if self.law.narrow {
+                self.plain_given::<f32>(py, y, parts, scalars)?
+            } else {
+                self.plain_given::<f64>(py, y, parts, scalars)?
+            };
+            if let Some(step) = taken {
+                return Ok(step);
+            }
+        }
+        let given = py.import("kfng._border")?.getattr("given")?;
+        let row = given.call1((
+            &self.settings,
+            y,
+            output,
+            jacobian,
+            weight.object(py, 1.0),
+            dt.object(py, 1.0),
+        ))?;
+        if self.law.narrow {
+            self.given::<f32>(py, &row)
+        } else {
+            self.given::<f64>(py, &row)
+        }
+    }
+
+    #[pyo3(signature = (U, Y, weight, dt, offset, blank))]
+    #[expect(non_snake_case, reason = "the names of the mathematics")]
+    fn _run<'py>(
+        &self,
+        py: Python<'py>,
+        U: &Bound<'py, PyAny>,
+        Y: &Bound<'py, PyAny>,
+        weight: &Bound<'py, PyAny>,
+        dt: &Bound<'py, PyAny>,
+        offset: &Bound<'py, PyAny>,
+        blank: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let m = U.len()?;
+        let (k, width, bad) = (self.law.k, self.law.width, || {
+            raise(py, "ShapeError", "block", "the arrays of a Block", "others")
+        });
+        let read = |ob, shape: &[usize]| numbers::<f64>(ob, shape).ok_or_else(bad);
+        let blank = flags(blank, m).ok_or_else(bad)?;
+        let (y, weight, dt, offset) = (
+            read(Y, &[m, width])?,
+            read(weight, &[m])?,
+            read(dt, &[m])?,
+            read(offset, &[m, k])?,
+        );
+        let (shape, blank) = ([m, self.sizes.d], &blank[..]);
+        if self.law.narrow {
+            let input = Input::Features(numbers::<f32>(U, &shape).ok_or_else(bad)?);
+            self.run(
+                py,
+                &Block {
+                    input,
+                    y,
+                    weight,
+                    dt,
+                    offset,
+                    blank,
+                },
+            )
+        } else {
+            let input = Input::Features(numbers::<f64>(U, &shape).ok_or_else(bad)?);
+            self.run(
+                py,
+                &Block {
+                    input,
+                    y,
+                    weight,
+                    dt,
+                    offset,
+                    blank,
+                },
+            )
+        }
+    }
+
+    fn _refuse(&self, py: Python<'_>, n: u32) -> PyResult<()> {
+        self.with(
+            py,
+            |core| either!(core, filter => filter.refuse(f64::from(n))),
+        )
+    }
+
+    #[pyo3(signature = (U, offset))]
+    #[expect(non_snake_case, reason = "the name of the mathematics")]
+    fn _predict<'py>(
+        &self,
+        py: Python<'py>,
+        U: &Bound<'py, PyAny>,
+        offset: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        if self.law.narrow {
+            self.predict::<f32>(py, U, offset)
+        } else {
+            self.predict::<f64>(py, U, offset)
+        }
+    }
+
+    fn _noise<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        pair(
+            py,
+            self.with(py, |core| either!(core, filter => filter.noise()))?,
+        )
+    }
+
+    fn _factors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let p = self.sizes.p;
+        let (mut u, mut d) = (
+            Fresh::<f64>::zeros(py, &[p, p])?,
+            Fresh::<f64>::zeros(py, &[p])?,
+        );
+        let (to_u, to_d) = (u.numbers(), d.numbers());
+        self.detached(
+            py,
+            |core| either!(core, filter => filter.factors(to_u, to_d)),
+        )?;
+        PyTuple::new(py, [u.done(), d.done()])
+    }
+
+    fn _covariance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let mut out = Fresh::<f64>::zeros(py, &[self.sizes.p, self.sizes.p])?;
+        let to = out.numbers();
+        let result = self.detached(py, |core| either!(core, filter => filter.covariance(to)))?;
+        result.map_err(|error| to_python(py, &error))?;
+        Ok(out.done())
+    }
+
+    fn _state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let mut arrays = Vec::new();
+        let result = self.detached(py, |core| either!(core, filter => filter.save(&mut |name, array, own| arrays.push((name, array, own)))))?;
+        result.map_err(|error| to_python(py, &error))?;
+        let dict = PyDict::new(py);
+        for (name, array, own) in arrays {
+            if own && self.law.narrow {
+                let mut out = Fresh::<f32>::zeros(py, &array.shape)?;
+                out.numbers()
+                    .iter_mut()
+                    .zip(&array.values)
+                    .for_each(|(to, &x)| *to = x as f32);
+                dict.set_item(name, out.done())?;
+            } else {
+                let mut out = Fresh::<f64>::zeros(py, &array.shape)?;
+                out.numbers().copy_from_slice(&array.values);
+                dict.set_item(name, out.done())?;
+            }
+        }
+        Ok(dict)
+    }
+
+    fn _set_state(&self, py: Python<'_>, state: &Bound<'_, PyDict>) -> PyResult<()> {
+        let names: Vec<String> = state.keys().extract()?;
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let shapes = self
+            .with(py, |core| either!(core, filter => filter.shapes(&has)))?
+            .map_err(|error| to_python(py, &error))?;
+        let own = |name: &str| shapes.iter().any(|(known, _, own)| *known == name && *own);
+        let arrays = named_arrays(
+            state,
+            if self.law.narrow {
+                "float32"
+            } else {
+                "float64"
+            },
+            own,
+        )?;
+        let result = self.detached(py, |core| either!(core, filter => filter.load(&arrays)))?;
+        result.map_err(|error| to_python(py, &error))
+    }
+
+    /// Posterior mean (p,), a copy in the filter's dtype.
+    #[getter]
+    fn theta<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.law.narrow {
+            self.mean::<f32>(py)
+        } else {
+            self.mean::<f64>(py)
+        }
+    }
+
+    /// Rows that taught something.
+    #[getter]
+    fn n_updates(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |core| either!(core, filter => filter.n_updates()))
+    }
+
+    #[getter]
+    fn _likelihood(&self) -> Likelihood {
+        Likelihood(Arc::clone(&self.law))
+    }
+
+    /// A fault on purpose, for the test that one never reaches the caller as a panic.
+    fn _panic(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |_| panic!("asked for"))
+    }
+}

@@ -1,0 +1,34 @@
+//! The Python extension `kfng._core`: a thin border around kfng-core.
+//!
+//! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
+//! lock.rs: the filter behind its
+//! mutex · rows.rs: rows on their way in · filter.rs, step.rs, likelihood.rs: the classes.
+
+use pyo3::prelude::*;
+
+mod arrays;
+mod convert;
+mod errors;
+mod filter;
+mod likelihood;
+mod lock;
+mod rows;
+mod step;
+
+/// The compiled core of kfng.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::filter::Filter;
+    #[pymodule_export]
+    use crate::likelihood::Likelihood;
+    #[pymodule_export]
+    use crate::step::Step;
+    use pyo3::prelude::*;
+
+    /// The one version, from the workspace's manifest.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

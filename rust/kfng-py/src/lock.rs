@@ -1,0 +1,90 @@
+//! A filter behind a mutex.
+//!
+//! The mutex is never held while the interpreter is waited for: a single row is taken attached, with `try_lock`; where another thread
+//! holds the filter, and for everything long, the thread detaches first and locks then. A panic poisons the mutex, and the object answers
+//! every later call with an InternalError.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::TryLockError;
+
+use pyo3::prelude::*;
+
+use kfng_core::scalar::Scalar;
+
+use crate::arrays::Number;
+use crate::errors::internal;
+use crate::filter::Filter;
+
+/// A filter of either number type.
+pub enum Core {
+    Wide(kfng_core::Filter<f64>),
+    Narrow(kfng_core::Filter<f32>),
+}
+
+/// Evaluates an expression for the filter of whichever type.
+macro_rules! either {
+    ($core:expr, $filter:ident => $body:expr) => {
+        match $core {
+            Core::Wide($filter) => $body,
+            Core::Narrow($filter) => $body,
+        }
+    };
+}
+
+/// The number types of filters.
+pub trait Kind: Number + Scalar {
+    fn within(core: &mut Core) -> &mut kfng_core::Filter<Self>;
+}
+
+impl Kind for f64 {
+    fn within(core: &mut Core) -> &mut kfng_core::Filter<f64> {
+        let Core::Wide(filter) = core else {
+            unreachable!("the type was chosen from the filter's dtype")
+        };
+        filter
+    }
+}
+
+impl Kind for f32 {
+    fn within(core: &mut Core) -> &mut kfng_core::Filter<f32> {
+        let Core::Narrow(filter) = core else {
+            unreachable!("the type was chosen from the filter's dtype")
+        };
+        filter
+    }
+}
+
+pub(crate) use either;
+
+impl Filter {
+    /// Runs `f` on the filter, attached where nobody else holds it.
+    #[inline]
+    pub(crate) fn with<R: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Core) -> R + Send,
+    ) -> PyResult<R> {
+        let guard = match self.core.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::WouldBlock) => return self.detached(py, f),
+            Err(TryLockError::Poisoned(_)) => return Err(internal(py)),
+        };
+        // The guard goes into the closure: unwinding drops it there, which poisons the mutex.
+        let run = AssertUnwindSafe(move || {
+            let mut guard = guard;
+            f(&mut guard)
+        });
+        catch_unwind(run).map_err(|_| internal(py))
+    }
+
+    /// Runs `f` on the filter with the interpreter free for other threads.
+    pub(crate) fn detached<R: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Core) -> R + Send,
+    ) -> PyResult<R> {
+        let run = AssertUnwindSafe(|| self.core.lock().ok().map(|mut core| f(&mut core)));
+        py.detach(|| catch_unwind(run).ok().flatten())
+            .ok_or_else(|| internal(py))
+    }
+}

@@ -1,0 +1,293 @@
+//! Rows on their way from Python to the core: the plain ones at once, unusual ones through the rules of `kfng._border`.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use kfng_core::family::Likelihood as _;
+use kfng_core::state::finite;
+use kfng_core::{Block, Error, Input, Report};
+
+use crate::arrays::{Fresh, Number, numbers};
+use crate::convert::number;
+use crate::errors::{raise, to_python};
+use crate::filter::Filter;
+use crate::lock::Kind;
+use crate::step::{Step, Values};
+
+/// Sizes that fit on the stack on the way in.
+const NEAR: usize = 32;
+
+impl Filter {
+    /// One row of plain arguments; `None`: something is unusual, and the rules of the border decide.
+    #[inline]
+    pub(crate) fn plain<T: Kind>(
+        &self,
+        py: Python<'_>,
+        u: &Bound<'_, PyAny>,
+        y: &Bound<'_, PyAny>,
+        scalars: [f64; 3],
+    ) -> PyResult<Option<Step>> {
+        let (d, k, law, [weight, dt, shift]) = (self.sizes.d, self.law.k, &*self.law, scalars);
+        let (mut near, mut far) = ([T::zero(); NEAR], Vec::new());
+        let inputs: &mut [T] = if d <= NEAR {
+            &mut near[..d]
+        } else {
+            far.resize(d, T::zero());
+            &mut far
+        };
+        if let Some(from) = numbers::<T>(u, &[d]) {
+            inputs.copy_from_slice(from);
+        } else if let Some(from) = numbers::<f64>(u, &[d]) {
+            inputs
+                .iter_mut()
+                .zip(from)
+                .for_each(|(to, &x)| *to = T::of(x));
+        } else {
+            return Ok(None);
+        }
+        let (mut values, mut flag) = (Values::new(law), 0);
+        let (mut report, own_y) = values.report(law, &mut flag);
+        if !observation(y, own_y) {
+            return Ok(None);
+        }
+        let fine =
+            weight >= 0.0 && dt >= 0.0 && (weight + dt + shift).is_finite() && finite(inputs);
+        if !fine || own_y.iter().any(|y| y.is_infinite()) || law.family.invalid(own_y) {
+            return Ok(None);
+        }
+        let (near, mut far) = ([shift; NEAR], Vec::new());
+        let offset = if k <= NEAR {
+            &near[..k]
+        } else {
+            far.resize(k, shift);
+            &far
+        };
+        let block = Block {
+            input: Input::Features(inputs),
+            y: own_y,
+            weight: &[weight],
+            dt: &[dt],
+            offset,
+            blank: &[false],
+        };
+        let (_, error) = self.with(py, |core| T::within(core).run(&block, &mut report))?;
+        self.taken(py, error, values, flag).map(Some)
+    }
+
+    /// One row of plain arguments that brings its output and Jacobian; `None`: the rules of the border decide.
+    pub(crate) fn plain_given<T: Kind>(
+        &self,
+        py: Python<'_>,
+        y: &Bound<'_, PyAny>,
+        (output, jacobian): (&Bound<'_, PyAny>, &Bound<'_, PyAny>),
+        [weight, dt]: [f64; 2],
+    ) -> PyResult<Option<Step>> {
+        let (k, law) = (self.law.k, &*self.law);
+        let (Some(z), Some(dz)) = (
+            numbers::<f64>(output, &[k]),
+            numbers::<T>(jacobian, &[k, self.sizes.p]),
+        ) else {
+            return Ok(None);
+        };
+        let (z, dz) = (z.to_vec(), dz.to_vec());
+        let (mut values, mut flag) = (Values::new(law), 0);
+        let (mut report, own_y) = values.report(law, &mut flag);
+        if !observation(y, own_y) {
+            return Ok(None);
+        }
+        let fine =
+            weight >= 0.0 && dt >= 0.0 && (weight + dt).is_finite() && finite(&z) && finite(&dz);
+        if !fine || own_y.iter().any(|y| y.is_infinite()) || law.family.invalid(own_y) {
+            return Ok(None);
+        }
+        let (input, offset) = (Input::Given { z: &z, dz: &dz }, vec![0.0; k]);
+        let block = Block {
+            input,
+            y: own_y,
+            weight: &[weight],
+            dt: &[dt],
+            offset: &offset,
+            blank: &[false],
+        };
+        let (_, error) = self.with(py, |core| T::within(core).run(&block, &mut report))?;
+        self.taken(py, error, values, flag).map(Some)
+    }
+
+    /// One row as `kfng._border.row` returns it.
+    pub(crate) fn vetted<T: Kind>(&self, py: Python<'_>, row: &Bound<'_, PyAny>) -> PyResult<Step> {
+        let u = fields::<T>(row, "u", &[self.sizes.d])?;
+        let offset = fields::<f64>(row, "offset", &[self.law.k])?;
+        self.checked(py, row, Input::Features(&u), &offset)
+    }
+
+    /// One row as `kfng._border.given` returns it.
+    pub(crate) fn given<T: Kind>(&self, py: Python<'_>, row: &Bound<'_, PyAny>) -> PyResult<Step> {
+        let z = fields::<f64>(row, "output", &[self.law.k])?;
+        let dz = fields::<T>(row, "jacobian", &[self.law.k, self.sizes.p])?;
+        self.checked(
+            py,
+            row,
+            Input::Given { z: &z, dz: &dz },
+            &vec![0.0; self.law.k],
+        )
+    }
+
+    fn checked<T: Kind>(
+        &self,
+        py: Python<'_>,
+        row: &Bound<'_, PyAny>,
+        input: Input<'_, T>,
+        offset: &[f64],
+    ) -> PyResult<Step> {
+        let (weight, dt, blank) = (
+            row.getattr("weight")?.extract()?,
+            row.getattr("dt")?.extract()?,
+            row.getattr("blank")?.extract()?,
+        );
+        let (mut values, mut flag) = (Values::new(&self.law), 0);
+        let (mut report, y) = values.report(&self.law, &mut flag);
+        y.copy_from_slice(&fields::<f64>(row, "y", &[self.law.width])?);
+        let block = Block {
+            input,
+            y,
+            weight: &[weight],
+            dt: &[dt],
+            offset,
+            blank: &[blank],
+        };
+        let (_, error) = self.with(py, |core| T::within(core).run(&block, &mut report))?;
+        self.taken(py, error, values, flag)
+    }
+
+    #[inline]
+    fn taken(
+        &self,
+        py: Python<'_>,
+        error: Option<Error>,
+        values: Values,
+        flags: u8,
+    ) -> PyResult<Step> {
+        match error {
+            None => Ok(Step {
+                law: Arc::clone(&self.law),
+                values,
+                flags,
+            }),
+            Some(error) => Err(to_python(py, &error)),
+        }
+    }
+
+    pub(crate) fn run<'py, T: Kind>(
+        &self,
+        py: Python<'py>,
+        block: &Block<'_, T>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (m, k, s) = (block.len(), self.law.k, usize::from(self.law.learned));
+        let mut outputs =
+            [&[m, k][..], &[m, k, k], &[m, s], &[m, s]].map(|shape| Fresh::<f64>::zeros(py, shape));
+        let mut fared = Fresh::<u8>::zeros(py, &[m])?;
+        let [z, c, a, b] = &mut outputs;
+        let mut report = match (z, c, a, b) {
+            (Ok(z), Ok(c), Ok(a), Ok(b)) => Report {
+                z: z.numbers(),
+                c: c.numbers(),
+                a: a.numbers(),
+                b: b.numbers(),
+                flags: fared.numbers(),
+            },
+            _ => return Err(pyo3::exceptions::PyMemoryError::new_err("out of memory")),
+        };
+        let (done, error) = self.detached(py, |core| T::within(core).run(block, &mut report))?;
+        let error = error.map_or_else(
+            || py.None(),
+            |error| to_python(py, &error).into_value(py).into_any(),
+        );
+        let mut parts = vec![done.into_pyobject(py)?.into_any(), error.into_bound(py)];
+        for part in outputs {
+            parts.push(if done == m {
+                part?.done()
+            } else {
+                part?.first(done)?
+            });
+        }
+        parts.push(if done == m {
+            fared.done()
+        } else {
+            fared.first(done)?
+        });
+        PyTuple::new(py, parts)
+    }
+
+    pub(crate) fn predict<'py, T: Kind>(
+        &self,
+        py: Python<'py>,
+        u: &Bound<'py, PyAny>,
+        offset: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (n, k) = (u.len()?, self.law.k);
+        let bad = || {
+            raise(
+                py,
+                "ShapeError",
+                "U",
+                "checked rows of inputs, with an offset each",
+                "others",
+            )
+        };
+        // Copied while attached: these arrays may be the caller's own.
+        let u = numbers::<T>(u, &[n, self.sizes.d])
+            .ok_or_else(bad)?
+            .to_vec();
+        let offset = numbers::<f64>(offset, &[n, k]).ok_or_else(bad)?.to_vec();
+        let (mut z, mut c) = (
+            Fresh::<f64>::zeros(py, &[n, k])?,
+            Fresh::<f64>::zeros(py, &[n, k, k])?,
+        );
+        let (to_z, to_c) = (z.numbers(), c.numbers());
+        let result = self.detached(py, |core| T::within(core).predict(&u, &offset, to_z, to_c))?;
+        result.map_err(|error| to_python(py, &error))?;
+        PyTuple::new(py, [z.done(), c.done()])
+    }
+
+    pub(crate) fn mean<'py, T: Kind>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let mut out = Fresh::<T>::zeros(py, &[self.sizes.p])?;
+        let to = out.numbers();
+        self.with(py, |core| to.copy_from_slice(T::within(core).theta()))?;
+        Ok(out.done())
+    }
+}
+
+/// Writes a plain y; whether it was one.
+#[inline]
+fn observation(y: &Bound<'_, PyAny>, to: &mut [f64]) -> bool {
+    if let ([to], Some(y)) = (&mut *to, number(y)) {
+        *to = y;
+        return true;
+    }
+    let plain = numbers::<f64>(y, &[to.len()]);
+    if let Some(y) = plain {
+        to.copy_from_slice(y);
+    }
+    plain.is_some()
+}
+
+/// An array of a checked row, copied.
+fn fields<T: Kind>(row: &Bound<'_, PyAny>, name: &str, shape: &[usize]) -> PyResult<Vec<T>> {
+    let py = row.py();
+    let array = py
+        .import("numpy")?
+        .getattr("ascontiguousarray")?
+        .call1((row.getattr(name)?, <T as Number>::NAME))?;
+    let numbers = numbers::<T>(&array, shape).ok_or_else(|| {
+        raise(
+            py,
+            "ShapeError",
+            name,
+            &format!("{shape:?}"),
+            "another shape",
+        )
+    })?;
+    Ok(numbers.to_vec())
+}

@@ -1,0 +1,189 @@
+//! One row's prediction, made after its time step and before its y was used, and how the row fared.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+use kfng_core::family::{Likelihood as _, Seen};
+use kfng_core::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report};
+
+use crate::arrays::Fresh;
+use crate::likelihood::{Law, Rows};
+
+/// z (k,) | C (k, k) | y (width,) | a, b: beside the step where there is one output, so that a step is one allocation.
+pub enum Values {
+    One([f64; 5]),
+    Many(Box<[f64]>),
+}
+
+impl Values {
+    /// Room for a row.
+    #[inline]
+    pub fn new(law: &Law) -> Values {
+        if law.k == 1 && law.width == 1 {
+            Values::One([0.0; 5])
+        } else {
+            Values::Many(vec![0.0; law.k * (law.k + 1) + law.width + 2].into())
+        }
+    }
+
+    #[inline]
+    fn all(&self) -> &[f64] {
+        match self {
+            Values::One(values) => values,
+            Values::Many(values) => values,
+        }
+    }
+
+    /// Where the row is reported to, and its y.
+    #[inline]
+    pub fn report<'a>(&'a mut self, law: &Law, flags: &'a mut u8) -> (Report<'a>, &'a mut [f64]) {
+        let values = match self {
+            Values::One(values) => &mut values[..],
+            Values::Many(values) => &mut values[..],
+        };
+        let (z, rest) = values.split_at_mut(law.k);
+        let (c, rest) = rest.split_at_mut(law.k * law.k);
+        let (y, noise) = rest.split_at_mut(law.width);
+        let (a, b) = noise.split_at_mut(1);
+        let m = usize::from(law.learned);
+        (
+            Report {
+                z,
+                c,
+                a: &mut a[..m],
+                b: &mut b[..m],
+                flags: std::slice::from_mut(flags),
+            },
+            y,
+        )
+    }
+}
+
+/// One row's prediction, made after its time step and before its y was used, and how the row fared.
+#[pyclass(frozen, module = "kfng._core")]
+pub struct Step {
+    pub law: Arc<Law>,
+    pub values: Values,
+    pub flags: u8,
+}
+
+impl Step {
+    fn rows(&self) -> Rows<'_> {
+        let (law, m) = (&self.law, usize::from(self.law.learned));
+        let (z, rest) = self.values.all().split_at(law.k);
+        let (c, rest) = rest.split_at(law.k * law.k);
+        let (y, noise) = rest.split_at(law.width);
+        Rows {
+            z,
+            c,
+            y,
+            a: &noise[..m],
+            b: &noise[1..=m],
+        }
+    }
+
+    fn shaped<'py>(
+        &self,
+        py: Python<'py>,
+        narrow: bool,
+        fill: impl FnOnce(&mut [f64]),
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if self.law.k == 1 {
+            let mut x = [0.0];
+            fill(&mut x);
+            return scalar(py, narrow)?.call1((x[0],));
+        }
+        if !narrow {
+            let mut out = Fresh::<f64>::zeros(py, &[self.law.k])?;
+            fill(out.numbers());
+            return Ok(out.done());
+        }
+        let mut wide = vec![0.0; self.law.k];
+        fill(&mut wide);
+        let mut out = Fresh::<f32>::zeros(py, &[self.law.k])?;
+        out.numbers()
+            .iter_mut()
+            .zip(wide)
+            .for_each(|(to, x)| *to = x as f32);
+        Ok(out.done())
+    }
+
+    fn density(&self, py: Python<'_>, plugin: bool) -> PyResult<f64> {
+        let rows = self.rows();
+        let (mut out, c) = ([0.0], if plugin { &[][..] } else { rows.c });
+        self.law
+            .densities(&Rows { c, ..rows }, &mut out)
+            .map_err(|error| self.law.raise(py, &error))?;
+        Ok(out[0])
+    }
+}
+
+/// `numpy.float64` or `numpy.float32`.
+fn scalar(py: Python<'_>, narrow: bool) -> PyResult<&Bound<'_, PyType>> {
+    static WIDE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NARROW: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    if narrow {
+        NARROW.import(py, "numpy", "float32")
+    } else {
+        WIDE.import(py, "numpy", "float64")
+    }
+}
+
+#[pymethods]
+impl Step {
+    /// E(y), shaped as the family's mean: a number or (k,), in the filter's dtype.
+    #[getter]
+    fn prediction<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.shaped(py, self.law.narrow, |out| {
+            self.law.family.mean(self.rows().z, out);
+        })
+    }
+
+    /// Predictive standard deviation of y, theta integrated out to first order, shaped as `prediction`.
+    #[getter]
+    fn std<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let Rows { z, c, y, a, b } = self.rows();
+        self.shaped(py, false, |out| {
+            self.law.family.std(&Seen { z, c, y, a, b }, out);
+        })
+    }
+
+    /// -log predictive density of y, theta integrated out; NaN where y is missing.
+    #[getter]
+    fn nll(&self, py: Python<'_>) -> PyResult<f64> {
+        self.density(py, false)
+    }
+
+    /// -log density of y at the mean theta.
+    #[getter]
+    fn nll_plugin(&self, py: Python<'_>) -> PyResult<f64> {
+        self.density(py, true)
+    }
+
+    /// True where nothing was learned (y missing, or weight 0).
+    #[getter]
+    fn skipped(&self) -> bool {
+        self.flags & FLAG_SKIPPED != 0
+    }
+
+    /// True where the step of theta was shortened by the step clip.
+    #[getter]
+    fn clipped(&self) -> bool {
+        self.flags & FLAG_CLIPPED != 0
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (prediction, std) = (
+            self.prediction(py)?.str()?.to_string(),
+            self.std(py)?.str()?.to_string(),
+        );
+        let word = |yes| if yes { "True" } else { "False" };
+        let (skipped, clipped) = (word(self.skipped()), word(self.clipped()));
+        Ok(format!(
+            "Step(prediction={prediction}, std={std}, skipped={skipped}, clipped={clipped})"
+        ))
+    }
+}
