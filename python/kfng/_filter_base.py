@@ -381,7 +381,7 @@ class FilterBase:
         normals = rng.standard_normal((size, len(D)))
         draws = (normals * np.sqrt(D * self.settings.rule.scale(self.n_updates))) @ U.T
         a, b = self._noise()
-        if len(a):
+        if self.settings.family.relative:
             draws *= np.sqrt(b[0] / rng.gamma(a[0], size=size))[:, None]
         return self.theta + draws
 

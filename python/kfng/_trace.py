@@ -58,14 +58,15 @@ class Trace:
     def prediction(self) -> NDArray[Any]:
         """E(y) of each row before y was used, (n,) or (n, k), in the filter's dtype; NaN where u was bad."""
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = self._shaped(self.settings.family.mean(self.z))
+            mean = self._shaped(self.settings.family.for_rows(self.Y).mean(self.z))
             return mean.astype(self.settings.float, copy=False)
 
     @cached_property
     def std(self) -> Float:
         """Predictive standard deviation of y, theta integrated out to first order, shaped as `prediction`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._shaped(self.settings.family.predictive_std(self.z, self.C, self.a, self.b))
+            family = self.settings.family.for_rows(self.Y)
+            return self._shaped(family.predictive_std(self.z, self.C, self.a, self.b))
 
     @cached_property
     def nll(self) -> Float:

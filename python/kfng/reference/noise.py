@@ -1,10 +1,11 @@
-"""A learned noise variance: the conjugate normal-inverse-gamma, sigma² ~ InvGamma(a, b), beside theta.
+"""Learned noise variances: sigma² ~ InvGamma(a, b), beside theta.
 
     time:  a <- max(decay·a, a_0), b scaled with it        row:  a += w·k/2,  b += w·e'S^-1 e/2
-           (e = y - z raw, S = I + w·C relative to sigma²)
+           (e = y - z raw, S = I + w·C relative to sigma²: the conjugate normal-inverse-gamma)
 
 and the running variance of y, a weighted sum with the same decay, that floors the reported variance relative to the
-data's own scale. m = 1 where a variance is learned, else 0 and everything here is empty.
+data's own scale. m = 1 where one variance is learned for all k outputs, k where each output has its own (the family
+says what e'S^-1 e is then), else 0 and everything here is empty.
 """
 
 from __future__ import annotations
@@ -59,17 +60,19 @@ def reported(noise: Noise, r_floor: float | None) -> tuple[Array, bool]:
     if r_floor is None or not noise.learned:
         return noise.b, False
     variance = np.where(noise.W > 0, noise.M2 / np.where(noise.W > 0, noise.W, 1.0), 0.0)
-    b = np.maximum(noise.b, noise.a * r_floor * np.mean(variance))
+    scale = variance if len(noise.a) == len(variance) else np.mean(variance)
+    b = np.maximum(noise.b, noise.a * r_floor * scale)
     return b, bool((b > noise.b).any())
 
 
-def learn(noise: Noise, distance: float, y: Array, seen: Mask, weight: float) -> Noise:
-    """After a row: `distance` is e'S^-1 e of its observed outputs; y (k,), seen (k,)."""
+def learn(noise: Noise, innovations: Array, y: Array, seen: Mask, weight: float) -> Noise:
+    """After a row: `innovations` (m,) is e'S^-1 e of the observed outputs of each scale; y (k,), seen (k,)."""
     if not noise.learned:
         return noise
     W = noise.W + weight * seen
     delta = np.where(seen, y - noise.mean, 0.0)
     mean = noise.mean + np.where(seen, weight / np.where(seen, W, 1.0), 0.0) * delta
     M2 = noise.M2 + weight * delta * np.where(seen, y - mean, 0.0)
-    a = noise.a + weight * seen.sum() / 2
-    return replace(noise, a=a, b=noise.b + weight / 2 * distance, W=W, mean=mean, M2=M2)
+    entries = seen if len(noise.a) == len(seen) else seen.sum()
+    a = noise.a + weight * entries / 2
+    return replace(noise, a=a, b=noise.b + weight / 2 * innovations, W=W, mean=mean, M2=M2)

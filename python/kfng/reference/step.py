@@ -103,13 +103,14 @@ def predict(settings: Settings, new: State, row: _border.Given, pulled: Array, l
 
 def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) -> int:
     """Fuse y into P, move theta, and everything else that a row teaches; returns the row's flags."""
-    family, y, w = settings.family, row.y, row.weight
-    if family.missing(y[None])[0]:
+    y, w = row.y, row.weight
+    if settings.family.missing(y[None])[0]:
         new.missing += 1
         return SKIPPED
     if w == 0:
         return SKIPPED
-    observed = ~np.isnan(y)
+    family = settings.family.for_rows(y[None]).at_noise(seen.a, seen.b)
+    observed = family.observed(y, settings.k)
     dz = row.jacobian[observed]
     e, L = family.score(seen.z, y, observed), family.factor(seen.z, observed)
     metric_rate, learning_rate = settings.rule.rates(new.n_updates + 1)
@@ -118,42 +119,41 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) 
     new.theta = new.theta + dtheta
     new.n_updates += 1
     new.clipped += flags == CLIPPED
-    distance = squared_innovation(e, L, G)
-    watch(new, w * distance, len(e), G)
+    unit = float(new.noise.b[0] / new.noise.a[0]) if family.relative else 1.0
+    watch(new, w * squared_innovation(family.whitened(seen.z, e, L), G) / unit, family.degrees(observed), G)
     if settings.evidence:
         new.evidence -= w * float(
-            family.predictive_nll(*(part[None] for part in (seen.z, seen.C, y, seen.a, seen.b)))[0]
+            settings.family.predictive_nll(*(part[None] for part in (seen.z, seen.C, y, seen.a, seen.b)))[0]
         )
-    new.noise = noise.learn(new.noise, distance, y, observed, w)
+    innovations = settings.family.noise_innovations(seen.z, seen.C, y, seen.a, seen.b, w)
+    new.noise = noise.learn(new.noise, innovations, y, observed, w)
     return flags
 
 
 def clamp(settings: Settings, z: Array) -> Array:
     """Keep z, of any shape, where exp(z) means something."""
     c = settings.z_clamp
-    return z if c is None else np.clip(z, -c, c)
+    return z if c is None else settings.family.clamp(z, c)
 
 
 def clip(settings: Settings, jacobian: Array, dtheta: Array) -> tuple[Array, int]:
-    """Shorten a step that would move an output z by more than the step clip; P is not scaled."""
+    """Shorten a step that would move the outputs z by more than the step clip; P is not scaled."""
     c = settings.step_clip
-    move = float(np.max(np.abs(jacobian @ dtheta)))
+    move = float(np.max(np.abs(settings.family.moves(jacobian @ dtheta))))
     if not np.isfinite(move):
         raise _border.overflow()
     return (dtheta, 0) if c is None or move <= c else (dtheta * (c / move), CLIPPED)
 
 
-def squared_innovation(e: Array, L: Array, G: Array) -> float:
-    """(y-z)'(R + w·C)^-1 (y-z), written without R: r'S^-1 r with L r = e and S = G G'; NaN where L has no inverse."""
-    if (np.diagonal(L @ L.T) == 0).any():
-        return float("nan")
-    whitened = np.linalg.solve(G, np.linalg.solve(L, e))
+def squared_innovation(r: Array, G: Array) -> float:
+    """(y-z)'(R + w·C)^-1 (y-z), written without R: r'S^-1 r with L r = e and S = G G'; NaN where there is no such r."""
+    whitened = np.linalg.solve(G, r)
     return float(whitened @ whitened)
 
 
-def watch(new: State, nis: float, outputs: int, G: Array) -> None:
-    """The gauges: largest ratio of prior to noise variance, mean squared innovation over its variance (NIS)."""
+def watch(new: State, nis: float, degrees: int, G: Array) -> None:
+    """The gauges: largest ratio of prior to noise variance, squared innovation over its variance (NIS) per degree of freedom."""
     new.rho_max = max(new.rho_max, float(np.max(np.diagonal(G) ** 2 - 1)))
     if not np.isnan(nis):
-        new.nis_sum += nis / (float(new.noise.b[0] / new.noise.a[0]) if new.noise.learned else 1.0)
-        new.nis_count += outputs
+        new.nis_sum += nis
+        new.nis_count += degrees

@@ -27,8 +27,16 @@ class Family(Component):
     """True where `predictive_nll` is there."""
     partial: ClassVar[bool] = False
     """True where a partly missing y still informs about its other entries."""
-    fixed_factor: ClassVar[bool] = False
-    """True where the Fisher factor L does not depend on z: rows of a linear model can then share a pass."""
+
+    @property
+    def fixed_factor(self) -> bool:
+        """True where the Fisher factor L depends on neither z nor the noise: rows of a linear model can then share a pass."""
+        return False
+
+    @property
+    def relative(self) -> bool:
+        """True where the covariance of theta is relative to a learned noise variance."""
+        return False
 
     # -- what it fits to
     def outputs_needed(self) -> int | None:
@@ -56,6 +64,10 @@ class Family(Component):
         gone: Mask = np.isnan(y)
         return np.all(gone, axis=-1) if self.partial else np.any(gone, axis=-1)
 
+    def observed(self, y: Array, k: int) -> Mask:
+        """Outputs (k,) that one y (y_width,) informs about, where it is not missing."""
+        return np.ones(k, dtype=bool)
+
     def invalid(self, y: Array) -> Mask:
         """Rows whose y lies outside the family's range, (n,); NaN, a missing y, never does, infinity is checked before."""
         return np.zeros(len(y), dtype=bool)
@@ -63,6 +75,24 @@ class Family(Component):
     def range_text(self) -> str:
         """What `invalid` allows, for the error message."""
         return "a finite number"
+
+    # -- what belongs to a row besides z
+    def for_rows(self, Y: Array) -> Family:
+        """The family of the rows whose observations are Y (n, y_width), where its moments depend on more than z."""
+        return self
+
+    def at_noise(self, a: Array, b: Array) -> Family:
+        """The family of one row with the learned noise variances that its score and factor take as known plugged in."""
+        return self
+
+    # -- guards
+    def clamp(self, z: Array, c: float) -> Array:
+        """z (..., k) kept where exp(z) means something: |z| <= c."""
+        return z if self.link == "identity" else np.clip(z, -c, c)
+
+    def moves(self, change: Array) -> Array:
+        """What the step clip bounds, of a change of z (k,)."""
+        return change
 
     # -- one row: score and Fisher factor in link coordinates
     def score(self, z: Array, y: Array, observed: Mask) -> Array:
@@ -72,6 +102,21 @@ class Family(Component):
     def factor(self, z: Array, observed: Mask) -> Array:
         """L (k_observed, r) with L L' the Fisher matrix of z."""
         raise NotImplementedError
+
+    def whitened(self, z: Array, e: Array, L: Array) -> Array:
+        """r with L r = e: of covariance I given z; NaN where L has no inverse."""
+        r = np.full(len(e), np.nan)
+        if np.diagonal(L @ L.T).all():
+            r[:] = np.linalg.solve(L, e)
+        return r
+
+    def degrees(self, observed: Mask) -> int:
+        """Mean of r'r: the rank of the Fisher matrix."""
+        return int(observed.sum())
+
+    def noise_innovations(self, z: Array, C: Array, y: Array, a: Array, b: Array, weight: float) -> Array:
+        """Squared innovations (m,) that b gains from in one row, weight/2 of each; relative to 1 + weight·C."""
+        return np.zeros(0)
 
     # -- many rows: moments and densities
     def mean(self, z: Array) -> Array:

@@ -48,7 +48,6 @@ class Gaussian(Family):
     link: ClassVar[str] = "identity"
     has_predictive_nll: ClassVar[bool] = True
     partial: ClassVar[bool] = True
-    fixed_factor: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.variance is not None:
@@ -63,17 +62,21 @@ class Gaussian(Family):
         self._set("prior_scale", positive("prior_scale", self.prior_scale))
 
     @property
-    def learns_variance(self) -> bool:
+    def relative(self) -> bool:
         return self.variance is None
+
+    @property
+    def fixed_factor(self) -> bool:
+        return True
 
     def outputs_needed(self) -> int | None:
         return None if self.covariance is None else len(self.covariance)
 
     def noise_scales(self, k: int) -> int:
-        return 1 if self.learns_variance else 0
+        return 1 if self.relative else 0
 
     def prior_noise(self, k: int) -> tuple[Array, Array]:
-        if not self.learns_variance:
+        if not self.relative:
             return super().prior_noise(k)
         a = np.array([self.prior_dof / 2])
         return a, a * self.prior_scale**2
@@ -83,6 +86,15 @@ class Gaussian(Family):
         if self.covariance is not None:
             return np.asarray(self.covariance)
         return np.eye(k) * (1.0 if self.variance is None else self.variance)
+
+    def observed(self, y: Array, k: int) -> Mask:
+        return ~np.isnan(y)
+
+    def noise_innovations(self, z: Array, C: Array, y: Array, a: Array, b: Array, weight: float) -> Array:
+        """e'S^-1 e with S = I + w·C for the one sigma²."""
+        seen = ~np.isnan(y)
+        e, C = (y - z)[seen], C[np.ix_(seen, seen)]
+        return np.array([e @ np.linalg.solve(np.eye(len(e)) + weight * C, e)] if self.relative else [])
 
     # -- one row
     def score(self, z: Array, y: Array, observed: Mask) -> Array:
@@ -105,10 +117,10 @@ class Gaussian(Family):
         return self.posterior_scale(a, b)[:, None, None] * self.R(z.shape[1])
 
     def posterior_scale(self, a: Array, b: Array) -> Array:
-        return b[:, 0] / (a[:, 0] - 1) if self.learns_variance else np.ones(len(a))
+        return b[:, 0] / (a[:, 0] - 1) if self.relative else np.ones(len(a))
 
     def noise_summary(self, a: Array, b: Array) -> tuple[Any, Any]:
-        if self.learns_variance:
+        if self.relative:
             return float(b[0] / (a[0] - 1)), float(2 * a[0])
         return (self.variance if self.covariance is None else np.array(self.covariance)), np.inf
 
@@ -131,7 +143,7 @@ class Gaussian(Family):
         residual = (y - z)[:, seen]
         distance = np.einsum("ni,ni->n", residual, np.linalg.solve(S, residual[..., None])[..., 0])
         log_det = np.linalg.slogdet(S)[1]
-        if not self.learns_variance:
+        if not self.relative:
             return 0.5 * (k * LOG_2PI + log_det + distance)
         a, b = a[:, 0], b[:, 0]
         log_norm = gammaln(a) - gammaln(a + k / 2) + 0.5 * (k * (LOG_2PI + np.log(b)) + log_det)
@@ -139,7 +151,7 @@ class Gaussian(Family):
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         S = np.diagonal(C + self.R(z.shape[1]), axis1=1, axis2=2)
-        if self.learns_variance:
+        if self.relative:
             S = S * (b / a)
             standard = student_t_ppf(q[None, :], 2 * a[:, :1])[:, None, :]
         else:
@@ -155,7 +167,7 @@ class Gaussian(Family):
         return np.nanvar(Y, axis=0)
 
     def at_level(self, Y: Array, variance: float) -> tuple[Family, float]:
-        if not self.learns_variance:
+        if not self.relative:
             return self, 1.0
         return replace(self, prior_scale=float(np.sqrt(variance))), self.prior_dof / (self.prior_dof - 2) * variance
 
