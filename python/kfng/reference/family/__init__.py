@@ -2,9 +2,29 @@
 
 from .base import Family
 from .bernoulli import Bernoulli
+from .binomial import Binomial
+from .categorical import Categorical
+from .gamma import Gamma
 from .gaussian import Gaussian
+from .gaussian_mean_variance import GaussianMeanVariance
+from .negative_binomial import NegativeBinomial
 from .poisson import Poisson
 
 FAMILIES: dict[str, type[Family]] = {cls.__name__: cls for cls in (Gaussian, Bernoulli, Poisson)}
+_CATALOGUE: dict[str, type[Family]] = {
+    cls.__name__: cls for cls in (GaussianMeanVariance, Binomial, Categorical, NegativeBinomial, Gamma)
+}
+"""Families of the reference that kfng does not know yet."""
 
-__all__ = ["FAMILIES", "Bernoulli", "Family", "Gaussian", "Poisson"]
+__all__ = [
+    "FAMILIES",
+    "Bernoulli",
+    "Binomial",
+    "Categorical",
+    "Family",
+    "Gamma",
+    "Gaussian",
+    "GaussianMeanVariance",
+    "NegativeBinomial",
+    "Poisson",
+]

@@ -23,8 +23,8 @@ class Family(Component):
     axis: ClassVar[str] = "family"
     link: ClassVar[str]
     """'identity', 'logit' or 'log': decides clamp, step clip and the level of `from_rows`."""
-    has_predictive_nll: ClassVar[bool] = False
-    """True where `predictive_nll` is there."""
+    has_predictive_nll: ClassVar[bool] = True
+    """True where `predictive_nll` is there, in kfng too."""
     partial: ClassVar[bool] = False
     """True where a partly missing y still informs about its other entries."""
 

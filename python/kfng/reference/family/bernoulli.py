@@ -13,7 +13,9 @@ import numpy as np
 
 from ..._special import expit, log1pexp, logit
 from ..._validate import Array
-from .base import Family, Mask
+from .base import Mask
+from .mixture import binomial_quantiles
+from .one_output import OneOutput
 
 
 def slope(z: Array) -> Array:
@@ -23,10 +25,11 @@ def slope(z: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bernoulli(Family):
+class Bernoulli(OneOutput):
     """y in [0, 1] with P(y=1) = 1/(1+exp(-z)); a fraction with `weight=n` stands for n trials."""
 
     link: ClassVar[str] = "logit"
+    has_predictive_nll: ClassVar[bool] = False  # until kfng has it as well
 
     def invalid(self, y: Array) -> Mask:
         return np.any((y < 0) | (y > 1), axis=1)
@@ -34,7 +37,7 @@ class Bernoulli(Family):
     def range_text(self) -> str:
         return "a number in [0, 1]"
 
-    def score(self, z: Array, y: Array, observed: Mask) -> Array:
+    def score_at(self, z: Array, y: Array) -> Array:
         return y - expit(z)
 
     def factor(self, z: Array, observed: Mask) -> Array:
@@ -49,8 +52,15 @@ class Bernoulli(Family):
     def noise_covariance(self, z: Array, a: Array, b: Array) -> Array:
         return slope(z)[:, :, None]
 
-    def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
-        return (log1pexp(z) - y * z)[:, 0]
+    def nll_at(self, z: Array, y: Array) -> Array:
+        return log1pexp(z) - y * z
+
+    def curvature_at(self, z: Array, y: Array) -> Array:
+        return slope(z)
+
+    def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        """0 up to q = P(y = 0), 1 beyond, (n, len(q))."""
+        return binomial_quantiles(z, C[:, :, 0], np.ones_like(z), q)
 
     def level(self, Y: Array) -> Array:
         n = np.sum(~np.isnan(Y), axis=0)

@@ -1,8 +1,9 @@
-"""Gaussian observations: y ~ N(z, R), with R a number, a matrix, or one unknown variance learned beside theta.
+"""Gaussian observations: y ~ N(z, R), with R a number, a matrix, or unknown variances learned beside theta.
 
 Score e = R^-1 (y - z), Fisher factor L = chol(R)^-T (theory: Ollivier 2018, arXiv 1703.00209, section 2). A learned
 variance is the conjugate normal-inverse-gamma: everything is relative to sigma², sigma² ~ InvGamma(a, b), and the
-predictive law of y is Student-t with 2a degrees of freedom.
+predictive law of y is Student-t with 2a degrees of freedom. A variance of each output has no conjugate form with a
+shared theta: R_j = b_j/a_j is plugged in, and b_j gains each row's e_j²/(1 + w·C_jj/R_j) by half.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ class Gaussian(Family):
 
     Parameters
     ----------
-    variance : float or None, default 1.0
-        R for every output; None learns one sigma² for all outputs.
+    variance : float, None or 'each', default 1.0
+        R for every output; None learns one sigma² for all outputs, exactly. 'each' learns one for every output, and is
+        approximate: the estimate before a row counts as known in it, so predictions are normal, not Student-t, and
+        the prior variance of theta is absolute.
     covariance : (k, k) array, optional
         A full R instead of `variance`.
     prior_dof, prior_scale : float
-        Prior of a learned variance: a_0 = dof/2 (dof > 2), b_0 = a_0·scale². The prior standard deviation of theta is
-        then sqrt(b_0/(a_0-1)·prior_variance).
+        Prior of a learned variance: a_0 = dof/2 (dof > 2), b_0 = a_0·scale². With `variance=None` the prior standard
+        deviation of theta is then sqrt(b_0/(a_0-1)·prior_variance).
 
     Raises
     ------
@@ -40,20 +43,23 @@ class Gaussian(Family):
         R <= 0, prior_dof <= 2, both `variance` and `covariance`. NotPositiveDefiniteError, ShapeError for `covariance`.
     """
 
-    variance: float | None = 1.0
+    variance: float | str | None = 1.0
     covariance: Any = None
     prior_dof: float = 3.0
     prior_scale: float = 1.0
 
     link: ClassVar[str] = "identity"
-    has_predictive_nll: ClassVar[bool] = True
     partial: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.variance is not None:
             if isinstance(self.variance, str):
-                raise UnknownNameError(argument="variance", expected="a number > 0 or None", got=repr(self.variance))
-            self._set("variance", positive("variance", self.variance))
+                if self.variance != "each":
+                    raise UnknownNameError(
+                        argument="variance", expected="a number > 0, None or 'each'", got=repr(self.variance)
+                    )
+            else:
+                self._set("variance", positive("variance", self.variance))
         if self.covariance is not None:
             if self.variance != 1.0:
                 raise ParameterError(argument="covariance", expected="either variance or covariance", got="both")
@@ -66,34 +72,47 @@ class Gaussian(Family):
         return self.variance is None
 
     @property
+    def each(self) -> bool:
+        return self.variance == "each"
+
+    @property
     def fixed_factor(self) -> bool:
-        return True
+        return not self.each
 
     def outputs_needed(self) -> int | None:
         return None if self.covariance is None else len(self.covariance)
 
     def noise_scales(self, k: int) -> int:
-        return 1 if self.relative else 0
+        return k if self.each else int(self.relative)
 
     def prior_noise(self, k: int) -> tuple[Array, Array]:
-        if not self.relative:
-            return super().prior_noise(k)
-        a = np.array([self.prior_dof / 2])
+        a = np.full(self.noise_scales(k), self.prior_dof / 2)
         return a, a * self.prior_scale**2
 
     def R(self, k: int) -> Array:
-        """Noise covariance (k, k); relative to sigma² where the variance is learned."""
+        """Noise covariance (k, k) where it is known, relative to sigma² where that is learned."""
         if self.covariance is not None:
             return np.asarray(self.covariance)
-        return np.eye(k) * (1.0 if self.variance is None else self.variance)
+        return np.eye(k) * (self.variance if isinstance(self.variance, float) else 1.0)
+
+    def R_of_rows(self, k: int, a: Array, b: Array) -> Array:
+        """The same for n rows, (n, k, k), with each output's variance b_j/a_j where it is learned."""
+        return np.eye(k) * (b / a)[:, :, None] if self.each else np.broadcast_to(self.R(k), (len(a), k, k))
+
+    def at_noise(self, a: Array, b: Array) -> Family:
+        return replace(self, variance=1.0, covariance=np.diag(b / a)) if self.each else self
 
     def observed(self, y: Array, k: int) -> Mask:
         return ~np.isnan(y)
 
     def noise_innovations(self, z: Array, C: Array, y: Array, a: Array, b: Array, weight: float) -> Array:
-        """e'S^-1 e with S = I + w·C for the one sigma²."""
+        """e'S^-1 e with S = I + w·C for the one sigma²; e_j²/(1 + w·C_jj/R_j) for those of each output, 0 where y_j is missing."""
         seen = ~np.isnan(y)
         e, C = (y - z)[seen], C[np.ix_(seen, seen)]
+        if self.each:
+            gains = np.zeros(len(y))
+            gains[seen] = e**2 / (1 + weight * np.diagonal(C) * (a / b)[seen])
+            return gains
         return np.array([e @ np.linalg.solve(np.eye(len(e)) + weight * C, e)] if self.relative else [])
 
     # -- one row
@@ -114,7 +133,7 @@ class Gaussian(Family):
         return np.broadcast_to(np.eye(z.shape[1]), (*z.shape, z.shape[1]))
 
     def noise_covariance(self, z: Array, a: Array, b: Array) -> Array:
-        return self.posterior_scale(a, b)[:, None, None] * self.R(z.shape[1])
+        return self.posterior_scale(a, b)[:, None, None] * self.R_of_rows(z.shape[1], a, b)
 
     def posterior_scale(self, a: Array, b: Array) -> Array:
         return b[:, 0] / (a[:, 0] - 1) if self.relative else np.ones(len(a))
@@ -122,13 +141,15 @@ class Gaussian(Family):
     def noise_summary(self, a: Array, b: Array) -> tuple[Any, Any]:
         if self.relative:
             return float(b[0] / (a[0] - 1)), float(2 * a[0])
+        if self.each:
+            return b / (a - 1), 2 * a
         return (self.variance if self.covariance is None else np.array(self.covariance)), np.inf
 
     def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
         return self.predictive_nll(z, np.zeros((*z.shape, z.shape[1])), y, a, b)
 
     def predictive_nll(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> Array:
-        """Normal, or multivariate Student-t with 2a degrees of freedom and scale matrix (b/a)·(I + C)."""
+        """Normal, or multivariate Student-t with 2a degrees of freedom and scale matrix (b/a)·(I + C) where R = sigma²·I is learned."""
         result = np.full(len(z), np.nan)
         observed = ~np.isnan(y)
         for pattern in np.unique(observed, axis=0):
@@ -139,7 +160,7 @@ class Gaussian(Family):
 
     def _nll(self, z: Array, C: Array, y: Array, a: Array, b: Array, seen: Mask) -> Array:
         k = int(seen.sum())
-        S = (C + self.R(z.shape[1]))[:, seen][:, :, seen]
+        S = (C + self.R_of_rows(z.shape[1], a, b))[:, seen][:, :, seen]
         residual = (y - z)[:, seen]
         distance = np.einsum("ni,ni->n", residual, np.linalg.solve(S, residual[..., None])[..., 0])
         log_det = np.linalg.slogdet(S)[1]
@@ -150,7 +171,7 @@ class Gaussian(Family):
         return log_norm + (a + k / 2) * np.log1p(distance / (2 * b))
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
-        S = np.diagonal(C + self.R(z.shape[1]), axis1=1, axis2=2)
+        S = np.diagonal(C + self.R_of_rows(z.shape[1], a, b), axis1=1, axis2=2)
         if self.relative:
             S = S * (b / a)
             standard = student_t_ppf(q[None, :], 2 * a[:, :1])[:, None, :]
@@ -167,9 +188,10 @@ class Gaussian(Family):
         return np.nanvar(Y, axis=0)
 
     def at_level(self, Y: Array, variance: float) -> tuple[Family, float]:
-        if not self.relative:
+        if not (self.relative or self.each):
             return self, 1.0
-        return replace(self, prior_scale=float(np.sqrt(variance))), self.prior_dof / (self.prior_dof - 2) * variance
+        unit = self.prior_dof / (self.prior_dof - 2) * variance if self.relative else 1.0
+        return replace(self, prior_scale=float(np.sqrt(variance))), unit
 
 
 def _covariance_matrix(value: Any) -> Array:

@@ -12,7 +12,9 @@ import numpy as np
 
 from ..._special import gammaln
 from ..._validate import Array
-from .base import Family, Mask
+from .base import Mask
+from .mixture import poisson_quantiles
+from .one_output import OneOutput
 
 
 def log_level(Y: Array) -> Array:
@@ -30,10 +32,11 @@ def log_link_variance(Y: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Poisson(Family):
+class Poisson(OneOutput):
     """Counts y >= 0 with mean exp(z)."""
 
     link: ClassVar[str] = "log"
+    has_predictive_nll: ClassVar[bool] = False  # until kfng has it as well
 
     def invalid(self, y: Array) -> Mask:
         return np.any(y < 0, axis=1)
@@ -41,7 +44,7 @@ class Poisson(Family):
     def range_text(self) -> str:
         return "a number >= 0"
 
-    def score(self, z: Array, y: Array, observed: Mask) -> Array:
+    def score_at(self, z: Array, y: Array) -> Array:
         return y - np.exp(z)
 
     def factor(self, z: Array, observed: Mask) -> Array:
@@ -56,8 +59,14 @@ class Poisson(Family):
     def noise_covariance(self, z: Array, a: Array, b: Array) -> Array:
         return np.exp(z)[:, :, None]
 
-    def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
-        return (np.exp(z) - y * z + gammaln(y + 1))[:, 0]
+    def nll_at(self, z: Array, y: Array) -> Array:
+        return np.exp(z) - y * z + gammaln(y + 1)
+
+    def curvature_at(self, z: Array, y: Array) -> Array:
+        return np.exp(z)
+
+    def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        return poisson_quantiles(z, C[:, :, 0], q)
 
     def level(self, Y: Array) -> Array:
         return log_level(Y)

@@ -1,0 +1,115 @@
+"""Binomial observations on the logit link: y successes of N trials, E(y) = N m with m = 1/(1+exp(-z)).
+
+Score e = y - N m, Fisher factor L = sqrt(N m(1-m)).
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from ..._special import expit, gammaln, log1pexp, logit
+from ..._validate import Array, integer
+from .base import Mask
+from .bernoulli import slope
+from .mixture import binomial_quantiles
+from .one_output import OneOutput
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Binomial(OneOutput):
+    """y successes of `trials` trials, each with probability 1/(1+exp(-z)).
+
+    Parameters
+    ----------
+    trials : int >= 1 or None
+        None: each y is a pair (successes, trials), and `predict`, which sees no y, speaks of one trial. A row whose
+        successes are NaN is missing, and if its trials are NaN as well they count as 1.
+
+    Raises
+    ------
+    ParameterError
+    """
+
+    trials: int | None = None
+
+    link: ClassVar[str] = "logit"
+    _of_rows: ClassVar[Array | None] = None
+    """Trials (n, 1) of the rows that `for_rows` was asked about."""
+
+    def __post_init__(self) -> None:
+        if self.trials is not None:
+            self._set("trials", integer("trials", self.trials, low=1))
+
+    def y_width(self, k: int) -> int:
+        return 2 if self.trials is None else 1
+
+    def for_rows(self, Y: Array) -> Self:
+        if self.trials is not None:
+            return self
+        twin = copy(self)
+        twin._set("_of_rows", self._trials(Y))
+        return twin
+
+    def _trials(self, y: Array) -> Array:
+        """N (n, 1) of observations y (n, y_width)."""
+        if self.trials is not None:
+            return np.full((len(y), 1), float(self.trials))
+        return np.where(np.isnan(y[:, 1:]), 1.0, y[:, 1:])
+
+    def _count(self, z: Array) -> Array | float:
+        """N where no y is at hand: of the rows asked about, else `trials`, else 1."""
+        if self._of_rows is not None:
+            return self._of_rows if z.ndim == 2 else self._of_rows[0]
+        return 1.0 if self.trials is None else float(self.trials)
+
+    def missing(self, y: Array) -> Mask:
+        return np.isnan(y[:, 0])
+
+    def invalid(self, y: Array) -> Mask:
+        bad = np.any((y[:, :1] < 0) | (y[:, :1] > self._trials(y)), axis=1)
+        if self.trials is None:
+            bad |= (y[:, 1] < 0) | (np.isnan(y[:, 1]) & ~np.isnan(y[:, 0]))
+        return bad
+
+    def range_text(self) -> str:
+        return (
+            "(successes, trials) with 0 <= successes <= trials"
+            if self.trials is None
+            else f"a number in [0, {self.trials}]"
+        )
+
+    def score_at(self, z: Array, y: Array) -> Array:
+        return y[:, :1] - self._trials(y) * expit(z)
+
+    def factor(self, z: Array, observed: Mask) -> Array:
+        return np.sqrt(self._count(z) * slope(z))[:, None]
+
+    def mean(self, z: Array) -> Array:
+        return self._count(z) * expit(z)
+
+    def mean_slope(self, z: Array) -> Array:
+        return (self._count(z) * slope(z))[:, :, None]
+
+    def noise_covariance(self, z: Array, a: Array, b: Array) -> Array:
+        return (self._count(z) * slope(z))[:, :, None]
+
+    def nll_at(self, z: Array, y: Array) -> Array:
+        y, n = y[:, :1], self._trials(y)
+        return n * log1pexp(z) - y * z - gammaln(n + 1) + gammaln(y + 1) + gammaln(n - y + 1)
+
+    def curvature_at(self, z: Array, y: Array) -> Array:
+        return self._trials(y) * slope(z)
+
+    def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        return binomial_quantiles(z, C[:, :, 0], np.broadcast_to(self._count(z), z.shape), q)
+
+    def level(self, Y: Array) -> Array:
+        seen = ~self.missing(Y)
+        return logit((np.sum(Y[seen, :1], axis=0) + 0.5) / (np.sum(self._trials(Y)[seen], axis=0) + 1))
+
+    def link_variance(self, Y: Array) -> Array:
+        return np.full(1, np.pi**2 / 3)

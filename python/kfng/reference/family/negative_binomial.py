@@ -1,0 +1,97 @@
+"""Negative binomial observations on the log link: counts with E(y) = m = exp(z) and Var(y) = m + dispersion·m².
+
+Score e = (y-m)/(1 + dispersion·m), Fisher factor L = sqrt(m/(1 + dispersion·m)); both in the share
+x = dispersion·m/(1 + dispersion·m), a logistic function of z, so that neither m nor m² is formed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..._special import expit, gammaln, log1pexp
+from ..._validate import Array, positive
+from .base import Mask
+from .bernoulli import slope
+from .mixture import negative_binomial_quantiles
+from .one_output import OneOutput
+from .poisson import log_level, log_link_variance
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NegativeBinomial(OneOutput):
+    """Counts y >= 0 with mean m = exp(z) and variance m + dispersion·m².
+
+    Parameters
+    ----------
+    dispersion : float > 0
+        Squared coefficient of variation of the rate from row to row; towards 0 the law is Poisson's.
+
+    Raises
+    ------
+    ParameterError
+    """
+
+    dispersion: float
+
+    link: ClassVar[str] = "log"
+
+    def __post_init__(self) -> None:
+        self._set("dispersion", positive("dispersion", self.dispersion))
+
+    def invalid(self, y: Array) -> Mask:
+        return np.any(y < 0, axis=1)
+
+    def range_text(self) -> str:
+        return "a number >= 0"
+
+    def _odds(self, z: Array) -> Array:
+        """log(dispersion·m)."""
+        return z + np.log(self.dispersion)
+
+    def score_at(self, z: Array, y: Array) -> Array:
+        return y * expit(-self._odds(z)) - expit(self._odds(z)) / self.dispersion
+
+    def factor(self, z: Array, observed: Mask) -> Array:
+        return np.sqrt(expit(self._odds(z)) / self.dispersion)[:, None]
+
+    def mean(self, z: Array) -> Array:
+        return np.exp(z)
+
+    def mean_slope(self, z: Array) -> Array:
+        return np.exp(z)[:, :, None]
+
+    def noise_covariance(self, z: Array, a: Array, b: Array) -> Array:
+        m = np.exp(z)
+        return (m * (1 + self.dispersion * m))[:, :, None]
+
+    def nll_at(self, z: Array, y: Array) -> Array:
+        """(y + 1/d) log(1 + d m) - y log m + log Gamma(y+1) - log[d^y Gamma(y + 1/d)/Gamma(1/d)], d the dispersion."""
+        d = self.dispersion
+        return (
+            y * log1pexp(self._odds(z)) + log1pexp(self._odds(z)) / d - y * z + gammaln(y + 1) - rising_factorial(y, d)
+        )
+
+    def curvature_at(self, z: Array, y: Array) -> Array:
+        return (y + 1 / self.dispersion) * slope(self._odds(z))
+
+    def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        return negative_binomial_quantiles(z, C[:, :, 0], self.dispersion, q)
+
+    def level(self, Y: Array) -> Array:
+        return log_level(Y)
+
+    def link_variance(self, Y: Array) -> Array:
+        return log_link_variance(Y)
+
+
+def rising_factorial(y: Array, d: float) -> Array:
+    """log[d^y Gamma(y + 1/d)/Gamma(1/d)] = sum over j < y of log(1 + j·d), which is 0 where d is."""
+    if d > 1e-3:
+        return gammaln(y + 1 / d) - gammaln(1 / d) + y * np.log(d)
+    r = 1 / d  # Stirling's series for both, so that log Gamma(1/d) does not cancel: DLMF 5.11.1
+    x = y * d
+    rest = 1 / (12 * (r + y)) - 1 / (12 * r) - 1 / (360 * (r + y) ** 3) + 1 / (360 * r**3)
+    return r * ((1 + x) * np.log1p(x) - x) - 0.5 * np.log1p(x) + rest
