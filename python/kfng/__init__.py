@@ -53,3 +53,4 @@ __all__ = [
     "load",
     "reference",
 ]
+__all__ += errors.__all__
