@@ -15,7 +15,6 @@ from .._trace import Step
 from .._validate import Array
 from ..errors import KfngError, NonFiniteError, ParameterError
 from . import noise
-from .belief import full
 from .family import Family
 from .state import State, from_arrays, to_arrays
 from .step import Prediction, clamp, step
@@ -145,7 +144,7 @@ class Filter(FilterBase):
         with np.errstate(all="ignore"):
             for i, u in enumerate(U):
                 output, dz = self.settings.model.forward(now.theta, u.astype(np.float64))
-                z[i], C[i] = clamp(self.settings, output + offset[i]), full.spread(P, dz)
+                z[i], C[i] = clamp(self.settings, output + offset[i]), self.settings.belief.spread(P, dz)
         return z, C
 
     def _noise(self) -> tuple[Array, Array]:
@@ -153,10 +152,10 @@ class Filter(FilterBase):
         return now.a.copy(), noise.reported(now, self.settings.guards.r_floor)[0].copy()
 
     def _covariance(self) -> Array:
-        return self._now.P.copy()
+        return self.settings.belief.covariance(self._now.P)
 
     def _factors(self) -> tuple[Array, Array]:
-        return full.factors(self._now.P)
+        return self.settings.belief.factors(self._now.P)
 
     # -- saving
     def _state(self) -> dict[str, NDArray[Any]]:

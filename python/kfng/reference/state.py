@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .._settings import Settings
 from .._validate import Array
 from ..errors import BadValueError
-from .belief import full
+from .belief.base import require
 from .noise import Noise
 
 
@@ -23,7 +23,7 @@ class State:
     theta: Array
     """(p,)"""
     P: Array
-    """(p, p)"""
+    """Covariance in the belief's form"""
     noise: Noise
     n_seen: int = 0
     n_updates: int = 0
@@ -66,12 +66,12 @@ class State:
             theta, P = (part.astype(settings.float).astype(np.float64) for part in (self.theta, self.P))
         return replace(self, theta=theta, P=P)
 
-    def possible(self) -> bool:
+    def possible(self, settings: Settings) -> bool:
         """False where something overflowed, or a variance turned negative."""
         noise = self.noise
         scalars = (self.elapsed, self.owed, self.accumulated, self.evidence, self.nis_sum, self.rho_max)
         parts = (self.theta, self.P, self.log_D, noise.a, noise.b, noise.W, noise.mean, noise.M2, np.array(scalars))
-        return all(np.isfinite(part).all() for part in parts) and bool((np.diagonal(self.P) >= 0).all())
+        return all(np.isfinite(part).all() for part in parts) and bool((settings.belief.variances(self.P) >= 0).all())
 
 
 COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored")
@@ -92,29 +92,33 @@ def to_arrays(settings: Settings, state: State) -> dict[str, NDArray[Any]]:
     }
     if settings.rule.towards_prior:
         arrays |= {"turns": state.log_D.copy(), "turn": np.array([state.accumulated, state.position])}
-    return arrays | {"theta": state.theta.astype(settings.float), "P": state.P.astype(settings.float)}
+    parts = {"theta": state.theta} | settings.belief.pack(state.P)
+    return arrays | {name: part.astype(settings.float) for name, part in parts.items()}
 
 
 def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
-    """The inverse of `to_arrays`, for files of unknown origin; P may also come as the factors U, D of kfng's filter."""
+    """The inverse of `to_arrays`, for files of unknown origin; a belief may also come in the form of kfng's filter."""
     p, k, m = settings.p, settings.k, settings.family.noise_scales(settings.k)
-    belief = {"U": (p * (p - 1) // 2,), "D": (p,)} if "U" in arrays else {"P": (p, p)}
+    own_dtype = {"theta": (p,)} | settings.belief.shapes(p, arrays)
     shapes = {"counters": (8,), "clock": (_clock(settings),), "evidence": (1,), "gauges": (3,), "noise": (2, m)}
-    shapes |= {"y_stats": (3, k if m else 0), "theta": (p,)} | belief
+    shapes |= {"y_stats": (3, k if m else 0)} | own_dtype
     if settings.rule.towards_prior:
         shapes |= {"turns": (p,), "turn": (2,)}
     if set(arrays) != set(shapes):
         raise BadValueError(argument="state", expected=sorted(shapes), got=sorted(arrays))
-    own = {name: _checked(name, arrays[name], shape, settings) for name, shape in shapes.items()}
-    _require("counters", bool(((own["counters"] >= 0) & (own["counters"] % 1 == 0)).all()), "whole numbers >= 0")
-    _require("noise", bool((own["noise"][0] > 1).all() and (own["noise"][1] > 0).all()), "a > 1 and b > 0")
-    _require("y_stats", bool((own["y_stats"][[0, 2]] >= 0).all()), "weights and sums of squares >= 0")
+    dtypes = {name: settings.float if name in own_dtype else np.dtype(np.float64) for name in shapes}
+    own = {name: _checked(name, arrays[name], shape, dtypes[name]) for name, shape in shapes.items()}
+    require("counters", bool(((own["counters"] >= 0) & (own["counters"] % 1 == 0)).all()), "whole numbers >= 0")
+    require("noise", bool((own["noise"][0] > 1).all() and (own["noise"][1] > 0).all()), "a > 1 and b > 0")
+    require("y_stats", bool((own["y_stats"][[0, 2]] >= 0).all()), "weights and sums of squares >= 0")
     scalars = dict(zip(CLOCK, own["clock"].tolist(), strict=False)) | dict(
         zip(GAUGES, own["gauges"].tolist(), strict=True)
     )
     counters: dict[str, Any] = {name: int(count) for name, count in zip(COUNTERS, own["counters"], strict=True)}
     noise = Noise(*own["noise"], *own["y_stats"])
-    start = State(own["theta"], _covariance(own, p), noise, **counters, **scalars, evidence=float(own["evidence"][0]))
+    start = State(
+        own["theta"], settings.belief.unpack(own, p), noise, **counters, **scalars, evidence=float(own["evidence"][0])
+    )
     return replace(start, **_turns(own, p)) if settings.rule.towards_prior else start
 
 
@@ -125,34 +129,14 @@ def _clock(settings: Settings) -> int:
 
 def _turns(own: Mapping[str, Array], p: int) -> dict[str, Any]:
     accumulated, position = own["turn"].tolist()
-    _require("turns", bool((own["turns"] <= 0).all()), "logarithms of decays, <= 0")
-    _require("turn", accumulated >= 0 and position in range(p), f"an accumulated decay >= 0 and an index below {p}")
+    require("turns", bool((own["turns"] <= 0).all()), "logarithms of decays, <= 0")
+    require("turn", accumulated >= 0 and position in range(p), f"an accumulated decay >= 0 and an index below {p}")
     return {"log_D": own["turns"], "accumulated": accumulated, "position": int(position)}
 
 
-def _covariance(own: Mapping[str, Array], p: int) -> Array:
-    if "P" in own:
-        P = own["P"]
-        _require("P", bool((np.diagonal(P) >= 0).all() and (P == P.T).all()), "a symmetric matrix, variances >= 0")
-        return P
-    _require("D", bool((own["D"] >= 0).all()), "numbers >= 0")
-    U = np.eye(p)
-    U.T[np.tril_indices(p, -1)] = own["U"]  # rows of U' are columns of U
-    with np.errstate(over="ignore", invalid="ignore"):
-        P = full.product(U, own["D"])
-    _require("U", bool(np.isfinite(P).all()), "factors of a finite matrix")
-    return P
-
-
-def _checked(name: str, value: Any, shape: tuple[int, ...], settings: Settings) -> Array:
-    dtype = settings.float if name in ("theta", "P", "U", "D") else np.dtype(np.float64)
+def _checked(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     array = np.asarray(value)
-    _require(name, array.dtype == dtype, f"dtype {dtype}", array.dtype)
-    _require(name, array.shape == shape, str(shape), array.shape)
-    _require(name, bool(np.isfinite(array).all()), "finite numbers")
+    require(name, array.dtype == dtype, f"dtype {dtype}", array.dtype)
+    require(name, array.shape == shape, str(shape), array.shape)
+    require(name, bool(np.isfinite(array).all()), "finite numbers")
     return array.astype(np.float64)
-
-
-def _require(name: str, holds: bool, expected: str, got: Any = None) -> None:
-    if not holds:
-        raise BadValueError(argument=name, expected=expected, got=got)

@@ -18,7 +18,6 @@ from .._settings import Settings
 from .._trace import CLIPPED, SKIPPED
 from .._validate import Array
 from . import noise, turns, windup
-from .belief import full
 from .rule import TimeStep
 from .state import State
 
@@ -47,7 +46,7 @@ def step(settings: Settings, state: State, row: _border.Given) -> tuple[State, P
         except np.linalg.LinAlgError:
             raise _border.overflow() from None
         new = new.rounded(settings)
-    if not (new.possible() and np.isfinite(seen.z).all() and np.isfinite(seen.C).all()):
+    if not (new.possible(settings) and np.isfinite(seen.z).all() and np.isfinite(seen.C).all()):
         raise _border.overflow()
     if row.blank:
         seen = seen._replace(z=np.full_like(seen.z, np.nan), C=np.full_like(seen.C, np.nan))
@@ -72,7 +71,7 @@ def forget(settings: Settings, new: State, time: TimeStep) -> None:
     decay, log_decay = time
     if windup.active(settings):
         log_decay, decay = max(log_decay, windup.LOG_SMALLEST_DECAY), max(decay, windup.SMALLEST_DECAY)
-    new.P = full.fade(new.P, decay)
+    new.P = settings.belief.fade(new.P, decay)
     new.noise = noise.fade(new.noise, decay, settings.family.prior_noise(settings.k)[0])
     new.log_since += log_decay
     if windup.due(settings, new.n_seen, new.log_since):
@@ -86,7 +85,7 @@ def diffuse(settings: Settings, new: State, dt: float) -> None:
     """P <- P + Q·owed, at every so many rows; `owed` is the time since it was last done."""
     new.owed += dt
     if settings.rule.diffuses(new.n_seen):
-        new.P, new.owed = full.diffuse(new.P, settings.rule.diffusion * new.owed), 0.0
+        new.P, new.owed = settings.belief.diffuse(new.P, settings.rule.diffusion * new.owed), 0.0
 
 
 def predict(settings: Settings, new: State, row: _border.Given, pulled: Array, learns: bool) -> Prediction:
@@ -98,7 +97,7 @@ def predict(settings: Settings, new: State, row: _border.Given, pulled: Array, l
     new.floored += floored
     rule, t = settings.rule, new.n_updates + 1
     scale = (rule.scale(t) if learns else rule.predictive_scale(t)) if rule.has_posterior else 0.0
-    return Prediction(z, scale * full.spread(new.P, row.jacobian), new.noise.a, b)
+    return Prediction(z, scale * settings.belief.spread(new.P, row.jacobian), new.noise.a, b)
 
 
 def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) -> int:
@@ -114,8 +113,9 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) 
     dz = row.jacobian[observed]
     e, L = family.score(seen.z, y, observed), family.factor(seen.z, observed)
     metric_rate, learning_rate = settings.rule.rates(new.n_updates + 1)
-    new.P, G = full.fuse(new.P, np.sqrt(metric_rate * w) * dz.T @ L)
-    dtheta, flags = clip(settings, row.jacobian, new.P @ dz.T @ (learning_rate * w * e))
+    A, g = np.sqrt(metric_rate * w) * dz.T @ L, dz.T @ (learning_rate * w * e)
+    new.P, G, dtheta = settings.belief.fuse(new.P, A, g)
+    dtheta, flags = clip(settings, row.jacobian, dtheta)
     new.theta = new.theta + dtheta
     new.n_updates += 1
     new.clipped += flags == CLIPPED

@@ -19,7 +19,6 @@ import numpy as np
 from .._settings import Settings
 from .._validate import Array
 from . import noise
-from .belief import full
 from .rule import TimeStep
 from .state import State
 
@@ -36,7 +35,7 @@ def take(settings: Settings, new: State, time: TimeStep) -> None:
         new.noise = noise.fade_towards(new.noise, 0.0, a_0, b_0)
         new.log_D, new.accumulated = np.zeros(settings.p), 0.0
         return
-    new.P = full.fade(new.P, time.decay)
+    new.P = settings.belief.fade(new.P, time.decay)
     new.noise = noise.fade_towards(new.noise, time.decay, a_0, b_0)
     new.log_D = new.log_D + time.log_decay
     each = LN2 / settings.p
@@ -54,8 +53,8 @@ def pull(settings: Settings, new: State, c: Array) -> None:
     """Fuse c'theta = c'theta_0 + noise of variance 1/(1-D) for the column whose turn it is."""
     precision = -math.expm1(new.log_D[new.position])
     away = float(c @ (settings.theta - new.theta))
-    new.P, G = full.fuse(new.P, math.sqrt(precision) * c[:, None])
-    new.theta = new.theta + new.P @ c * (precision * away)
+    new.P, G, dtheta = settings.belief.fuse(new.P, math.sqrt(precision) * c[:, None], c * (precision * away))
+    new.theta = new.theta + dtheta
     new.noise = noise.pull(new.noise, precision * away**2 / float(G[0, 0]) ** 2)
     new.log_D = new.log_D.copy()
     new.log_D[new.position] = 0.0

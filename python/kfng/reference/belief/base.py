@@ -1,14 +1,19 @@
-"""What a belief is: where the filter keeps its uncertainty about theta."""
+"""What a belief is: where the filter keeps its uncertainty P about theta, and the kernel of theory section 1 on it.
+
+P stands for the covariance J^-1 in the belief's own form, an array that step.py and the rest hand on without looking
+inside: (p, p) for a full belief. Nothing is written in place. Source: Ollivier 2018, arXiv 1703.00209.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..._component import Component
 from ..._validate import Array, finite_array
-from ...errors import NotPositiveDefiniteError, ParameterError, ShapeError
+from ...errors import BadValueError, NotPositiveDefiniteError, ParameterError, ShapeError
 
 
 class Belief(Component):
@@ -22,7 +27,7 @@ class Belief(Component):
         raise NotImplementedError
 
     def prior(self, p: int) -> Array:
-        """P_0 (p, p)."""
+        """P_0, in the belief's form."""
         raise NotImplementedError
 
     def prior_diagonal(self, p: int) -> Array:
@@ -32,6 +37,62 @@ class Belief(Component):
     def prior_columns(self, p: int) -> Array:
         """C (p, p) with P_0^-1 = C C'."""
         raise NotImplementedError
+
+    # -- the kernel
+    def fade(self, P: Array, decay: float) -> Array:
+        """J <- decay·J."""
+        raise NotImplementedError
+
+    def diffuse(self, P: Array, Q: float | Array) -> Array:
+        """P <- P + Q; Q is a number, (p,) or (p, p)."""
+        raise NotImplementedError
+
+    def spread(self, P: Array, dz: Array) -> Array:
+        """C = dz P dz' (k, k); dz (k, p)."""
+        raise NotImplementedError
+
+    def fuse(self, P: Array, A: Array, g: Array) -> tuple[Array, Array, Array]:
+        """J <- J + A A' as far as the belief can hold it; with it the step (J + A A')^-1 g, exact; A (p, r), g (p,).
+
+        Returns the new P, G (r, r) lower triangular with G G' = S = I + A'PA, and the step (p,).
+        """
+        raise NotImplementedError
+
+    def bound(self, P: Array, i: int, c: float) -> Array:
+        """P after a zero-innovation pseudo-observation of coordinate i that takes its variance down to c."""
+        raise NotImplementedError
+
+    # -- reading
+    def variances(self, P: Array) -> Array:
+        """The diagonal of the covariance, (p,)."""
+        raise NotImplementedError
+
+    def covariance(self, P: Array) -> Array:
+        """All of it, (p, p)."""
+        raise NotImplementedError
+
+    def factors(self, P: Array) -> tuple[Array, Array]:
+        """U (p, p) unit upper triangular and D (p,) >= 0 with covariance U diag(D) U'."""
+        raise NotImplementedError
+
+    # -- saving
+    def pack(self, P: Array) -> dict[str, Array]:
+        """P by name."""
+        raise NotImplementedError
+
+    def shapes(self, p: int, names: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """What `unpack` needs of a file with these names."""
+        raise NotImplementedError
+
+    def unpack(self, arrays: Mapping[str, Array], p: int) -> Array:
+        """P from arrays of the right shapes and unknown origin."""
+        raise NotImplementedError
+
+
+def require(name: str, holds: bool, expected: str, got: Any = None) -> None:
+    """An array of a file must be what it is said to be."""
+    if not holds:
+        raise BadValueError(argument=name, expected=expected, got=got)
 
 
 def prior_field(value: Any, dimensions: tuple[int, ...]) -> float | Array:

@@ -8,6 +8,7 @@ compared at moderate rho. P stands for J^-1, relative to sigma² where the noise
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..._validate import Array
 from ...errors import NotPositiveDefiniteError, ShapeError
-from .base import Belief, prior_field
+from .base import Belief, prior_field, require
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,6 +73,55 @@ class Full(Belief):
             return np.diag(1 / np.sqrt(self.prior_diagonal(p)))
         C: Array = np.linalg.cholesky(np.linalg.inv(self.prior(p)))
         return C
+
+    # -- the kernel, written below
+    def fade(self, P: Array, decay: float) -> Array:
+        return fade(P, decay)
+
+    def diffuse(self, P: Array, Q: float | Array) -> Array:
+        return diffuse(P, Q)
+
+    def spread(self, P: Array, dz: Array) -> Array:
+        return spread(P, dz)
+
+    def fuse(self, P: Array, A: Array, g: Array) -> tuple[Array, Array, Array]:
+        """The step is P_new g: the natural gradient. O(p² r)."""
+        P, G = fuse(P, A)
+        return P, G, P @ g
+
+    def bound(self, P: Array, i: int, c: float) -> Array:
+        return bound(P, i, c)
+
+    # -- reading
+    def variances(self, P: Array) -> Array:
+        return np.diagonal(P)
+
+    def covariance(self, P: Array) -> Array:
+        return P.copy()
+
+    def factors(self, P: Array) -> tuple[Array, Array]:
+        return factors(P)
+
+    # -- saving
+    def pack(self, P: Array) -> dict[str, Array]:
+        return {"P": P}
+
+    def shapes(self, p: int, names: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """P itself, or the factors U (packed, strictly upper, column-major) and D of kfng's filter."""
+        return {"U": (p * (p - 1) // 2,), "D": (p,)} if "U" in names else {"P": (p, p)}
+
+    def unpack(self, arrays: Mapping[str, Array], p: int) -> Array:
+        if "P" in arrays:
+            P = arrays["P"]
+            require("P", bool((np.diagonal(P) >= 0).all() and (P == P.T).all()), "a symmetric matrix, variances >= 0")
+            return P
+        require("D", bool((arrays["D"] >= 0).all()), "numbers >= 0")
+        U = np.eye(p)
+        U.T[np.tril_indices(p, -1)] = arrays["U"]  # rows of U' are columns of U
+        with np.errstate(over="ignore", invalid="ignore"):
+            P = product(U, arrays["D"])
+        require("U", bool(np.isfinite(P).all()), "factors of a finite matrix")
+        return P
 
 
 def fade(P: Array, decay: float) -> Array:
