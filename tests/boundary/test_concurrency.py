@@ -179,7 +179,8 @@ import sys, threading, importlib
 import numpy as np
 impl = importlib.import_module(sys.argv[1])
 flt = impl.Filter(impl.Linear(40), impl.Gaussian())
-thread = threading.Thread(target=lambda: flt.update_many(np.ones((10**6, 40)), np.ones(10**6), trace=False), daemon=True)
+U = np.broadcast_to(np.ones(40), (10**6, 40))
+thread = threading.Thread(target=lambda: flt.update_many(U, np.ones(10**6), trace=False), daemon=True)
 thread.start()
 while not flt.n_updates:
     pass

@@ -9,6 +9,9 @@ from tolerances import covariance_error, relative_error, theta_error
 ROWS = 60
 CONFIGURATIONS = 60
 TOLERANCE = 1e-10
+SINGLE = 400 * 2.0**-24
+"""float32 keeps theta and P to u = 2^-24. Each of 60 rows rounds p numbers a few times, and what it rounds is at most some
+ten standard deviations large: 44 u was the worst of these draws, ten times that is allowed."""
 
 
 def draw(seed):
@@ -86,6 +89,22 @@ def test_drawn(both, seed):
         assert relative_error(trace.nll, target.nll) < TOLERANCE
         quantiles = [f.predict_quantiles(rows[0][:5], [0.01, 0.5, 0.9]) for f in (flt, other)]
         assert relative_error(*quantiles) < TOLERANCE
+
+
+@pytest.mark.parametrize("seed", range(0, CONFIGURATIONS, 2))
+def test_drawn_in_single_precision(both, seed):
+    """kfng in float32 against the reference in float64: the distance is that of the roundoff, no more and no less."""
+    build, rows, columns = draw(seed)
+    flt, other = build(both[0], dtype="float32"), build(both[1])
+    trace, target = (f.update_many(*rows, **columns) for f in (flt, other))
+    P = other._covariance()
+    distance = theta_error(flt.theta, other.theta, P)
+    assert 2.0**-32 < distance < SINGLE
+    assert covariance_error(flt._covariance(), P) < SINGLE
+    np.testing.assert_array_equal(trace.skipped, target.skipped)
+    assert flt.health()["n_updates"] == other.health()["n_updates"]
+    assert flt.health()["windup"] == other.health()["windup"]
+    assert trace.prediction.dtype == np.float32
 
 
 def test_the_draws_cover_what_they_should():

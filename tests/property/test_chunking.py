@@ -17,7 +17,7 @@ def one_by_one(flt, U, Y, columns):
 
 
 @given(
-    case=cases(rows=70), dtype=st.sampled_from(["float64", "float32"]), cuts=st.lists(st.integers(0, 70), max_size=6)
+    case=cases(rows=60), dtype=st.sampled_from(["float64", "float32"]), cuts=st.lists(st.integers(0, 70), max_size=6)
 )
 def test_pieces(impl, case, dtype, cuts):
     U, Y, columns = case.rows()
@@ -38,7 +38,7 @@ def test_pieces(impl, case, dtype, cuts):
         np.testing.assert_allclose(values, getattr(trace, name), rtol=rounding, atol=1e-13)
 
 
-@given(case=cases(laws=("gaussian", "covariance", "learned"), rows=60), cut=st.integers(0, 60))
+@given(case=cases(laws=("gaussian", "covariance", "learned"), rows=40), cut=st.integers(0, 40))
 def test_evidence_and_copies(impl, case, cut):
     U, Y, columns = case.rows()
     whole, first = (case.filter(impl, evidence=True) for _ in range(2))
@@ -50,7 +50,7 @@ def test_evidence_and_copies(impl, case, cut):
     assert second.log_evidence == whole.log_evidence
 
 
-@given(case=cases(rows=60))
+@given(case=cases(rows=30))
 def test_reading_between_rows_changes_nothing(impl, case):
     U, Y, columns = case.rows()
     flt, twin = case.filter(impl), case.filter(impl)
