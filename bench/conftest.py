@@ -1,10 +1,6 @@
 """Benches: kfng beside its peers in one run, interleaved; medians and spread; nothing here asserts a time, only ratios."""
 
-import os
-
-for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(name, "1")  # before NumPy is imported: every peer runs on one thread
-
+import one_thread  # noqa: F401  isort: skip  (before NumPy is imported)
 import json
 import platform
 from pathlib import Path

@@ -16,7 +16,13 @@ def text(rows: list[dict], style: str = "simple") -> str:
         line = [row["work"], row["p"], f"{row['kfng']['rows_per_s']:,.0f}", f"± {100 * row['kfng']['spread']:.0f} %"]
         table.append(line + [f"{row[peer]['ratio']:.1f}x" for peer in peers if peer in row])
     headers = ["work", "p", "kfng, rows/s", "spread", *(f"faster than {peer}" for peer in peers)]
-    return tabulate(table, headers=headers, tablefmt=style, disable_numparse=True, colalign=["left"] + ["right"] * (len(headers) - 1))
+    return tabulate(
+        table,
+        headers=headers,
+        tablefmt=style,
+        disable_numparse=True,
+        colalign=["left"] + ["right"] * (len(headers) - 1),
+    )
 
 
 def write_readme() -> None:

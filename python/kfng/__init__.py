@@ -6,8 +6,8 @@ arXiv 1703.00209). `kfng.Filter` runs it in Rust; `kfng.reference` is the same i
 
 from typing import Any
 
-from . import errors, reference
-from ._core import __version__  # isort: skip  (the reference first: the shared Python imports the components from it)
+from . import errors, reference  # isort: skip  (the reference first: the shared Python imports the components from it)
+from ._core import __version__
 from ._filter import Filter
 from .errors import *  # noqa: F403
 from .reference import (

@@ -142,7 +142,8 @@ class Rows:
         with np.errstate(over="ignore"):  # too large for float32 becomes inf and is refused as such
             U = self._U[rows].astype(self._settings.float, order="C", subok=False)
         parts = (self._Y, self._weight, self._dt, self._offset)
-        block = Block(U, *(np.array(part[rows], order="C", copy=True) for part in parts), np.zeros(len(U), dtype=bool))
+        Y, weight, dt, offset = (np.array(part[rows], order="C", copy=True) for part in parts)
+        block = Block(U, Y, weight, dt, offset, np.zeros(len(U), dtype=bool))
         return vet(self._settings, block)
 
 

@@ -61,7 +61,11 @@ class Component:
         shown = []
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
-            if not isinstance(value, np.ndarray) and field.default is not dataclasses.MISSING and value == field.default:
+            if (
+                not isinstance(value, np.ndarray)
+                and field.default is not dataclasses.MISSING
+                and value == field.default
+            ):
                 continue
             if isinstance(value, np.ndarray):
                 value = value.tolist()
@@ -79,12 +83,16 @@ class Component:
         for name, value in given.items():
             if isinstance(value, dict) and "shape" in value:
                 if name not in arrays:
-                    raise BadHeaderError(argument=f"{cls.__name__}.{name}", expected="an array in the payload", got="none")
+                    raise BadHeaderError(
+                        argument=f"{cls.__name__}.{name}", expected="an array in the payload", got="none"
+                    )
                 given[name] = arrays[name]
         return cls(**given)
 
 
-def component_from_spec(axis: str, known: Mapping[str, type[Component]], spec: Any, arrays: Mapping[str, Any]) -> Component:
+def component_from_spec(
+    axis: str, known: Mapping[str, type[Component]], spec: Any, arrays: Mapping[str, Any]
+) -> Component:
     """Build a component of one axis from its JSON form and its arrays."""
     if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
         raise BadHeaderError(argument=axis, expected="an object with a kind", got=type(spec).__name__)

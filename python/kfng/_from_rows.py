@@ -8,7 +8,7 @@ their mean, a weight's prior variance is Var(y in link units)/Var(feature).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def _start(settings: Settings, U: Any, Y: Any) -> Settings:
     family, unit = settings.family.at_level(Y_used, float(np.mean(V)))
     features = Features(np.mean(U_used, axis=0), _feature_variance(U_used))
     variance = settings.model.scale_free_variance(features.variance, V) / unit
-    belief = replace(settings.belief, prior_variance=_times(variance, settings.belief.prior_variance))
+    belief: Any = replace(cast(Any, settings.belief), prior_variance=_times(variance, settings.belief.prior_variance))
     theta = settings.theta
     if not settings.theta_given:
         theta = settings.model.at_level(theta, level, V, features)

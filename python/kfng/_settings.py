@@ -27,6 +27,7 @@ from .reference.guards import Guards
 from .reference.model import MODELS, Model
 from .reference.rule import RULES, Kalman, Rule
 
+Number = float  # Settings has a field of that name
 MAX_PARAMETERS = 2**26
 MAX_OUTPUTS = 2**13
 AXES: dict[str, Mapping[str, type[Component]]] = {
@@ -100,6 +101,7 @@ class Settings:
         seed = check.integer("seed", seed, high=2**63 - 1)
         belief.check(p)
         rule.check(p)
+        belief.check_diffusion(rule.diffusion)
         _fit_rule(rule, family, model.outputs, bool(evidence))
         theta_0 = model.initial_theta(seed) if theta is None else check.finite_array("theta", theta, (p,))
         fit_dtype(theta_0, belief, dtype)
@@ -140,11 +142,11 @@ class Settings:
         return self.family.mean_shape(self.k)
 
     @property
-    def z_clamp(self) -> float | None:
+    def z_clamp(self) -> Number | None:
         return self.guards.z_clamp_for(self.family.link, self.dtype)
 
     @property
-    def step_clip(self) -> float | None:
+    def step_clip(self) -> Number | None:
         return self.guards.step_clip_for(self.family.link)
 
     # -- JSON form

@@ -97,7 +97,7 @@ class Trace:
         """The rows of a slice as a Trace of their own."""
         if not isinstance(rows, slice):
             raise TypeError("a Trace takes a slice; its arrays take indices")
-        parts = (self.z, self.C, self.Y, self.a, self.b, self.flags)
+        parts: tuple[Any, ...] = (self.z, self.C, self.Y, self.a, self.b, self.flags)
         taken = Trace(self.settings, self.likelihood, *(part[rows] for part in parts))
         known = {name: self.__dict__[name][rows] for name in _COMPUTED if name in self.__dict__}
         taken.__dict__.update(known)
@@ -134,7 +134,7 @@ class TraceBuilder:
 
     def trace(self, stop: int) -> Trace:
         """The rows before `stop`."""
-        parts = (self._z, self._C, np.array(self._Y), self._a, self._b, self._flags)
+        parts: tuple[Any, ...] = (self._z, self._C, np.array(self._Y), self._a, self._b, self._flags)
         return Trace(self._settings, self._likelihood, *(part[:stop] for part in parts))
 
 
@@ -146,8 +146,8 @@ class Step:
     def __init__(
         self, settings: Settings, likelihood: Likelihood, z: Float, C: Float, y: Float, a: Float, b: Float, flags: int
     ) -> None:
-        rows = (np.asarray(part)[None] for part in (z, C, y, a, b))
-        self._trace = Trace(settings, likelihood, *rows, np.array([flags], dtype=np.uint8))
+        row: tuple[Any, ...] = (z, C, y, a, b, np.uint8(flags))
+        self._trace = Trace(settings, likelihood, *(np.asarray(part)[None] for part in row))
 
     @property
     def prediction(self) -> Any:
