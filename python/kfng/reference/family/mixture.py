@@ -8,7 +8,7 @@ Each law here is a threshold: y <= k exactly where a variable s of known density
     Gamma(shape)           log y <= x  iff  t < x + log(shape) - log of a Gamma(shape)
     (DLMF 8.4.10, 8.17.5, 8.17.24)
 
-So P(y <= k) is one integral over s, of its density times a normal distribution function, smooth between five borders
+So P(y <= k) is one integral over s, of its density times a normal distribution function, smooth between a few borders
 whichever of the two is the narrower. q = 0 is the law itself.
 """
 
@@ -84,26 +84,27 @@ def log_gamma(a: Array) -> Threshold:
 
 def log_odds(a: Array, b: Array) -> Threshold:
     """s = log odds of a Beta(a, b): density ∝ e^(a s)/(1+e^s)^(a+b); a, b (m,)."""
-    n, p = a + b, a / (a + b)
+    n, less = a + b, np.minimum(a, b)
+    sign = np.where(a < b, 1.0, -1.0)[:, None]
 
     def fall(d: Array) -> Array:
-        left = a[:, None] * d - n[:, None] * np.log1p(p[:, None] * np.expm1(np.minimum(d, 0.0)))
-        share = (b / n)[:, None]  # seen from the other end where d > 0, so that e^d does not overflow
-        right = -b[:, None] * d - n[:, None] * np.log1p(share * np.expm1(np.minimum(-d, 0.0)))
-        return np.where(d < 0, left, right)
+        """a d - n log(1 + a/n·(e^d - 1)), or the same seen from the other end: the form whose terms are the smaller."""
+        x = sign * d
+        return less[:, None] * x - n[:, None] * np.log1p((less / n)[:, None] * np.expm1(x))
 
-    return Threshold(np.log(a) - np.log(b), fall, n * p * (b / n))
+    return Threshold(np.log(a) - np.log(b), fall, a * (b / n))
 
 
 def above(s: Threshold, t: Array, sd: Array) -> tuple[Array, Array, Array]:
     """P(s > T), P(s < T) and the density of s - T at 0, each (m,), for T ~ N(t, sd²), sd > 0 (m,)."""
-    low, high = s.mode - s.reach(-1.0), s.mode + s.reach(1.0)
-    inner = np.stack([s.mode, t - TABLE * sd, t, t + TABLE * sd], axis=1)
-    borders = np.sort(np.clip(np.column_stack([low, inner, high]), low[:, None], high[:, None]), axis=1)
+    left, right = s.reach(-1.0), s.reach(1.0)
+    low, high = s.mode - left, s.mode + right
+    inner = [s.mode - left / 6, s.mode, s.mode + right / 6, t - TABLE * sd, t, t + TABLE * sd]
+    borders = np.sort(np.clip(np.stack([low, *inner, high], axis=1), low[:, None], high[:, None]), axis=1)
     nodes, weights = unit_legendre(32)
-    lengths = np.diff(borders, axis=1)
-    points = (borders[:, :-1, None] + lengths[:, :, None] * nodes).reshape(len(t), -1)
-    mass = (lengths[:, :, None] * weights).reshape(len(t), -1) * np.exp(s.fall(points - s.mode[:, None]))
+    lengths, shape = np.diff(borders, axis=1), (len(t), 7 * len(nodes))
+    points = (borders[:, :-1, None] + lengths[:, :, None] * nodes).reshape(shape)
+    mass = (lengths[:, :, None] * weights).reshape(shape) * np.exp(s.fall(points - s.mode[:, None]))
     mass /= mass.sum(axis=1, keepdims=True)
     x = (points - t[:, None]) / sd[:, None]
     density = np.exp(-x * x / 2) / SQRT_2PI / sd[:, None]

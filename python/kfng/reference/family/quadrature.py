@@ -22,8 +22,8 @@ LOG_2PI = float(np.log(2 * np.pi))
 def rising_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, start: Array) -> Array:
     """The root of an increasing function between low and high; f gives value and slope. All of one shape.
 
-    Newton from `start`; the bracket is halved where a step leaves it or is not half the step before.
-    Source: Press et al., Numerical Recipes, rtsafe.
+    Newton from `start`; where a step leaves the bracket or is not half the step before, the bracket is halved, in asinh so
+    that one of 1e130 is soon small. Source: Press et al., Numerical Recipes, rtsafe.
     """
     x, before = start, high - low
     for _ in range(NEWTON):
@@ -31,7 +31,8 @@ def rising_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Arr
         low, high = np.where(value <= 0, x, low), np.where(value >= 0, x, high)
         newton = x - value / slope
         trusted = (newton >= low) & (newton <= high) & (np.abs(newton - x) <= before / 2)
-        moved = np.where(trusted, newton, low + (high - low) / 2)
+        middle = np.clip(np.sinh((np.arcsinh(low) + np.arcsinh(high)) / 2), low, high)
+        moved = np.where(trusted, newton, middle)
         before, x = np.abs(moved - x), moved
         if not (before > 1e-13 * np.abs(x)).any():  # NaN has nothing to wait for
             break
