@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _border, _from_rows, _validate, checkpoint
+from ._posterior import Factored, Independent
 from ._settings import Settings
 from .reference.belief import Belief, Full
 from .reference.family import Family
@@ -344,6 +345,8 @@ class FilterBase:
     def cov(self) -> Float:
         """Posterior covariance of theta, (p, p).
 
+        ParameterError
+            As `precision`, where a (p, p) array would be too large (a diagonal belief of more than 32768 parameters).
         Raises
         ------
         UnsupportedError
@@ -351,20 +354,17 @@ class FilterBase:
             from its learning_rate.
         """
         self._need_posterior("cov")
-        return self._covariance() * self._scale()
+        return self._posterior().covariance() * self._scale()
 
     def std(self) -> Float:
         """Posterior standard deviations of theta, (p,)."""
         self._need_posterior("std")
-        return np.sqrt(np.diagonal(self._covariance()) * self._scale())
+        return np.sqrt(self._posterior().variances() * self._scale())
 
     def precision(self) -> Float:
         """Inverse of the posterior covariance, (p, p)."""
         self._need_posterior("precision")
-        U, D = self._factors()
-        inverse = np.linalg.solve(U, np.eye(len(D)))
-        with np.errstate(divide="ignore"):
-            return (inverse.T / D) @ inverse / self._scale()
+        return self._posterior().precision() / self._scale()
 
     def sample(self, size: int, seed: Any) -> Float:
         """Draws from the posterior of theta, (size, p): Gaussian, or Student-t where the noise variance is learned.
@@ -377,9 +377,11 @@ class FilterBase:
         self._need_posterior("sample")
         size = _validate.integer("size", size)
         rng = _generator(seed)
-        U, D = self._factors()
-        normals = rng.standard_normal((size, len(D)))
-        draws = (normals * np.sqrt(D * self.settings.rule.scale(self.n_updates))) @ U.T
+        normals = rng.standard_normal((size, self.settings.p))
+        draws = self._posterior().coloured(normals, self.settings.rule.scale(self.n_updates))
+    def _posterior(self) -> Factored | Independent:
+        return Independent(self) if self.settings.belief.independent else Factored(self)
+
         a, b = self._noise()
         if self.settings.family.relative:
             draws *= np.sqrt(b[0] / rng.gamma(a[0], size=size))[:, None]
@@ -425,12 +427,8 @@ class FilterBase:
         state = self._state()
         result: dict[str, Any] = {name: int(x) for name, x in zip(COUNTERS, state["counters"], strict=True)}
         nis_sum, nis_count, rho_max = (float(x) for x in state["gauges"])
-        U, D = self._factors()
-        variance = (U * U) @ D
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = float(np.min(np.where(variance > 0, D / variance, 0.0)))
         mean_nis = nis_sum / nis_count if nis_count else float("nan")
-        return result | {"rho_max": rho_max, "mean_nis": mean_nis, "min_pivot_ratio": ratio}
+        return result | {"rho_max": rho_max, "mean_nis": mean_nis, "min_pivot_ratio": self._posterior().pivot_ratio()}
 
     # -- saving and copying
     def spec(self) -> dict[str, Any]:

@@ -20,6 +20,9 @@ class Belief(Component):
     axis: ClassVar[str] = "belief"
     max_parameters: ClassVar[int]
 
+    independent: ClassVar[bool] = False
+    """True where no covariances are kept."""
+
     prior_variance: Any
 
     def check(self, p: int) -> None:
@@ -37,6 +40,9 @@ class Belief(Component):
     def prior_columns(self, p: int) -> Array:
         """C (p, p) with P_0^-1 = C C'."""
         raise NotImplementedError
+
+    def check_diffusion(self, Q: Any) -> None:
+        """Raise unless the belief can hold P + Q; Q is None, a number, (p,) or (p, p)."""
 
     # -- the kernel
     def fade(self, P: Array, decay: float) -> Array:
