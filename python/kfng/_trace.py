@@ -18,21 +18,31 @@ _COMPUTED = ("prediction", "std", "nll", "nll_plugin")
 
 
 class Likelihood(Protocol):
-    """-log densities of rows; independent of any filter's state."""
+    """Moments and -log densities of rows; independent of any filter's state, and of whether rows come alone or together."""
 
     def nll(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float: ...
 
     def plugin_nll(self, z: Float, y: Float, a: Float, b: Float) -> Float: ...
 
+    def mean(self, z: Float, y: Float) -> Float: ...
+
+    def std(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float: ...
+
 
 class _Computed:
-    """The likelihood of a trace that was pickled: its densities were computed before; there are no others."""
+    """The likelihood of a trace that was pickled: all it says was computed before; there is nothing else."""
 
     def nll(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float:
         raise UnsupportedError(argument="nll", expected="a family with a predictive density", got="a pickled trace")
 
     def plugin_nll(self, z: Float, y: Float, a: Float, b: Float) -> Float:
         raise UnsupportedError(argument="nll_plugin", expected="the trace before it was pickled", got="a pickled trace")
+
+    def mean(self, z: Float, y: Float) -> Float:
+        raise UnsupportedError(argument="prediction", expected="the trace before it was pickled", got="a pickled trace")
+
+    def std(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float:
+        raise UnsupportedError(argument="std", expected="the trace before it was pickled", got="a pickled trace")
 
 
 @dataclass(eq=False, repr=False)
@@ -58,15 +68,14 @@ class Trace:
     def prediction(self) -> NDArray[Any]:
         """E(y) of each row before y was used, (n,) or (n, k), in the filter's dtype; NaN where u was bad."""
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = self._shaped(self.settings.family.for_rows(self.Y).mean(self.z))
+            mean = self._shaped(self.likelihood.mean(self.z, self.Y))
             return mean.astype(self.settings.float, copy=False)
 
     @cached_property
     def std(self) -> Float:
         """Predictive standard deviation of y, theta integrated out to first order, shaped as `prediction`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            family = self.settings.family.for_rows(self.Y)
-            return self._shaped(family.predictive_std(self.z, self.C, self.a, self.b))
+            return self._shaped(self.likelihood.std(self.z, self.C, self.Y, self.a, self.b))
 
     @cached_property
     def nll(self) -> Float:
@@ -104,7 +113,7 @@ class Trace:
         return taken
 
     def __getstate__(self) -> dict[str, Any]:
-        _ = self.nll_plugin, self._nll_if_known()
+        _ = self.prediction, self.std, self.nll_plugin, self._nll_if_known()
         return self.__dict__ | {"likelihood": _Computed()}
 
     def _nll_if_known(self) -> Float | None:

@@ -23,7 +23,7 @@ Rows = tuple[int, KfngError | None, Array, Array, Array, Array, NDArray[np.uint8
 
 
 class Likelihood:
-    """-log densities of rows z (n, k), C (n, k, k), y (n, y_width), a, b (n, m); holds nothing that changes."""
+    """Moments and -log densities of rows z (n, k), C (n, k, k), y (n, y_width), a, b (n, m); holds nothing that changes."""
 
     def __init__(self, family: Family) -> None:
         self._family = family
@@ -35,6 +35,14 @@ class Likelihood:
     def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
         """(n,), at the mean theta."""
         return self._family.plugin_nll(z, y, a, b)
+
+    def mean(self, z: Array, y: Array) -> Array:
+        """E(y|z), (n, m_y)."""
+        return self._family.for_rows(y).mean(z)
+
+    def std(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> Array:
+        """Standard deviations of y with theta integrated out to first order, (n, m_y)."""
+        return self._family.for_rows(y).predictive_std(z, C, a, b)
 
 
 class Filter(FilterBase):

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use kfng_core::family::Likelihood as _;
 use kfng_core::{Block, Dtype, Error, Input, Spec};
 
 use crate::arrays::{Fresh, flags, numbers};
@@ -46,8 +47,10 @@ impl Filter {
         });
         let core = core.map_err(|error: Error| to_python(py, &error))?;
         let (sizes, has_inputs) = either!(&core, filter => (filter.sizes(), filter.has_inputs()));
+        let family = either!(&core, filter => filter.family().clone());
         let law = Law {
-            family: either!(&core, filter => filter.family().clone()),
+            mean_width: family.mean_width(sizes.k),
+            family,
             k: sizes.k,
             width: sizes.width,
             learned: either!(&core, filter => filter.learns_noise()),

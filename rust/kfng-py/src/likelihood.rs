@@ -18,6 +18,8 @@ pub struct Law {
     pub k: usize,
     /// Numbers in one y.
     pub width: usize,
+    /// Numbers in the mean of one y.
+    pub mean_width: usize,
     /// Whether a noise variance is learned.
     pub learned: bool,
     /// Whether the filter is float32.
@@ -29,21 +31,9 @@ pub struct Law {
 impl Law {
     /// -log densities of n rows into `out`; with `c` empty at the mean theta.
     pub fn densities(&self, rows: &Rows<'_>, out: &mut [f64]) -> Result<(), Error> {
-        let (k, m) = (self.k, usize::from(self.learned));
-        let mut work = vec![0.0; k * k + k];
+        let mut work = vec![0.0; self.k * self.k + self.k];
         for (i, out) in out.iter_mut().enumerate() {
-            let noise = i * m..(i + 1) * m;
-            let seen = Seen {
-                z: &rows.z[i * k..(i + 1) * k],
-                c: if rows.c.is_empty() {
-                    &[]
-                } else {
-                    &rows.c[i * k * k..(i + 1) * k * k]
-                },
-                y: &rows.y[i * self.width..(i + 1) * self.width],
-                a: &rows.a[noise.clone()],
-                b: &rows.b[noise],
-            };
+            let seen = self.row(rows, i);
             *out = if rows.c.is_empty() {
                 self.family.plugin_nll(&seen, &mut work)
             } else {
@@ -51,6 +41,33 @@ impl Law {
             };
         }
         Ok(())
+    }
+
+    /// E(y|z) of n rows into `out` (n, mean_width).
+    pub fn means(&self, rows: &Rows<'_>, out: &mut [f64]) {
+        for (i, out) in out.chunks_exact_mut(self.mean_width).enumerate() {
+            self.family.mean(&self.row(rows, i), out);
+        }
+    }
+
+    /// Standard deviations of y of n rows into `out` (n, mean_width).
+    pub fn stds(&self, rows: &Rows<'_>, out: &mut [f64]) {
+        for (i, out) in out.chunks_exact_mut(self.mean_width).enumerate() {
+            self.family.std(&self.row(rows, i), out);
+        }
+    }
+
+    fn row<'a>(&self, rows: &Rows<'a>, i: usize) -> Seen<'a> {
+        let (k, m) = (self.k, usize::from(self.learned));
+        let (square, noise) = (k * k, i * m..(i + 1) * m);
+        let part = |x: &'a [f64], place| if x.is_empty() { x } else { &x[place] };
+        Seen {
+            z: &rows.z[i * k..(i + 1) * k],
+            c: part(rows.c, i * square..(i + 1) * square),
+            y: &rows.y[i * self.width..(i + 1) * self.width],
+            a: part(rows.a, noise.clone()),
+            b: part(rows.b, noise),
+        }
     }
 
     /// The exception of an error; a family that has no predictive density is named.
@@ -68,7 +85,7 @@ impl Law {
     }
 }
 
-/// Rows as they were reported: z (n, k), c (n, k, k) or empty, y (n, width), a and b (n, m).
+/// Rows as they were reported: z (n, k), c (n, k, k) or empty, y (n, width), a and b (n, m) or empty.
 pub struct Rows<'a> {
     pub z: &'a [f64],
     pub c: &'a [f64],
@@ -77,7 +94,7 @@ pub struct Rows<'a> {
     pub b: &'a [f64],
 }
 
-/// Negative log densities of rows; independent of any filter's state.
+/// Moments and negative log densities of rows; independent of any filter's state.
 #[pyclass(frozen, module = "kfng._core")]
 pub struct Likelihood(pub Arc<Law>);
 
@@ -95,7 +112,7 @@ impl Likelihood {
         a: &Bound<'py, PyAny>,
         b: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.densities(py, z, Some(C), y, a, b)
+        self.each(py, z, [Some(C), Some(a), Some(b)], y, &[], Law::densities)
     }
 
     /// Negative log densities at the mean theta, (n,).
@@ -107,26 +124,62 @@ impl Likelihood {
         a: &Bound<'py, PyAny>,
         b: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.densities(py, z, None, y, a, b)
+        self.each(py, z, [None, Some(a), Some(b)], y, &[], Law::densities)
+    }
+
+    /// E(y|z), (n, mean_width); y says what a mean needs besides z.
+    fn mean<'py>(
+        &self,
+        py: Python<'py>,
+        z: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let means = |law: &Law, rows: &Rows<'_>, out: &mut [f64]| {
+            law.means(rows, out);
+            Ok(())
+        };
+        self.each(py, z, [None; 3], y, &[self.0.mean_width], means)
+    }
+
+    /// Standard deviations of y with theta integrated out to first order, (n, mean_width).
+    #[pyo3(name = "std", signature = (z, C, y, a, b))]
+    #[expect(non_snake_case, reason = "the name of the mathematics")]
+    fn std<'py>(
+        &self,
+        py: Python<'py>,
+        z: &Bound<'py, PyAny>,
+        C: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+        a: &Bound<'py, PyAny>,
+        b: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let stds = |law: &Law, rows: &Rows<'_>, out: &mut [f64]| {
+            law.stds(rows, out);
+            Ok(())
+        };
+        let width = [self.0.mean_width];
+        self.each(py, z, [Some(C), Some(a), Some(b)], y, &width, stds)
     }
 }
 
 impl Likelihood {
-    fn densities<'py>(
+    /// An array (n, *own) that `fill` makes of the n rows.
+    fn each<'py>(
         &self,
         py: Python<'py>,
         z: &Bound<'py, PyAny>,
-        c: Option<&Bound<'py, PyAny>>,
+        [c, a, b]: [Option<&Bound<'py, PyAny>>; 3],
         y: &Bound<'py, PyAny>,
-        a: &Bound<'py, PyAny>,
-        b: &Bound<'py, PyAny>,
+        own: &[usize],
+        fill: impl FnOnce(&Law, &Rows<'_>, &mut [f64]) -> Result<(), Error>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let law = &self.0;
         let (n, k, m) = (z.len()?, law.k, usize::from(law.learned));
         let contiguous = py.import("numpy")?.getattr("ascontiguousarray")?;
         let plain = |ob: &Bound<'py, PyAny>| contiguous.call1((ob, "float64"));
-        let (z, y, a, b) = (plain(z)?, plain(y)?, plain(a)?, plain(b)?);
-        let c = c.map(plain).transpose()?;
+        let (z, y) = (plain(z)?, plain(y)?);
+        let given = |ob: Option<&Bound<'py, PyAny>>| ob.map(plain).transpose();
+        let (c, a, b) = (given(c)?, given(a)?, given(b)?);
         let bad = || {
             raise(
                 py,
@@ -136,19 +189,23 @@ impl Likelihood {
                 "others",
             )
         };
-        let read = |ob, shape: &[usize]| numbers::<f64>(ob, shape).ok_or_else(bad);
-        let mut out = Fresh::<f64>::zeros(py, &[n])?;
+        let mut out = Fresh::<f64>::zeros(py, &[&[n], own].concat())?;
         let rows = Rows {
-            z: read(&z, &[n, k])?,
-            c: c.as_ref().map_or(Ok(&[][..]), |c| read(c, &[n, k, k]))?,
-            y: read(&y, &[n, law.width])?,
-            a: read(&a, &[n, m])?,
-            b: read(&b, &[n, m])?,
+            z: read(Some(&z), &[n, k]).ok_or_else(bad)?,
+            c: read(c.as_ref(), &[n, k, k]).ok_or_else(bad)?,
+            y: read(Some(&y), &[n, law.width]).ok_or_else(bad)?,
+            a: read(a.as_ref(), &[n, m]).ok_or_else(bad)?,
+            b: read(b.as_ref(), &[n, m]).ok_or_else(bad)?,
         };
-        let result = catch_unwind(AssertUnwindSafe(|| law.densities(&rows, out.numbers())));
+        let result = catch_unwind(AssertUnwindSafe(|| fill(law, &rows, out.numbers())));
         result
             .map_err(|_| internal(py))?
             .map_err(|error| law.raise(py, &error))?;
         Ok(out.done())
     }
+}
+
+/// The numbers of an array of this shape, none where there is no array; `None` where the shape is another.
+fn read<'a>(ob: Option<&'a Bound<'_, PyAny>>, shape: &[usize]) -> Option<&'a [f64]> {
+    ob.map_or(Some(&[]), |ob| numbers::<f64>(ob, shape))
 }

@@ -6,7 +6,6 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-use kfng_core::family::{Likelihood as _, Seen};
 use kfng_core::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report};
 
 use crate::arrays::Fresh;
@@ -91,19 +90,19 @@ impl Step {
         narrow: bool,
         fill: impl FnOnce(&mut [f64]),
     ) -> PyResult<Bound<'py, PyAny>> {
-        if self.law.k == 1 {
+        if self.law.mean_width == 1 {
             let mut x = [0.0];
             fill(&mut x);
             return scalar(py, narrow)?.call1((x[0],));
         }
         if !narrow {
-            let mut out = Fresh::<f64>::zeros(py, &[self.law.k])?;
+            let mut out = Fresh::<f64>::zeros(py, &[self.law.mean_width])?;
             fill(out.numbers());
             return Ok(out.done());
         }
-        let mut wide = vec![0.0; self.law.k];
+        let mut wide = vec![0.0; self.law.mean_width];
         fill(&mut wide);
-        let mut out = Fresh::<f32>::zeros(py, &[self.law.k])?;
+        let mut out = Fresh::<f32>::zeros(py, &[self.law.mean_width])?;
         out.numbers()
             .iter_mut()
             .zip(wide)
@@ -134,20 +133,19 @@ fn scalar(py: Python<'_>, narrow: bool) -> PyResult<&Bound<'_, PyType>> {
 
 #[pymethods]
 impl Step {
-    /// E(y), shaped as the family's mean: a number or (k,), in the filter's dtype.
+    /// E(y), shaped as the family's mean: a number, (k,) or (K,), in the filter's dtype.
     #[getter]
     fn prediction<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.shaped(py, self.law.narrow, |out| {
-            self.law.family.mean(self.rows().z, out);
+            self.law.means(&self.rows(), out);
         })
     }
 
     /// Predictive standard deviation of y, theta integrated out to first order, shaped as `prediction`.
     #[getter]
     fn std<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let Rows { z, c, y, a, b } = self.rows();
         self.shaped(py, false, |out| {
-            self.law.family.std(&Seen { z, c, y, a, b }, out);
+            self.law.stds(&self.rows(), out);
         })
     }
 

@@ -46,8 +46,8 @@ impl Likelihood for Bernoulli {
         Err(one_output())
     }
 
-    fn mean(&self, z: &[f64], out: &mut [f64]) {
-        out[0] = moments(z[0]).0;
+    fn mean(&self, row: &Seen<'_>, out: &mut [f64]) {
+        out[0] = moments(row.z[0]).0;
     }
 
     fn std(&self, row: &Seen<'_>, out: &mut [f64]) {

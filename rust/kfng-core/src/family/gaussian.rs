@@ -169,8 +169,8 @@ impl Likelihood for Gaussian {
         invert(&self.r, self.k, seen, l, work).ok_or(Error::Overflow)
     }
 
-    fn mean(&self, z: &[f64], out: &mut [f64]) {
-        out.copy_from_slice(z);
+    fn mean(&self, row: &Seen<'_>, out: &mut [f64]) {
+        out.copy_from_slice(row.z);
     }
 
     fn std(&self, row: &Seen<'_>, out: &mut [f64]) {

@@ -75,6 +75,11 @@ pub trait Likelihood {
         k
     }
 
+    /// Numbers in the mean of one observation.
+    fn mean_width(&self, k: usize) -> usize {
+        k
+    }
+
     /// Whether the Fisher factor does not depend on z: rows of a linear model then share a pass.
     fn fixed_factor(&self) -> bool {
         false
@@ -99,8 +104,8 @@ pub trait Likelihood {
     /// Several outputs: L (m, m) row-major with L L' the Fisher matrix of the m outputs `seen`; work: (m, m).
     fn factor(&self, seen: &[usize], l: &mut [f64], work: &mut [f64]) -> Result<(), Error>;
 
-    /// E(y|z), as many numbers as `out`.
-    fn mean(&self, z: &[f64], out: &mut [f64]);
+    /// E(y|z) (mean_width,), of one row.
+    fn mean(&self, row: &Seen<'_>, out: &mut [f64]);
 
     /// Standard deviation of y with theta integrated out to first order.
     fn std(&self, row: &Seen<'_>, out: &mut [f64]);

@@ -39,8 +39,8 @@ impl Likelihood for Poisson {
         Err(one_output())
     }
 
-    fn mean(&self, z: &[f64], out: &mut [f64]) {
-        out[0] = z[0].exp();
+    fn mean(&self, row: &Seen<'_>, out: &mut [f64]) {
+        out[0] = row.z[0].exp();
     }
 
     fn std(&self, row: &Seen<'_>, out: &mut [f64]) {
