@@ -55,6 +55,7 @@ def pull(settings: Settings, new: State, c: Array) -> None:
     away = float(c @ (settings.theta - new.theta))
     new.P, G, dtheta = settings.belief.fuse(new.P, math.sqrt(precision) * c[:, None], c * (precision * away))
     new.theta = new.theta + dtheta
-    new.noise = noise.pull(new.noise, precision * away**2 / float(G[0, 0]) ** 2)
+    if settings.family.relative:
+        new.noise = noise.pull(new.noise, precision * away**2 / float(G[0, 0]) ** 2)
     new.log_D = new.log_D.copy()
     new.log_D[new.position] = 0.0
