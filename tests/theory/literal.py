@@ -97,13 +97,13 @@ class Linear:
         self.d, self.k, self.p = d, k, k * d + k
 
     def output(self, theta, u):
-        W, c = theta[: self.k * self.d].reshape(self.k, self.d), theta[self.k * self.d :]
-        return W @ u + c
+        """z (k,) of theta (p,), or (m, k) of m of them."""
+        W, c = theta[..., : self.k * self.d], theta[..., self.k * self.d :]
+        return W.reshape(*theta.shape[:-1], self.k, self.d) @ u + c
 
     def jacobian(self, theta, u):
         """dz/dtheta (k, p)."""
-        steps = np.eye(self.p) * 1j * H
-        return np.stack([self.output(theta + step, u).imag / H for step in steps], axis=1)
+        return self.output(theta + np.eye(self.p) * 1j * H, u).imag.T / H
 
 
 class Curved(Linear):
@@ -113,8 +113,10 @@ class Curved(Linear):
         self.d, self.k, self.p = d, k, 2 * d + 2 + 2 * k
 
     def output(self, theta, u):
-        W, b, C = np.split(theta, [2 * self.d, 2 * self.d + 2])
-        return C.reshape(self.k, 2) @ np.tanh(W.reshape(2, self.d) @ u + b)
+        size, many = 2 * self.d, theta.shape[:-1]
+        W, b, C = theta[..., :size], theta[..., size : size + 2], theta[..., size + 2 :]
+        hidden = np.tanh(W.reshape(*many, 2, self.d) @ u + b)
+        return (C.reshape(*many, self.k, 2) @ hidden[..., None])[..., 0]
 
 
 def learned_from(stream, t, theta, *, fisher="expected", pooling="sum"):
