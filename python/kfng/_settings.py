@@ -56,6 +56,8 @@ class Settings:
     feature_names: tuple[str, ...] | None
     seed: int
     theta_given: bool
+    iterations: int | str = 1
+    """Linearisations of a row, or 'implicit'."""
 
     @classmethod
     def build(
@@ -89,8 +91,7 @@ class Settings:
                 raise UnsupportedError(
                     argument=name, expected="None (the model has no state)", got=type(value).__name__
                 )
-        if iterations != 1 or isinstance(iterations, bool):
-            raise UnsupportedError(argument="iterations", expected=1, got=repr(iterations))
+        iterations = _iterations(iterations, model, rule)
         if robust is not None:
             raise UnsupportedError(argument="robust", expected="None", got=repr(robust))
         _fit(model, family)
@@ -118,6 +119,7 @@ class Settings:
             feature_names=_names(feature_names, model),
             seed=seed,
             theta_given=theta is not None,
+            iterations=iterations,
         )
 
     # -- sizes used everywhere
@@ -153,14 +155,15 @@ class Settings:
     def spec(self) -> Spec:
         """Plain JSON values; arrays stand as {"shape": [...]} and are found in `arrays()`."""
         parts = {axis: getattr(self, axis).spec() for axis in AXES}
-        return parts | {
+        optional = {} if self.iterations == 1 else {"iterations": self.iterations}
+        return parts | optional | {
             "theta": {"shape": [self.p]} if self.theta_given else None,
             "evidence": self.evidence,
             "dtype": self.dtype,
             "num_threads": self.num_threads,
             "feature_names": None if self.feature_names is None else list(self.feature_names),
             "seed": self.seed,
-        }
+        }  # fmt: skip
 
     def arrays(self) -> Arrays:
         """Arrays of the spec by dotted name ('belief.prior_variance', 'theta'); float64, C-order."""
@@ -181,14 +184,14 @@ class Settings:
     def from_spec(cls, spec: Any, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `spec()` and `arrays()`, for files of unknown origin: everything is checked again."""
         known = {*AXES, "theta", "evidence", "dtype", "num_threads", "feature_names", "seed"}
-        if not isinstance(spec, dict) or set(spec) != known:
+        if not isinstance(spec, dict) or set(spec) - {"iterations"} != known:
             got = sorted(spec) if isinstance(spec, dict) else type(spec).__name__
             raise BadHeaderError(argument="spec", expected=sorted(known), got=got)
         parts = {}
         for axis, names in AXES.items():
             own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{axis}.")}
             parts[axis] = component_from_spec(axis, names, spec[axis], own)
-        rest = {name: spec[name] for name in known - set(AXES) - {"theta"}}
+        rest = {name: value for name, value in spec.items() if name not in AXES and name != "theta"}
         if (spec["theta"] is None) == ("theta" in arrays):
             raise BadHeaderError(argument="theta", expected="an array where the spec names one", got=spec["theta"])
         return cls.build(parts.pop("model"), parts.pop("family"), theta=arrays.get("theta"), **parts, **rest)
@@ -196,7 +199,7 @@ class Settings:
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments that differ from Filter's defaults, for the repr."""
         defaults: dict[str, Any] = {"belief": Full(), "rule": Kalman(), "guards": Guards(), "evidence": False}
-        defaults |= {"dtype": "float64", "num_threads": None, "seed": 0}
+        defaults |= {"iterations": 1, "dtype": "float64", "num_threads": None, "seed": 0}
         shown = {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}
         if self.theta_given:
             shown["theta"] = self.theta.tolist()
@@ -225,6 +228,24 @@ def _fit_rule(rule: Rule, family: Family, k: int, evidence: bool) -> None:
         raise UnsupportedError(argument="rule", expected="a known noise variance with this rule", got=repr(rule)[:80])
     if evidence and not rule.has_posterior:
         raise UnsupportedError(argument="evidence", expected="a rule with a posterior covariance", got=repr(rule)[:80])
+
+
+def _iterations(value: Any, model: Model, rule: Rule) -> int | str:
+    if isinstance(value, str):
+        check.choice("iterations", value, ("implicit",))
+        if not model.linear or model.outputs != 1:
+            raise UnsupportedError(argument="iterations", expected="a linear model of one output", got=repr(model)[:80])
+    elif check.integer("iterations", value, low=1) == 1:
+        return 1
+    elif model.inputs is None:
+        raise UnsupportedError(
+            argument="iterations", expected="a model that can be linearised again", got=repr(model)[:80]
+        )
+    if not rule.has_posterior:
+        raise UnsupportedError(
+            argument="iterations", expected="a rule with a posterior covariance", got=repr(rule)[:80]
+        )
+    return value if isinstance(value, str) else int(value)
 
 
 def _parameter_count(model: Model, belief: Belief) -> int:

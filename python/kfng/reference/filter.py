@@ -16,6 +16,7 @@ from .._validate import Array
 from ..errors import KfngError, NonFiniteError, ParameterError
 from . import noise
 from .family import Family
+from .iterate import Outputs
 from .state import State, from_arrays, to_arrays
 from .step import Prediction, clamp, step
 
@@ -78,16 +79,26 @@ class Filter(FilterBase):
         """One row: let time pass, predict, then learn from y. Details as for `kfng.Filter.update`."""
         row = _border.row(self.settings, u, y, weight, dt, offset)
         with self._lock:
-            return self._take(self._linearised(self._now, row))
+            return self._take(self._linearised(self._now, row), self._elsewhere(row))
 
     def condition(self, y: Any, output: Any, jacobian: Any, *, weight: Any = 1.0, dt: Any = 1.0) -> Step:
         """One row of a model that lives elsewhere: output z (k,) and dz/dtheta (k, p), both at `theta`."""
         row = _border.given(self.settings, y, output, jacobian, weight, dt)
         with self._lock:
+    def _elsewhere(self, row: _border.Row) -> Outputs:
+        """The row's z, clamped, and dz at other theta."""
+        u = row.u.astype(np.float64)
+
+        def at(theta: Array) -> tuple[Array, Array]:
+            z, dz = self.settings.model.forward(theta, u)
+            return clamp(self.settings, z + row.offset), dz
+
+        return at
+
             return self._take(row._replace(jacobian=row.jacobian.astype(np.float64)))
 
-    def _take(self, row: _border.Given) -> Step:
-        self._now, seen, flags = step(self.settings, self._now, row)
+    def _take(self, row: _border.Given, at: Outputs | None = None) -> Step:
+        self._now, seen, flags = step(self.settings, self._now, row, at)
         return Step(self.settings, self._likelihood, seen.z, seen.C, row.y, seen.a, seen.b, flags)
 
     def _linearised(self, state: State, row: _border.Row) -> _border.Given:
@@ -111,7 +122,7 @@ class Filter(FilterBase):
             for u, y, w, time, shift, hidden in zip(U, Y, weight, dt, offset, blank, strict=True):
                 row = _border.Row(u, y, float(w), float(time), shift, bool(hidden))
                 try:
-                    now, prediction, flag = step(self.settings, now, self._linearised(now, row))
+                    now, prediction, flag = step(self.settings, now, self._linearised(now, row), self._elsewhere(row))
                 except (NonFiniteError, ParameterError) as refused:  # overflow, or a schedule that leaves its range
                     error = refused
                     break

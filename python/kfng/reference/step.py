@@ -18,6 +18,7 @@ from .._settings import Settings
 from .._trace import CLIPPED, SKIPPED
 from .._validate import Array
 from . import noise, turns, windup
+from .iterate import Outputs, Row, Taught, implicit, iterated, once
 from .rule import TimeStep
 from .state import State
 
@@ -31,10 +32,13 @@ class Prediction(NamedTuple):
     b: Array
 
 
-def step(settings: Settings, state: State, row: _border.Given) -> tuple[State, Prediction, int]:
+def step(
+    settings: Settings, state: State, row: _border.Given, at: Outputs | None = None
+) -> tuple[State, Prediction, int]:
     """Propose the state after a row; with it the row's prediction and flags.
 
-    `state` is not touched, so that a row is either taken whole or, where it overflows, refused (NonFiniteError).
+    `at` gives z and dz at another theta, for more than one iteration. `state` is not touched, so that a row is either
+    taken whole or, where it overflows, refused (NonFiniteError).
     """
     new = state.copy()
     with np.errstate(all="ignore"):  # overflow is looked for in one place, below
@@ -42,7 +46,7 @@ def step(settings: Settings, state: State, row: _border.Given) -> tuple[State, P
             learns = row.weight != 0 and not settings.family.missing(row.y[None])[0]
             let_time_pass(settings, new, row.dt, learns)
             seen = predict(settings, new, row, new.theta - state.theta, learns)
-            flags = learn(settings, new, row, seen)
+            flags = learn(settings, new, row, seen, at)
         except np.linalg.LinAlgError:
             raise _border.overflow() from None
         new = new.rounded(settings)
@@ -100,7 +104,7 @@ def predict(settings: Settings, new: State, row: _border.Given, pulled: Array, l
     return Prediction(z, scale * settings.belief.spread(new.P, row.jacobian), new.noise.a, b)
 
 
-def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) -> int:
+def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction, at: Outputs | None) -> int:
     """Fuse y into P, move theta, and everything else that a row teaches; returns the row's flags."""
     y, w = row.y, row.weight
     if settings.family.missing(y[None])[0]:
@@ -110,17 +114,13 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) 
         return SKIPPED
     family = settings.family.for_rows(y[None]).at_noise(seen.a, seen.b)
     observed = family.observed(y, settings.k)
-    dz = row.jacobian[observed]
-    e, L = family.score(seen.z, y, observed), family.factor(seen.z, observed)
-    metric_rate, learning_rate = settings.rule.rates(new.n_updates + 1)
-    A, g = np.sqrt(metric_rate * w) * dz.T @ L, dz.T @ (learning_rate * w * e)
-    new.P, G, dtheta = settings.belief.fuse(new.P, A, g)
-    dtheta, flags = clip(settings, row.jacobian, dtheta)
-    new.theta = new.theta + dtheta
+    taught = teach(new, Row(settings, family, y, observed, w, settings.rule.rates(new.n_updates + 1)), row, seen, at)
+    dtheta, flags = clip(settings, row.jacobian, taught.dtheta)
+    new.theta, new.P = new.theta + dtheta, taught.P
     new.n_updates += 1
     new.clipped += flags == CLIPPED
     unit = float(new.noise.b[0] / new.noise.a[0]) if family.relative else 1.0
-    watch(new, w * squared_innovation(family.whitened(seen.z, e, L), G) / unit, family.degrees(observed), G)
+    watch(new, w * squared_innovation(taught.r, taught.G) / unit, family.degrees(observed), taught.G)
     if settings.evidence:
         new.evidence -= w * float(
             settings.family.predictive_nll(*(part[None] for part in (seen.z, seen.C, y, seen.a, seen.b)))[0]
@@ -128,6 +128,16 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction) 
     innovations = settings.family.noise_innovations(seen.z, seen.C, y, seen.a, seen.b, w)
     new.noise = noise.learn(new.noise, innovations, y, observed, w)
     return flags
+
+
+def teach(new: State, what: Row, row: _border.Given, seen: Prediction, at: Outputs | None) -> Taught:
+    """The ordinary update, linearised at theta, or as `iterations` says."""
+    if what.settings.iterations == 1:
+        return once(what, new.P, seen.z, row.jacobian, np.zeros_like(seen.z))
+    if what.settings.iterations == "implicit":
+        return implicit(what, new.P, seen.z, row.jacobian)
+    assert at is not None
+    return iterated(what, new.P, new.theta, seen.z, row.jacobian, at)
 
 
 def clamp(settings: Settings, z: Array) -> Array:
@@ -138,7 +148,7 @@ def clamp(settings: Settings, z: Array) -> Array:
 
 def clip(settings: Settings, jacobian: Array, dtheta: Array) -> tuple[Array, int]:
     """Shorten a step that would move the outputs z by more than the step clip; P is not scaled."""
-    c = settings.step_clip
+    c = settings.step_clip if settings.iterations == 1 else None
     move = float(np.max(np.abs(settings.family.moves(jacobian @ dtheta))))
     if not np.isfinite(move):
         raise _border.overflow()

@@ -103,6 +103,11 @@ class Family(Component):
         """L (k_observed, r) with L L' the Fisher matrix of z."""
         raise NotImplementedError
 
+    def misfit(self, z: Array, y: Array, observed: Mask) -> float:
+        """-log density of one y (y_width,) at z (k,) up to a constant; times the noise variance where that is learned."""
+        known = np.zeros((1, 0))
+        return float(self.plugin_nll(z[None], y[None], known, known)[0])
+
     def whitened(self, z: Array, e: Array, L: Array) -> Array:
         """r with L r = e: of covariance I given z; NaN where L has no inverse."""
         r = np.full(len(e), np.nan)

@@ -125,6 +125,9 @@ class Gaussian(Family):
         R = self.R(len(z))[np.ix_(observed, observed)]
         return np.linalg.inv(np.linalg.cholesky(R)).T
 
+    def misfit(self, z: Array, y: Array, observed: Mask) -> float:
+        return float((y - z)[observed] @ self.score(z, y, observed)) / 2
+
     # -- many rows
     def mean(self, z: Array) -> Array:
         return z
