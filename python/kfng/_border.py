@@ -159,8 +159,8 @@ def vet(settings: Settings, block: Block) -> tuple[Block, NDArray[np.bool_]]:
         for values in (block.weight, block.dt):
             bad |= ~(np.isfinite(values) & (values >= 0))
         bad |= ~settings.rule.accepts(block.dt)
-    if blank.any():
-        block.U[blank] = 0
+    if blank.any():  # into new memory: a single row may be the caller's own
+        block = block._replace(U=np.where(blank[:, None], block.U.dtype.type(0), block.U))
     return block._replace(blank=blank), bad
 
 

@@ -155,3 +155,14 @@ def test_in_update_many(impl, kind):
     )
     np.testing.assert_array_equal(np.isnan(trace.nll_plugin), missing)
     assert flt.health()["missing"] == missing.sum()
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_a_bad_x_that_does_not_matter_stays_as_the_caller_has_it(impl, writeable):
+    u = np.array([NAN, 1.0, INF])
+    u.setflags(write=writeable)
+    flt = make(impl, "gaussian")
+    flt.update(u, NAN)
+    flt.update(u, 1.0, weight=0.0)
+    flt.update_many(u[None], [NAN])
+    np.testing.assert_array_equal(u, [NAN, 1.0, INF])
