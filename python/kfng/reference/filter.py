@@ -85,16 +85,6 @@ class Filter(FilterBase):
         """One row of a model that lives elsewhere: output z (k,) and dz/dtheta (k, p), both at `theta`."""
         row = _border.given(self.settings, y, output, jacobian, weight, dt)
         with self._lock:
-    def _elsewhere(self, row: _border.Row) -> Outputs:
-        """The row's z, clamped, and dz at other theta."""
-        u = row.u.astype(np.float64)
-
-        def at(theta: Array) -> tuple[Array, Array]:
-            z, dz = self.settings.model.forward(theta, u)
-            return clamp(self.settings, z + row.offset), dz
-
-        return at
-
             return self._take(row._replace(jacobian=row.jacobian.astype(np.float64)))
 
     def _take(self, row: _border.Given, at: Outputs | None = None) -> Step:
@@ -109,6 +99,16 @@ class Filter(FilterBase):
         with np.errstate(all="ignore"):
             z, dz = self.settings.model.forward(state.theta, row.u.astype(np.float64))
             return _border.Given(z + row.offset, dz, row.y, row.weight, row.dt, False)
+
+    def _elsewhere(self, row: _border.Row) -> Outputs:
+        """The row's z, clamped, and dz at other theta."""
+        u = row.u.astype(np.float64)
+
+        def at(theta: Array) -> tuple[Array, Array]:
+            z, dz = self.settings.model.forward(theta, u)
+            return clamp(self.settings, z + row.offset), dz
+
+        return at
 
     def _run(
         self, U: NDArray[Any], Y: Array, weight: Array, dt: Array, offset: Array, blank: NDArray[np.bool_]
