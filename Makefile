@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench golden clean need-python
+.PHONY: help demo test test-extras check bench golden clean need-python
 
 # PYTHON=... chooses another interpreter for the environments that make builds
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -12,6 +12,7 @@ PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 pytho
 RUST := $(PYTHON) tools/with_rust.py
 BIN := .venv/bin
 DEMO_BIN := .venv-demo/bin
+EXTRAS_BIN := .venv-extras/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
@@ -22,7 +23,7 @@ python_sources := $(shell find python -type f \( -name '*.py' -o -name '*.pyi' \
 test check: export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: .venv-demo/.installed ## one pass over 336,776 real flights: table, picture, saved model
 	@$(DEMO_BIN)/python demo/flights.py
@@ -30,6 +31,9 @@ demo: .venv-demo/.installed ## one pass over 336,776 real flights: table, pictur
 test: .venv/.installed ## run cargo test and pytest
 	$(RUST) cargo test --release --workspace --locked
 	$(BIN)/python -m pytest
+
+test-extras: .venv-extras/.installed ## run the documents that need JAX and PyTorch (downloads some GB)
+	$(EXTRAS_BIN)/python -m pytest tests/extras
 
 check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
 	$(RUST) --components rustfmt,clippy cargo fmt --all --check
@@ -46,12 +50,13 @@ golden: .venv/.installed ## rewrite the golden traces: only on purpose, then rea
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-demo .rust target demo/output bench/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-extras .rust target demo/output bench/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/kfng/_core*.so python/kfng/_core*.pyd
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-# Two environments, each made once and brought up to date when a source it was built from has changed. The first is an
-# editable install for tests, checks and benches; the second is kfng as a user installs it, with the demo's packages.
+# Three environments, each made once and brought up to date when a source it was built from has changed. The first is an
+# editable install for tests, checks and benches, the last another with the frameworks that External documents use; the
+# one between is kfng as a user installs it, with the demo's packages.
 .venv/.installed: .venv/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv (the first time: a few minutes)"
 	$(RUST) $(BIN)/python $(PIP) --editable '.[test,check,bench]'
@@ -62,7 +67,12 @@ clean: ## remove everything that make has made
 	$(RUST) $(DEMO_BIN)/python $(PIP) '.[demo]'
 	@touch $@
 
-.venv/.made .venv-demo/.made: | need-python
+.venv-extras/.installed: .venv-extras/.made pyproject.toml $(rust_sources)
+	@echo "kfng: building into .venv-extras (the first time: JAX and PyTorch, some GB)"
+	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,jax,torch]'
+	@touch $@
+
+.venv/.made .venv-demo/.made .venv-extras/.made: | need-python
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D) || { rm -rf $(@D); echo "kfng: python's venv did not work (Debian: apt install python3-venv)" >&2; exit 1; }
 	@touch $@
