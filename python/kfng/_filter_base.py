@@ -345,13 +345,13 @@ class FilterBase:
     def cov(self) -> Float:
         """Posterior covariance of theta, (p, p).
 
-        ParameterError
-            As `precision`, where a (p, p) array would be too large (a diagonal belief of more than 32768 parameters).
         Raises
         ------
         UnsupportedError
             As `std`, `precision` and `sample`, where the rule has none: a natural gradient whose metric_rate differs
             from its learning_rate.
+        ParameterError
+            As `precision`, where a (p, p) array would be too large (a diagonal belief of more than 32768 parameters).
         """
         self._need_posterior("cov")
         return self._posterior().covariance() * self._scale()
@@ -379,13 +379,13 @@ class FilterBase:
         rng = _generator(seed)
         normals = rng.standard_normal((size, self.settings.p))
         draws = self._posterior().coloured(normals, self.settings.rule.scale(self.n_updates))
-    def _posterior(self) -> Factored | Independent:
-        return Independent(self) if self.settings.belief.independent else Factored(self)
-
         a, b = self._noise()
         if self.settings.family.relative:
             draws *= np.sqrt(b[0] / rng.gamma(a[0], size=size))[:, None]
         return self.theta + draws
+
+    def _posterior(self) -> Factored | Independent:
+        return Independent(self) if self.settings.belief.independent else Factored(self)
 
     def _scale(self) -> float:
         """The posterior covariance as a multiple of what the belief keeps: the noise variance, and the rule's factor."""
