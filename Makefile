@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-extras check bench golden clean need-python
+.PHONY: help demo test test-extras check bench science golden clean need-python
 
 # PYTHON=... chooses another interpreter for the environments that make builds
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -13,6 +13,7 @@ RUST := $(PYTHON) tools/with_rust.py
 BIN := .venv/bin
 DEMO_BIN := .venv-demo/bin
 EXTRAS_BIN := .venv-extras/bin
+SCIENCE_BIN := .venv-science/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
@@ -46,17 +47,20 @@ check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
 bench: .venv/.installed ## measure rows per second against the reference and a NumPy three-liner
 	$(BIN)/python -m pytest bench -o addopts=--import-mode=importlib -o timeout=0
 
+science: .venv-science/.installed ## reproduce what the papers say: three tables and pictures, some minutes
+	@for name in schedules regret uci_style; do $(SCIENCE_BIN)/python bench/science/$$name.py || exit 1; done
+
 golden: .venv/.installed ## rewrite the golden traces: only on purpose, then read the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-demo .venv-extras .rust target demo/output bench/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-extras .venv-science .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/kfng/_core*.so python/kfng/_core*.pyd
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-# Three environments, each made once and brought up to date when a source it was built from has changed. The first is an
-# editable install for tests, checks and benches, the last another with the frameworks that External documents use; the
-# one between is kfng as a user installs it, with the demo's packages.
+# Four environments, each made once and brought up to date when a source it was built from has changed. The first is an
+# editable install for tests, checks and benches, the third another with the frameworks that External documents use; the
+# other two are kfng as a user installs it, with the packages of the demo and of the reproductions.
 .venv/.installed: .venv/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv (the first time: a few minutes)"
 	$(RUST) $(BIN)/python $(PIP) --editable '.[test,check,bench]'
@@ -67,12 +71,17 @@ clean: ## remove everything that make has made
 	$(RUST) $(DEMO_BIN)/python $(PIP) '.[demo]'
 	@touch $@
 
+.venv-science/.installed: .venv-science/.made pyproject.toml $(rust_sources) $(python_sources)
+	@echo "kfng: building into .venv-science (the first time: a few minutes)"
+	$(RUST) $(SCIENCE_BIN)/python $(PIP) '.[science]'
+	@touch $@
+
 .venv-extras/.installed: .venv-extras/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv-extras (the first time: JAX and PyTorch, some GB)"
 	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,jax,torch]'
 	@touch $@
 
-.venv/.made .venv-demo/.made .venv-extras/.made: | need-python
+.venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made: | need-python
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D) || { rm -rf $(@D); echo "kfng: python's venv did not work (Debian: apt install python3-venv)" >&2; exit 1; }
 	@touch $@
