@@ -104,14 +104,19 @@ def test_a_diagonal_belief_iterates_to_its_own_mode(impl, family):
 
 
 # the control: of a network the linearisation moves
-@pytest.mark.parametrize("model", ["linear", "tanh"])
-@pytest.mark.parametrize("family", ["Gaussian(0.4)", "Gaussian(variance=None)", "Gaussian(covariance=R)"])
-@pytest.mark.parametrize("iterations", [2, 7, "implicit"])
+@pytest.mark.parametrize(
+    ("model", "family", "iterations"),
+    [
+        (model, family, iterations)
+        for model in ("linear", "tanh")
+        for family in ("Gaussian(0.4)", "Gaussian(variance=None)", "Gaussian(covariance=R)")
+        for iterations in (2, 7, "implicit")
+        if iterations != "implicit" or (model == "linear" and "R" not in family)
+    ],
+)
 def test_linear_gaussian_rows_need_one_iteration(impl, family, model, iterations):
     rng, R = np.random.default_rng(6), np.array([[0.5, 0.2], [0.2, 0.8]])
     k = 2 if "R" in family else 1
-    if iterations == "implicit" and (k == 2 or model != "linear"):
-        pytest.skip("one output of a linear model")
     component = impl.Linear(3, k) if model == "linear" else MLP([3, 4, k])
     U, Y = rng.normal(size=(25, 3)), rng.normal(size=(25, k))
     Y[rng.random(Y.shape) < 0.2] = np.nan
