@@ -2,12 +2,12 @@
 
 use crate::belief::Uncertainty;
 use crate::error::{Error, fault};
-use crate::family::Family;
+use crate::family::{Family, Likelihood};
 use crate::filter::{Filter, Sizes};
 use crate::linalg::dot;
 use crate::model::Output;
 use crate::scalar::Scalar;
-use crate::state::{A, N_UPDATES};
+use crate::state::N_UPDATES;
 
 impl<T: Scalar> Filter<T> {
     /// p, d, k and the like.
@@ -20,11 +20,6 @@ impl<T: Scalar> Filter<T> {
         &self.family
     }
 
-    /// Whether a noise variance is learned.
-    pub fn learns_noise(&self) -> bool {
-        self.scale.is_some()
-    }
-
     /// theta (p,).
     pub fn theta(&self) -> &[T] {
         &self.state.theta()[..self.sizes.p]
@@ -35,12 +30,11 @@ impl<T: Scalar> Filter<T> {
         self.state.wide[N_UPDATES] as u64
     }
 
-    /// (a, b) of a learned noise variance as reported now.
-    pub fn noise(&self) -> Option<(f64, f64)> {
-        let wide = &self.state.wide;
-        self.scale
-            .as_ref()
-            .map(|scale| (wide[A], scale.reported(wide, self.limits.r_floor)))
+    /// a and b (scales,) of the learned noise variances as reported now.
+    pub fn noise(&self, a: &mut [f64], b: &mut [f64]) {
+        if let Some(scale) = &self.scale {
+            scale.report(&self.state.wide, self.limits.r_floor, a, b);
+        }
     }
 
     /// z (n, k) and C (n, k, k) of rows u (n, d) at the present time; nothing changes.
@@ -78,7 +72,7 @@ impl<T: Scalar> Filter<T> {
                 if self.model.linear() {
                     z[j] = dot(h, self.state.theta()).to_f64();
                 }
-                z[j] = (z[j] + offset[i * k + j]).clamp(-self.limits.z_clamp, self.limits.z_clamp);
+                z[j] += offset[i * k + j];
                 c[j * k + j] = self
                     .belief
                     .variance(self.state.belief(), h, &mut self.work.diagonal)
@@ -89,6 +83,7 @@ impl<T: Scalar> Filter<T> {
                     c[l * k + j] = c[j * k + l];
                 }
             }
+            self.family.clamp(z, self.limits.z_clamp);
         }
         Ok(())
     }

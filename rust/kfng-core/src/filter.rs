@@ -22,7 +22,7 @@ use crate::rule::{Rule, Time};
 use crate::scalar::Scalar;
 use crate::scale::Scale;
 use crate::spec::Spec;
-use crate::state::{A, B, BOUND, LOG_SINCE, N_SEEN, State, WINDUP, finite};
+use crate::state::{BOUND, LOG_SINCE, N_SEEN, State, WINDUP, finite};
 
 /// Columns that a wave aims at: the gain of sharing a pass is had by then.
 const WAVE: usize = 16;
@@ -55,6 +55,8 @@ pub struct Sizes {
     pub k: usize,
     /// Numbers in one observation.
     pub width: usize,
+    /// Learned noise variances.
+    pub scales: usize,
     /// Length of theta and of every column.
     pub padded: usize,
     /// Rows that can share a pass.
@@ -78,6 +80,8 @@ pub(crate) struct Work<T> {
     pub seen: Vec<usize>,
     /// (k² + k,)
     pub small: Vec<f64>,
+    /// a (m,) and b (m,) of the learned noise variances as the row reports them.
+    pub noise: Vec<f64>,
     /// (wave,)
     pub slots: Vec<Slot>,
 }
@@ -135,9 +139,19 @@ impl<T: Scalar> Filter<T> {
         belief.prepare(p, arrays)?;
         family.prepare(k, arrays)?;
         let limits = guards.limits::<T>(family.link(), rule.forgets())?;
-        let scale = family.prior_noise().map(|(a_0, b_0)| Scale { a_0, b_0, k });
+        let scales = family.noise_scales(k);
+        let scale = family.prior_noise().map(|(a_0, b_0)| Scale {
+            a_0,
+            b_0,
+            m: scales,
+            k,
+        });
         let shared = model.linear() && family.fixed_factor();
-        let most = if k == 1 { 1 } else { product(&[2, k])? };
+        let most = if k == 1 {
+            1
+        } else {
+            product(&[2, k])? + usize::from(family.singular())
+        };
         let wave = if shared {
             (WAVE * if k == 1 { 1 } else { 2 } / most).max(1)
         } else {
@@ -148,13 +162,14 @@ impl<T: Scalar> Filter<T> {
             d: model.inputs().unwrap_or(0),
             k,
             width: family.y_width(k),
+            scales,
             padded: belief.padded(),
             wave,
         };
         let work = Work::new(&sizes)?;
         let columns = belief.columns(product(&[wave, most])?)?;
-        let outputs = if scale.is_some() { k } else { 0 };
-        let zeros = || State::zeros(outputs, sizes.padded, belief.size());
+        let noise = scale.as_ref().map_or(Ok(0), Scale::size)?;
+        let zeros = || State::zeros(noise, sizes.padded, belief.size());
         let (mut state, next) = (zeros()?, zeros()?);
         belief.start(state.belief_mut())?;
         for (to, x) in state.theta_mut().iter_mut().zip(theta_0) {
@@ -168,7 +183,7 @@ impl<T: Scalar> Filter<T> {
             )));
         }
         if let Some(scale) = &scale {
-            (state.wide[A], state.wide[B]) = (scale.a_0, scale.b_0);
+            scale.start(&mut state.wide);
         }
         Ok(Filter {
             model,
@@ -251,9 +266,11 @@ impl<T: Scalar> Filter<T> {
         linear: bool,
     ) -> Result<bool, Error> {
         let (k, first) = (self.sizes.k, self.work.slots[slot].first);
-        let (theta, limit) = (self.next.theta(), self.limits.z_clamp);
-        let mut clamped = false;
-        for (j, z) in self.work.z[slot * k..(slot + 1) * k].iter_mut().enumerate() {
+        let (theta, z) = (
+            self.next.theta(),
+            &mut self.work.z[slot * k..(slot + 1) * k],
+        );
+        for (j, z) in z.iter_mut().enumerate() {
             if linear {
                 *z = dot(self.columns.h(first + j), theta).to_f64();
             }
@@ -261,17 +278,19 @@ impl<T: Scalar> Filter<T> {
             if !z.is_finite() {
                 return Err(Error::Overflow);
             }
-            clamped |= z.abs() > limit;
-            *z = z.clamp(-limit, limit);
         }
-        Ok(clamped)
+        Ok(self.family.clamp(z, self.limits.z_clamp))
     }
 }
 
 impl<T: Scalar> Work<T> {
     fn new(sizes: &Sizes) -> Result<Self, Error> {
         let Sizes {
-            k, padded, wave, ..
+            k,
+            scales,
+            padded,
+            wave,
+            ..
         } = *sizes;
         let many = if k > 1 { wave } else { 0 };
         let square = product(&[k, k])?;
@@ -282,6 +301,7 @@ impl<T: Scalar> Work<T> {
             z: filled(product(&[wave, k])?)?,
             l: filled(product(&[many, square])?)?,
             seen: filled(product(&[many, k])?)?,
+            noise: filled(product(&[2, scales])?)?,
             small: filled(square.checked_add(k).ok_or(Error::Memory(usize::MAX))?)?,
             slots: filled(wave)?,
         })

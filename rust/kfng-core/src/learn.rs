@@ -2,13 +2,14 @@
 
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
-use crate::filter::Filter;
+use crate::filter::{Filter, Sizes};
 use crate::linalg::{axpy, dot};
 use crate::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report, Row};
 use crate::scalar::Scalar;
+use crate::scale::Parts;
 use crate::state::{
-    A, B, CLAMPED, CLIPPED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, MISSING, N_SEEN, N_UPDATES,
-    NIS_COUNT, NIS_SUM, RHO_MAX,
+    CLAMPED, CLIPPED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, MISSING, N_SEEN, N_UPDATES, NIS_COUNT,
+    NIS_SUM, RHO_MAX,
 };
 
 /// What correcting theta has shown: w·e'S^-1 e (NaN where L has no inverse), and max(alpha) - 1.
@@ -28,10 +29,12 @@ impl<T: Scalar> Filter<T> {
         report: &mut Report<'_>,
     ) -> Result<(), Error> {
         let slot = self.work.slots[index];
-        self.let_time_pass(index, row.dt);
-        if !row.blank && self.shares(&row.input) {
-            let clamped = self.place(index, row.offset, true)?;
-            self.next.wide[CLAMPED] += f64::from(clamped);
+        if self.shares(&row.input) {
+            self.let_time_pass(index, row.dt);
+            if !row.blank {
+                let clamped = self.place(index, row.offset, true)?;
+                self.next.wide[CLAMPED] += f64::from(clamped);
+            }
         }
         self.report(index, row, i, report)?;
         if !slot.learns {
@@ -49,40 +52,41 @@ impl<T: Scalar> Filter<T> {
         wide[N_UPDATES] += 1.0;
         wide[CLIPPED] += f64::from(fit.clipped);
         wide[RHO_MAX] = wide[RHO_MAX].max(fit.rho);
+        let relative = self.scale.as_ref().filter(|_| self.family.relative());
         if !fit.distance.is_nan() {
-            wide[NIS_SUM] += if self.scale.is_some() {
-                fit.distance / (wide[B] / wide[A])
-            } else {
-                fit.distance
-            };
-            wide[NIS_COUNT] += slot.seen as f64;
+            let unit = relative.map_or(1.0, |scale| {
+                let Parts { a, b, .. } = scale.of(wide);
+                b[0] / a[0]
+            });
+            wide[NIS_SUM] += fit.distance / unit;
+            wide[NIS_COUNT] += self.family.degrees(slot.seen) as f64;
         }
+        let Sizes { k, scales, .. } = self.sizes;
+        let reported = Seen {
+            z: &report.z[i * k..(i + 1) * k],
+            c: &report.c[i * k * k..(i + 1) * k * k],
+            y: row.y,
+            a: &report.a[i * scales..(i + 1) * scales],
+            b: &report.b[i * scales..(i + 1) * scales],
+        };
         if let Some(scale) = &self.scale {
-            scale.learn(wide, row.y, row.weight, fit.distance);
+            let gains = &mut self.work.small[..scales];
+            if relative.is_some() {
+                gains[0] = fit.distance;
+            } else {
+                self.family.innovations(&reported, row.weight, gains);
+            }
+            scale.learn(wide, row.y, row.weight, gains);
         }
         if self.evidence {
-            let (k, a) = (
-                self.sizes.k,
-                if self.scale.is_some() { i..i + 1 } else { 0..0 },
-            );
-            let (z, c) = (
-                &report.z[i * k..(i + 1) * k],
-                &report.c[i * k * k..(i + 1) * k * k],
-            );
-            let seen = Seen {
-                z,
-                c,
-                y: row.y,
-                a: &report.a[a.clone()],
-                b: &report.b[a],
-            };
             self.next.wide[EVIDENCE] -=
-                row.weight * self.family.nll(&seen, &mut self.work.small)?;
+                row.weight * self.family.nll(&reported, &mut self.work.small);
         }
         Ok(())
     }
 
-    fn let_time_pass(&mut self, index: usize, dt: f64) {
+    /// The time step of what is float64: clock, learned noise, and that noise as the row reports it.
+    pub(crate) fn let_time_pass(&mut self, index: usize, dt: f64) {
         let (wide, slot) = (&mut self.next.wide, &self.work.slots[index]);
         wide[N_SEEN] += 1.0;
         wide[ELAPSED] += dt;
@@ -93,6 +97,9 @@ impl<T: Scalar> Filter<T> {
         };
         if let Some(scale) = &self.scale {
             scale.fade(wide, slot.time.decay);
+            let (a, b) = self.work.noise.split_at_mut(scale.m);
+            let floored = scale.report(wide, self.limits.r_floor, a, b);
+            wide[FLOORED] += f64::from(floored);
         }
     }
 
@@ -126,11 +133,10 @@ impl<T: Scalar> Filter<T> {
                 return Err(Error::Overflow);
             }
         }
-        if let Some(scale) = &self.scale {
-            report.a[i] = self.next.wide[A];
-            report.b[i] = scale.reported(&self.next.wide, self.limits.r_floor);
-            self.next.wide[FLOORED] += f64::from(report.b[i] > self.next.wide[B]);
-        }
+        let m = self.sizes.scales;
+        let (a, b) = self.work.noise.split_at(m);
+        report.a[i * m..(i + 1) * m].copy_from_slice(a);
+        report.b[i * m..(i + 1) * m].copy_from_slice(b);
         Ok(())
     }
 
@@ -138,7 +144,7 @@ impl<T: Scalar> Filter<T> {
     fn correct(&mut self, index: usize, row: &Row<'_, T>) -> Result<Fit, Error> {
         let slot = &self.work.slots[index];
         let (e, information) = if self.shares(&row.input) {
-            self.family.score(self.work.z[index], row.y[0])
+            self.family.score(&self.work.seen_by(index, 1, row))
         } else {
             slot.score
         };
@@ -171,24 +177,29 @@ impl<T: Scalar> Filter<T> {
         })
     }
 
-    /// Several outputs, in residual form: dtheta += (b_j/alpha_j)·w·(r_j - A_j'dtheta) with r = L'(y-z), exactly the block update.
+    /// Several outputs, in residual form: dtheta += (b_j/alpha_j)·w·(r_j - A_j'dtheta) with L r = e, exactly the block update. Singular L:
+    /// the residuals are for the gauge alone, and dtheta = learning_rate·w·b of the column g, which was fused last.
     fn correct_many(&mut self, index: usize, row: &Row<'_, T>) -> Fit {
         let (k, slot) = (self.sizes.k, &self.work.slots[index]);
         let (m, rates) = (slot.seen, self.rule.rates());
         let l = &self.work.l[index * k * k..][..m * m];
-        let (z, seen) = (
-            &self.work.z[index * k..(index + 1) * k],
-            &self.work.seen[index * k..][..m],
-        );
+        let seen = &self.work.seen[index * k..][..m];
+        let (a, b) = self.work.noise.split_at(self.sizes.scales);
+        let at = Seen {
+            z: &self.work.z[index * k..(index + 1) * k],
+            c: &[],
+            y: row.y,
+            a,
+            b,
+        };
+        let residuals = &mut self.work.small[..m];
+        self.family.whiten(&at, seen, l, residuals);
         let dtheta = &mut self.work.dtheta[..];
         dtheta.fill(T::zero());
         let (mut distance, mut rho) = (0.0, 0.0f64);
         for r in 0..m {
-            let (column, mut residual) = (slot.first + k + r, 0.0);
-            for s in 0..m {
-                residual += l[s * m + r] * (row.y[seen[s]] - z[seen[s]]);
-            }
-            residual -= dot(self.columns.h(column), dtheta).to_f64();
+            let column = slot.first + k + r;
+            let residual = residuals[r] - dot(self.columns.h(column), dtheta).to_f64();
             let alpha = self.columns.alpha(column).to_f64();
             let gain = rates.metric * row.weight * residual / alpha;
             axpy(T::of(gain), self.columns.b(column), dtheta);
@@ -196,9 +207,17 @@ impl<T: Scalar> Filter<T> {
             rho = rho.max(alpha - 1.0);
         }
         let mut scale = rates.learning / rates.metric;
-        let move_of = |j: usize| dot(self.columns.h(slot.first + j), dtheta).to_f64().abs() * scale;
+        let singular = self.family.singular();
+        if singular {
+            dtheta.copy_from_slice(self.columns.b(slot.first + k + m));
+            scale = rates.learning * row.weight;
+        }
         let clipped = self.limits.step_clip.is_finite() && {
-            let most = (0..k).map(move_of).fold(0.0, f64::max);
+            let change = &mut self.work.small[..k];
+            for (j, change) in change.iter_mut().enumerate() {
+                *change = dot(self.columns.h(slot.first + j), dtheta).to_f64() * scale;
+            }
+            let most = self.family.reach(change);
             let clipped = most > self.limits.step_clip;
             scale *= if clipped {
                 self.limits.step_clip / most
@@ -210,7 +229,7 @@ impl<T: Scalar> Filter<T> {
         axpy(T::of(scale), dtheta, self.next.theta_mut());
         // A factor that overflowed shows in the distance, which the scale or the gauge carries on to the finiteness check.
         Fit {
-            distance: if distance.is_nan() {
+            distance: if distance.is_nan() && !singular {
                 f64::INFINITY
             } else {
                 distance

@@ -4,8 +4,8 @@
 //! rows of dz with weight 0, predictive, then the columns of dz'L. The first column carries the decay of the row's time step.
 
 use crate::error::Error;
-use crate::family::Likelihood;
-use crate::filter::Filter;
+use crate::family::{Likelihood, Seen};
+use crate::filter::{Filter, Work};
 use crate::linalg::axpy;
 use crate::model::{Model, Output};
 use crate::row::{Input, Row};
@@ -34,6 +34,9 @@ impl<T: Scalar> Filter<T> {
         slot.learns = !missing && row.weight != 0.0;
         slot.first = self.columns.len();
         let decay = T::of(if moved { 1.0 } else { slot.time.decay });
+        if !self.shares(&row.input) {
+            self.let_time_pass(index, row.dt);
+        }
         if row.blank {
             self.columns.push(T::zero(), decay, self.sizes.p);
             return Ok(());
@@ -95,25 +98,30 @@ impl<T: Scalar> Filter<T> {
 
     /// One output: the Fisher weight of the column. A fixed factor is known before z is.
     fn weigh_column(&mut self, index: usize, row: &Row<'_, T>) {
+        let score = self.family.score(&self.work.seen_by(index, 1, row));
         let slot = &mut self.work.slots[index];
-        slot.seen = 1;
-        slot.score = self.family.score(self.work.z[index], row.y[0]);
+        (slot.seen, slot.score) = (1, score);
         let weight = self.rule.rates().metric * row.weight * slot.score.1;
         self.columns.set_weight(slot.first, T::of(weight));
     }
 
-    /// Several outputs: the columns of A = dz'L over the observed ones, each of weight metric_rate·w.
+    /// Several outputs: the columns of A = dz'L over the observed ones, each of weight metric_rate·w; singular L: then g = dz'e of weight 0.
     fn fisher_columns(&mut self, index: usize, row: &Row<'_, T>) -> Result<(), Error> {
         let (k, padded) = (self.sizes.k, self.sizes.padded);
         let seen = &mut self.work.seen[index * k..(index + 1) * k];
-        let mut m = 0;
-        for j in (0..k).filter(|&j| !row.y[j].is_nan()) {
-            seen[m] = j;
-            m += 1;
-        }
+        let m = self.family.observed(row.y, seen);
         self.work.slots[index].seen = m;
+        let (a, b) = self.work.noise.split_at(self.sizes.scales);
+        let at = Seen {
+            z: &self.work.z[index * k..(index + 1) * k],
+            c: &[],
+            y: row.y,
+            a,
+            b,
+        };
         let l = &mut self.work.l[index * k * k..][..m * m];
-        self.family.factor(&seen[..m], l, &mut self.work.small)?;
+        self.family
+            .factor(&at, &seen[..m], l, &mut self.work.small)?;
         let weight = T::of(self.rule.rates().metric * row.weight);
         for r in 0..m {
             let a = self.columns.push(weight, T::one(), 0);
@@ -125,7 +133,29 @@ impl<T: Scalar> Filter<T> {
                 );
             }
         }
+        if self.family.singular() {
+            let e = &mut self.work.small[..k];
+            self.family.gradient(&at, e);
+            let g = self.columns.push(T::zero(), T::one(), 0);
+            for (e, dz) in e.iter().zip(self.work.dz.chunks_exact(padded)) {
+                axpy(T::of(*e), dz, g);
+            }
+        }
         Ok(())
+    }
+}
+
+impl<T> Work<T> {
+    /// A row of the wave at its z, with the noise as it is reported now.
+    pub(crate) fn seen_by<'a>(&'a self, index: usize, k: usize, row: &Row<'a, T>) -> Seen<'a> {
+        let (a, b) = self.noise.split_at(self.noise.len() / 2);
+        Seen {
+            z: &self.z[index * k..(index + 1) * k],
+            c: &[],
+            y: row.y,
+            a,
+            b,
+        }
     }
 }
 

@@ -94,29 +94,29 @@ pub const FLAG_SKIPPED: u8 = 1;
 /// The step of theta was shortened.
 pub const FLAG_CLIPPED: u8 = 2;
 
-/// What is reported of m rows: z (m, k), c (m, k, k), a and b (m,) or empty, flags (m,).
+/// What is reported of m rows: z (m, k), c (m, k, k), a and b (m, scales), flags (m,).
 #[derive(Debug)]
 pub struct Report<'a> {
     /// Output before y was used; NaN where u was bad.
     pub z: &'a mut [f64],
     /// Its covariance, relative to the noise variance where that is learned.
     pub c: &'a mut [f64],
-    /// Shape of the learned noise variance.
+    /// Shapes of the learned noise variances.
     pub a: &'a mut [f64],
-    /// Its scale, floored.
+    /// Their scales, floored.
     pub b: &'a mut [f64],
     /// `FLAG_SKIPPED`, `FLAG_CLIPPED`.
     pub flags: &'a mut [u8],
 }
 
 impl Report<'_> {
-    /// Whether there is room for m rows of k outputs, with a learned noise variance or without.
-    pub fn fits(&self, m: usize, k: usize, learned: bool) -> bool {
-        let noise = if learned { m } else { 0 };
+    /// Whether there is room for m rows of k outputs and so many learned noise variances.
+    pub fn fits(&self, m: usize, k: usize, scales: usize) -> bool {
+        let noise = m.checked_mul(scales);
         let outputs = m.checked_mul(k);
         let squares = outputs.and_then(|n| n.checked_mul(k));
         outputs == Some(self.z.len())
             && squares == Some(self.c.len())
-            && [self.a.len(), self.b.len(), self.flags.len()] == [noise, noise, m]
+            && [self.a.len(), self.b.len(), self.flags.len()].map(Some) == [noise, noise, Some(m)]
     }
 }

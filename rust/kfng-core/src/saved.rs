@@ -5,7 +5,8 @@ use crate::error::{Error, fault};
 use crate::field::{Array, Arrays, filled};
 use crate::filter::Filter;
 use crate::scalar::Scalar;
-use crate::state::{A, B, BOUND, NAMES, State, Y_STATS};
+use crate::scale::Scale;
+use crate::state::{BOUND, NAMES, NOISE, State};
 
 /// An array that a saved state has: its name, its shape, and whether it is of the filter's type.
 pub type Wanted = (&'static str, Vec<usize>, bool);
@@ -14,26 +15,17 @@ impl<T: Scalar> Filter<T> {
     /// Calls `put` with every named array of the state; the flag says whether it is of the filter's type.
     pub fn save(&self, put: &mut dyn FnMut(&'static str, Array, bool)) -> Result<(), Error> {
         let wide = &self.state.wide;
-        for (name, place, learned) in NAMES {
-            let (shape, place) = shape_of(place, learned, self.scale.is_some());
-            put(
-                name,
-                Array {
-                    shape,
-                    values: copied(&wide[place])?,
-                },
-                false,
-            );
+        let (noise, stats) = wide[NOISE..].split_at(2 * self.sizes.scales);
+        let parts = NAMES.map(|(name, place)| (name, vec![place.len()], &wide[place]));
+        let shapes = ([2, self.sizes.scales], [3, stats.len() / 3]);
+        let kept = [
+            ("noise", shapes.0.to_vec(), noise),
+            ("y_stats", shapes.1.to_vec(), stats),
+        ];
+        for (name, shape, values) in parts.into_iter().chain(kept) {
+            let values = copied(values)?;
+            put(name, Array { shape, values }, false);
         }
-        let stats = copied(&wide[Y_STATS..])?;
-        put(
-            "y_stats",
-            Array {
-                shape: vec![3, stats.len() / 3],
-                values: stats,
-            },
-            false,
-        );
         let mut theta = filled(self.sizes.p)?;
         for (to, x) in theta.iter_mut().zip(self.theta()) {
             *to = x.to_f64();
@@ -53,15 +45,12 @@ impl<T: Scalar> Filter<T> {
 
     /// Names, shapes and whether of the filter's type, of the arrays that `load` needs, given which names there are.
     pub fn shapes(&self, has: &dyn Fn(&str) -> bool) -> Result<Vec<Wanted>, Error> {
-        let learned = self.scale.is_some();
         let mut shapes: Vec<_> = NAMES
-            .map(|(name, place, only)| (name, shape_of(place, only, learned).0, false))
+            .map(|(name, place)| (name, vec![place.len()], false))
             .into();
-        shapes.push((
-            "y_stats",
-            vec![3, if learned { self.sizes.k } else { 0 }],
-            false,
-        ));
+        let outputs = self.scale.as_ref().map_or(0, |scale| scale.k);
+        shapes.push(("noise", vec![2, self.sizes.scales], false));
+        shapes.push(("y_stats", vec![3, outputs], false));
         shapes.push(("theta", vec![self.sizes.p], true));
         shapes.extend(
             self.belief
@@ -98,8 +87,8 @@ impl<T: Scalar> Filter<T> {
                 "finite numbers",
             )?;
         }
-        let outputs = self.scale.as_ref().map_or(0, |scale| scale.k);
-        let mut state = State::zeros(outputs, self.sizes.padded, self.belief.size())?;
+        let noise = self.scale.as_ref().map_or(Ok(0), Scale::size)?;
+        let mut state = State::zeros(noise, self.sizes.padded, self.belief.size())?;
         self.load_wide(&mut state.wide, arrays)?;
         for (to, &x) in state.theta_mut().iter_mut().zip(&arrays["theta"].values) {
             *to = T::of(x);
@@ -117,41 +106,30 @@ impl<T: Scalar> Filter<T> {
     }
 
     fn load_wide(&self, wide: &mut [f64], arrays: &Arrays) -> Result<(), Error> {
-        let learned = self.scale.is_some();
-        for (name, place, only) in NAMES {
-            let place = shape_of(place, only, learned).1;
+        for (name, place) in NAMES {
             wide[place].copy_from_slice(&arrays[name].values);
         }
-        wide[Y_STATS..].copy_from_slice(&arrays["y_stats"].values);
+        let (noise, stats) = wide[NOISE..].split_at_mut(2 * self.sizes.scales);
+        noise.copy_from_slice(&arrays["noise"].values);
+        stats.copy_from_slice(&arrays["y_stats"].values);
         let whole = arrays["counters"]
             .values
             .iter()
             .all(|&x| x >= 0.0 && x.fract() == 0.0);
         require("counters", whole, "whole numbers >= 0")?;
+        let (a, b) = noise.split_at(self.sizes.scales);
         require(
             "noise",
-            !learned || (wide[A] > 1.0 && wide[B] > 0.0),
+            a.iter().all(|&a| a > 1.0) && b.iter().all(|&b| b > 0.0),
             "a > 1 and b > 0",
         )?;
-        let k = (wide.len() - Y_STATS) / 3;
-        let (weights, squares) = (&wide[Y_STATS..Y_STATS + k], &wide[Y_STATS + 2 * k..]);
+        let k = stats.len() / 3;
+        let (weights, squares) = (&stats[..k], &stats[2 * k..]);
         require(
             "y_stats",
             weights.iter().chain(squares).all(|&x| x >= 0.0),
             "weights and sums of squares >= 0",
         )
-    }
-}
-
-fn shape_of(
-    place: std::ops::Range<usize>,
-    only_learned: bool,
-    learned: bool,
-) -> (Vec<usize>, std::ops::Range<usize>) {
-    match (only_learned, learned) {
-        (false, _) => (vec![place.len()], place),
-        (true, true) => (vec![2, 1], place),
-        (true, false) => (vec![2, 0], place.start..place.start),
     }
 }
 

@@ -1,70 +1,126 @@
-//! A learned noise variance: sigma² ~ InvGamma(a, b) beside theta, and the running moments of y that floor it in reports.
+//! Learned noise variances: sigma² ~ InvGamma(a, b) beside theta, and the running moments of y that floor them in reports.
 //!
 //! ```text
 //! time:  a <- max(decay·a, a_0), b scaled with it
 //! row:   a += w·k/2,   b += w·e'S^-1 e/2         (e = y - z raw, S = I + w·C relative to sigma²)
 //! ```
 //!
-//! Source: the conjugate normal-inverse-gamma; exact for the exponentially weighted posterior.
+//! m = 1 variance for all k outputs, or m = k, each with the innovation of its own output. Source: the conjugate normal-inverse-gamma;
+//! exact for the exponentially weighted posterior of one variance.
 
-use crate::state::{A, B, Y_STATS};
+use crate::error::Error;
+use crate::field::product;
+use crate::state::NOISE;
 
-/// The prior (a_0, b_0), and how many outputs there are.
+/// The prior (a_0, b_0), and how many variances and outputs there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
     /// Shape.
     pub a_0: f64,
     /// Scale.
     pub b_0: f64,
+    /// Variances (m).
+    pub m: usize,
     /// Outputs whose moments are kept.
     pub k: usize,
 }
 
+/// The parts of a state's noise: a (m,), b (m,), and running weight, mean and sum of squares of y (3, k).
+#[derive(Debug)]
+pub struct Parts<X> {
+    /// Shapes.
+    pub a: X,
+    /// Scales.
+    pub b: X,
+    /// Moments.
+    pub stats: X,
+}
+
 impl Scale {
+    /// Numbers that a state keeps.
+    pub fn size(&self) -> Result<usize, Error> {
+        let moments = product(&[3, self.k])?;
+        let pairs = product(&[2, self.m])?;
+        pairs.checked_add(moments).ok_or(Error::Memory(usize::MAX))
+    }
+
+    /// The parts in `wide`.
+    #[inline]
+    pub fn of<'a>(&self, wide: &'a [f64]) -> Parts<&'a [f64]> {
+        let (a, rest) = wide[NOISE..].split_at(self.m);
+        let (b, stats) = rest.split_at(self.m);
+        Parts { a, b, stats }
+    }
+
+    /// The parts in `wide`, to be written.
+    #[inline]
+    pub fn of_mut<'a>(&self, wide: &'a mut [f64]) -> Parts<&'a mut [f64]> {
+        let (a, rest) = wide[NOISE..].split_at_mut(self.m);
+        let (b, stats) = rest.split_at_mut(self.m);
+        Parts { a, b, stats }
+    }
+
+    /// Writes the prior.
+    pub fn start(&self, wide: &mut [f64]) {
+        let Parts { a, b, .. } = self.of_mut(wide);
+        a.fill(self.a_0);
+        b.fill(self.b_0);
+    }
+
     /// Forgets past rows; a never decays below a_0. A decay of 1 changes no bit.
     pub fn fade(&self, wide: &mut [f64], decay: f64) {
         if decay == 1.0 {
             return;
         }
-        let a = (decay * wide[A]).max(self.a_0);
-        wide[B] *= a / wide[A];
-        wide[A] = a;
-        let (w, rest) = wide[Y_STATS..].split_at_mut(self.k);
+        let Parts { a, b, stats } = self.of_mut(wide);
+        for (a, b) in a.iter_mut().zip(b) {
+            let faded = (decay * *a).max(self.a_0);
+            *b *= faded / *a;
+            *a = faded;
+        }
+        let (w, rest) = stats.split_at_mut(self.k);
         for x in w.iter_mut().chain(&mut rest[self.k..]) {
             *x *= decay;
         }
     }
 
-    /// b as predictions use it: b/a is at least `r_floor` times the running variance of y.
-    pub fn reported(&self, wide: &[f64], r_floor: f64) -> f64 {
+    /// a and b (m,) as predictions use them: b/a is at least `r_floor` times the running variance of y. Returns whether that acted.
+    pub fn report(&self, wide: &[f64], r_floor: f64, to_a: &mut [f64], to_b: &mut [f64]) -> bool {
+        let (k, Parts { a, b, stats }) = (self.k, self.of(wide));
+        to_a.copy_from_slice(a);
+        to_b.copy_from_slice(b);
         if r_floor == 0.0 {
-            return wide[B];
+            return false;
         }
-        let stats = &wide[Y_STATS..];
         let variance = |j: usize| {
             if stats[j] > 0.0 {
-                stats[2 * self.k + j] / stats[j]
+                stats[2 * k + j] / stats[j]
             } else {
                 0.0
             }
         };
-        let mean = (0..self.k).map(variance).sum::<f64>() / self.k as f64;
-        wide[B].max(wide[A] * r_floor * mean)
+        let mean = || (0..k).map(variance).sum::<f64>() / k as f64;
+        let mut floored = false;
+        for (j, to) in to_b.iter_mut().enumerate() {
+            let floor = a[j] * r_floor * if self.m == k { variance(j) } else { mean() };
+            floored |= floor > *to;
+            *to = to.max(floor);
+        }
+        floored
     }
 
-    /// After a row: `distance` = w·e'S^-1 e of its observed outputs.
-    pub fn learn(&self, wide: &mut [f64], y: &[f64], weight: f64, distance: f64) {
-        let k = self.k;
-        let mut observed = 0.0;
-        let stats = &mut wide[Y_STATS..];
+    /// After a row: `gains` (m,) = w·e'S^-1 e of the observed outputs of each variance.
+    pub fn learn(&self, wide: &mut [f64], y: &[f64], weight: f64, gains: &[f64]) {
+        let (k, Parts { a, b, stats }) = (self.k, self.of_mut(wide));
         for (j, &y) in y.iter().enumerate().filter(|(_, y)| !y.is_nan()) {
-            observed += 1.0;
+            a[if self.m == k { j } else { 0 }] += weight / 2.0;
             stats[j] += weight;
             let delta = y - stats[k + j];
             stats[k + j] += weight / stats[j] * delta;
             stats[2 * k + j] += weight * delta * (y - stats[k + j]);
         }
-        wide[A] += weight * observed / 2.0;
-        wide[B] += distance / 2.0;
+        for (b, gain) in b.iter_mut().zip(gains) {
+            *b += gain / 2.0;
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Everything about a filter that changes, in one buffer of two sections.
 //!
 //! ```text
-//! wide (f64):   counters (8) | clock (2) | evidence | gauges (3) | a, b | bound | y_stats (3, k where a variance is learned)
+//! wide (f64):   counters (8) | clock (2) | evidence | gauges (3) | bound | noise (2, m) | y_stats (3, k where m > 0)
 //! narrow (T):   theta (padded,) | belief
 //! ```
 //!
@@ -43,22 +43,17 @@ pub const NIS_SUM: usize = 11;
 pub const NIS_COUNT: usize = 12;
 /// Largest h'P h/R.
 pub const RHO_MAX: usize = 13;
-/// Shape of the learned noise variance.
-pub const A: usize = 14;
-/// Its scale.
-pub const B: usize = 15;
 /// Bound on the entries of U.
-pub const BOUND: usize = 16;
-/// Running weight, mean and sum of squares of y, (3, k).
-pub const Y_STATS: usize = 17;
+pub const BOUND: usize = 14;
+/// Shapes (m,) and scales (m,) of the learned noise variances; then running weight, mean and sum of squares of y, (3, k).
+pub const NOISE: usize = 15;
 
-/// The sections that are saved by name, without theta and the belief: name, place, whether it exists only with a learned variance.
-pub const NAMES: [(&str, Range<usize>, bool); 5] = [
-    ("counters", N_SEEN..ELAPSED, false),
-    ("clock", ELAPSED..EVIDENCE, false),
-    ("evidence", EVIDENCE..NIS_SUM, false),
-    ("gauges", NIS_SUM..A, false),
-    ("noise", A..BOUND, true),
+/// The sections that are saved by name and always there, without theta and the belief.
+pub const NAMES: [(&str, Range<usize>); 4] = [
+    ("counters", N_SEEN..ELAPSED),
+    ("clock", ELAPSED..EVIDENCE),
+    ("evidence", EVIDENCE..NIS_SUM),
+    ("gauges", NIS_SUM..BOUND),
 ];
 
 /// The buffer.
@@ -72,17 +67,12 @@ pub struct State<T> {
 }
 
 impl<T: Scalar> State<T> {
-    /// All zero; `outputs`: the k whose running moments are kept.
-    pub fn zeros(outputs: usize, padded: usize, belief: usize) -> Result<Self, Error> {
+    /// All zero; `noise`: numbers after the fixed ones.
+    pub fn zeros(noise: usize, padded: usize, belief: usize) -> Result<Self, Error> {
         let narrow = padded
             .checked_add(belief)
             .ok_or(Error::Memory(usize::MAX))?;
-        let mut wide = filled(
-            outputs
-                .checked_mul(3)
-                .and_then(|n| n.checked_add(Y_STATS))
-                .ok_or(Error::Memory(usize::MAX))?,
-        )?;
+        let mut wide = filled(NOISE.checked_add(noise).ok_or(Error::Memory(usize::MAX))?)?;
         wide[BOUND] = 1.0;
         Ok(State {
             wide,

@@ -14,7 +14,7 @@ impl<T: Scalar> Filter<T> {
     pub fn run(&mut self, block: &Block<'_, T>, report: &mut Report<'_>) -> (usize, Option<Error>) {
         let (m, sizes) = (block.len(), self.sizes);
         if !block.fits(self.model.inputs(), sizes.k, sizes.width, sizes.p)
-            || !report.fits(m, sizes.k, self.scale.is_some())
+            || !report.fits(m, sizes.k, sizes.scales)
         {
             return (
                 0,

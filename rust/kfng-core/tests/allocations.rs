@@ -66,19 +66,20 @@ fn filter<T: Scalar>(d: usize, k: usize, family: &str, rule: &str, evidence: boo
 }
 
 /// m rows through `run`, all at once and then one at a time.
-fn feed<T: Scalar>(filter: &mut Filter<T>, learned: bool, m: usize) {
+fn feed<T: Scalar>(filter: &mut Filter<T>, m: usize) {
     let sizes = filter.sizes();
-    let (d, k) = (sizes.d, sizes.k);
+    let (d, k, width, scales) = (sizes.d, sizes.k, sizes.width, sizes.scales);
     let u: Vec<T> = (0..m * d).map(|i| T::of((i as f64 * 0.7).sin())).collect();
-    let mut y: Vec<f64> = (0..m * k).map(|i| f64::from(i % 3 == 0)).collect();
-    y[5] = f64::NAN;
+    let mut y: Vec<f64> = (0..m * width)
+        .map(|i| if i % 3 == 0 { 1.0 } else { 0.5 })
+        .collect();
+    y[4] = f64::NAN;
     let (one, offset, blank) = (vec![1.0; m], vec![0.1; m * k], vec![false; m]);
-    let noise = if learned { m } else { 0 };
     let (mut z, mut c, mut a, mut b) = (
         vec![0.0; m * k],
         vec![0.0; m * k * k],
-        vec![0.0; noise],
-        vec![0.0; noise],
+        vec![0.0; m * scales],
+        vec![0.0; m * scales],
     );
     let mut flags = vec![0; m];
     let count = allocations(|| {
@@ -99,10 +100,10 @@ fn feed<T: Scalar>(filter: &mut Filter<T>, learned: bool, m: usize) {
         };
         assert_eq!(filter.run(&block, &mut report), (m, None));
         for i in 0..m {
-            let (outputs, scales) = (i * k..(i + 1) * k, i.min(noise)..(i + 1).min(noise));
+            let (outputs, noise) = (i * k..(i + 1) * k, i * scales..(i + 1) * scales);
             let block = Block {
                 input: Input::Features(&u[i * d..(i + 1) * d]),
-                y: &y[outputs.clone()],
+                y: &y[i * width..(i + 1) * width],
                 weight: &one[..1],
                 dt: &one[..1],
                 offset: &offset[..k],
@@ -111,8 +112,8 @@ fn feed<T: Scalar>(filter: &mut Filter<T>, learned: bool, m: usize) {
             let mut report = Report {
                 z: &mut z[outputs],
                 c: &mut c[i * k * k..(i + 1) * k * k],
-                a: &mut a[scales.clone()],
-                b: &mut b[scales],
+                a: &mut a[noise.clone()],
+                b: &mut b[noise],
                 flags: &mut flags[i..=i],
             };
             assert_eq!(filter.run(&block, &mut report), (1, None));
@@ -136,37 +137,31 @@ fn a_step_allocates_nothing() {
         )
     };
     let full = r#"{"shape":[3,3]}"#;
-    let (bernoulli, poisson) = (
-        r#"{"kind":"Bernoulli"}"#.to_string(),
-        r#"{"kind":"Poisson"}"#.to_string(),
-    );
+    let named = |kind: &str, field: &str| format!(r#"{{"kind":"{kind}"{field}}}"#);
+    let cases = [
+        (1, gaussian("1.0", "null")),
+        (3, gaussian("1.0", full)),
+        (3, gaussian("null", "null")),
+        (1, gaussian(r#""each""#, "null")),
+        (3, gaussian(r#""each""#, "null")),
+        (2, named("GaussianMeanVariance", "")),
+        (1, named("Bernoulli", "")),
+        (1, named("Binomial", r#","trials":3"#)),
+        (1, named("Binomial", r#","trials":null"#)),
+        (3, named("Categorical", r#","n_classes":3"#)),
+        (1, named("Poisson", "")),
+        (1, named("NegativeBinomial", r#","dispersion":0.5"#)),
+        (1, named("Gamma", r#","shape":2.0"#)),
+    ];
     for rule in [
         r#"{"kind":"Kalman"}"#,
         r#"{"kind":"Fading","forgetting":0.2,"half_life":null,"towards":null}"#,
     ] {
         for d in [3, 40] {
-            feed(
-                &mut filter::<f64>(d, 1, &gaussian("1.0", "null"), rule, true),
-                false,
-                50,
-            );
-            feed(
-                &mut filter::<f32>(d, 1, &gaussian("1.0", "null"), rule, false),
-                false,
-                50,
-            );
-            feed(
-                &mut filter::<f64>(d, 3, &gaussian("1.0", full), rule, true),
-                false,
-                50,
-            );
-            feed(
-                &mut filter::<f64>(d, 3, &gaussian("null", "null"), rule, true),
-                true,
-                50,
-            );
-            feed(&mut filter::<f64>(d, 1, &bernoulli, rule, false), false, 50);
-            feed(&mut filter::<f64>(d, 1, &poisson, rule, false), false, 50);
+            for (k, family) in &cases {
+                feed(&mut filter::<f64>(d, *k, family, rule, true), 50);
+                feed(&mut filter::<f32>(d, *k, family, rule, false), 50);
+            }
         }
     }
 }

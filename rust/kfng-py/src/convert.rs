@@ -1,7 +1,7 @@
 //! Single numbers and named arrays of Python.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyInt, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyInt};
 
 use kfng_core::field::{Array, Arrays};
 
@@ -100,19 +100,4 @@ fn widened<T: kfng_core::scalar::Scalar>(values: &[T]) -> Option<Vec<f64>> {
     copy.try_reserve_exact(values.len()).ok()?;
     copy.extend(values.iter().map(|x| x.to_f64()));
     Some(copy)
-}
-
-/// (a, b) as two arrays (m,).
-pub fn pair(py: Python<'_>, noise: Option<(f64, f64)>) -> PyResult<Bound<'_, PyTuple>> {
-    let mut parts = Vec::new();
-    for x in [noise.map(|noise| noise.0), noise.map(|noise| noise.1)] {
-        let mut array = crate::arrays::Fresh::<f64>::zeros(py, &[usize::from(x.is_some())])?;
-        array
-            .numbers()
-            .iter_mut()
-            .zip(x)
-            .for_each(|(to, x)| *to = x);
-        parts.push(array.done());
-    }
-    PyTuple::new(py, parts)
 }

@@ -9,7 +9,7 @@ use kfng_core::family::Likelihood as _;
 use kfng_core::{Block, Dtype, Error, Input, Spec};
 
 use crate::arrays::{Fresh, flags, numbers};
-use crate::convert::{Keyword, named_arrays, pair};
+use crate::convert::{Keyword, named_arrays};
 use crate::errors::{raise, to_python};
 use crate::likelihood::{Law, Likelihood};
 use crate::lock::{Core, either};
@@ -53,9 +53,8 @@ impl Filter {
             family,
             k: sizes.k,
             width: sizes.width,
-            learned: either!(&core, filter => filter.learns_noise()),
+            scales: sizes.scales,
             narrow: matches!(core, Core::Narrow(_)),
-            name: settings.getattr("family")?.repr()?.to_string(),
         };
         Ok(Filter {
             core: Mutex::new(core),
@@ -271,10 +270,14 @@ impl Filter {
     }
 
     fn _noise<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        pair(
-            py,
-            self.with(py, |core| either!(core, filter => filter.noise()))?,
-        )
+        let shape = [self.law.scales];
+        let (mut a, mut b) = (
+            Fresh::<f64>::zeros(py, &shape)?,
+            Fresh::<f64>::zeros(py, &shape)?,
+        );
+        let (to_a, to_b) = (a.numbers(), b.numbers());
+        self.with(py, |core| either!(core, filter => filter.noise(to_a, to_b)))?;
+        PyTuple::new(py, [a.done(), b.done()])
     }
 
     fn _factors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {

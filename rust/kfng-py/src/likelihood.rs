@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use kfng_core::Error;
 use kfng_core::family::{Family, Likelihood as _, Seen};
 
 use crate::arrays::{Fresh, numbers};
-use crate::errors::{internal, raise, to_python};
+use crate::errors::{internal, raise};
 
 /// A family with its sizes: what a filter, its steps and its likelihood share.
 pub struct Law {
@@ -20,27 +19,24 @@ pub struct Law {
     pub width: usize,
     /// Numbers in the mean of one y.
     pub mean_width: usize,
-    /// Whether a noise variance is learned.
-    pub learned: bool,
+    /// Learned noise variances.
+    pub scales: usize,
     /// Whether the filter is float32.
     pub narrow: bool,
-    /// The family as Python writes it.
-    pub name: String,
 }
 
 impl Law {
     /// -log densities of n rows into `out`; with `c` empty at the mean theta.
-    pub fn densities(&self, rows: &Rows<'_>, out: &mut [f64]) -> Result<(), Error> {
-        let mut work = vec![0.0; self.k * self.k + self.k];
+    pub fn densities(&self, rows: &Rows<'_>, out: &mut [f64]) {
+        let mut work = self.work();
         for (i, out) in out.iter_mut().enumerate() {
             let seen = self.row(rows, i);
             *out = if rows.c.is_empty() {
                 self.family.plugin_nll(&seen, &mut work)
             } else {
-                self.family.nll(&seen, &mut work)?
+                self.family.nll(&seen, &mut work)
             };
         }
-        Ok(())
     }
 
     /// E(y|z) of n rows into `out` (n, mean_width).
@@ -52,13 +48,19 @@ impl Law {
 
     /// Standard deviations of y of n rows into `out` (n, mean_width).
     pub fn stds(&self, rows: &Rows<'_>, out: &mut [f64]) {
+        let mut work = self.work();
         for (i, out) in out.chunks_exact_mut(self.mean_width).enumerate() {
-            self.family.std(&self.row(rows, i), out);
+            self.family.std(&self.row(rows, i), out, &mut work);
         }
     }
 
+    fn work(&self) -> Vec<f64> {
+        let several = usize::from(self.k > 1);
+        vec![0.0; several * (self.k * self.k + self.k)]
+    }
+
     fn row<'a>(&self, rows: &Rows<'a>, i: usize) -> Seen<'a> {
-        let (k, m) = (self.k, usize::from(self.learned));
+        let (k, m) = (self.k, self.scales);
         let (square, noise) = (k * k, i * m..(i + 1) * m);
         let part = |x: &'a [f64], place| if x.is_empty() { x } else { &x[place] };
         Seen {
@@ -67,20 +69,6 @@ impl Law {
             y: &rows.y[i * self.width..(i + 1) * self.width],
             a: part(rows.a, noise.clone()),
             b: part(rows.b, noise),
-        }
-    }
-
-    /// The exception of an error; a family that has no predictive density is named.
-    pub fn raise(&self, py: Python<'_>, error: &Error) -> PyErr {
-        match (error, error.fault()) {
-            (Error::Unsupported(_), Some(fault)) => raise(
-                py,
-                "UnsupportedError",
-                &fault.argument,
-                &fault.expected,
-                &self.name,
-            ),
-            _ => to_python(py, error),
         }
     }
 }
@@ -134,11 +122,7 @@ impl Likelihood {
         z: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let means = |law: &Law, rows: &Rows<'_>, out: &mut [f64]| {
-            law.means(rows, out);
-            Ok(())
-        };
-        self.each(py, z, [None; 3], y, &[self.0.mean_width], means)
+        self.each(py, z, [None; 3], y, &[self.0.mean_width], Law::means)
     }
 
     /// Standard deviations of y with theta integrated out to first order, (n, mean_width).
@@ -153,12 +137,8 @@ impl Likelihood {
         a: &Bound<'py, PyAny>,
         b: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let stds = |law: &Law, rows: &Rows<'_>, out: &mut [f64]| {
-            law.stds(rows, out);
-            Ok(())
-        };
         let width = [self.0.mean_width];
-        self.each(py, z, [Some(C), Some(a), Some(b)], y, &width, stds)
+        self.each(py, z, [Some(C), Some(a), Some(b)], y, &width, Law::stds)
     }
 }
 
@@ -171,10 +151,10 @@ impl Likelihood {
         [c, a, b]: [Option<&Bound<'py, PyAny>>; 3],
         y: &Bound<'py, PyAny>,
         own: &[usize],
-        fill: impl FnOnce(&Law, &Rows<'_>, &mut [f64]) -> Result<(), Error>,
+        fill: impl FnOnce(&Law, &Rows<'_>, &mut [f64]),
     ) -> PyResult<Bound<'py, PyAny>> {
         let law = &self.0;
-        let (n, k, m) = (z.len()?, law.k, usize::from(law.learned));
+        let (n, k, m) = (z.len()?, law.k, law.scales);
         let contiguous = py.import("numpy")?.getattr("ascontiguousarray")?;
         let plain = |ob: &Bound<'py, PyAny>| contiguous.call1((ob, "float64"));
         let (z, y) = (plain(z)?, plain(y)?);
@@ -198,9 +178,7 @@ impl Likelihood {
             b: read(b.as_ref(), &[n, m]).ok_or_else(bad)?,
         };
         let result = catch_unwind(AssertUnwindSafe(|| fill(law, &rows, out.numbers())));
-        result
-            .map_err(|_| internal(py))?
-            .map_err(|error| law.raise(py, &error))?;
+        result.map_err(|_| internal(py))?;
         Ok(out.done())
     }
 }

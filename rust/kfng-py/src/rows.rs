@@ -184,7 +184,7 @@ impl Filter {
         py: Python<'py>,
         block: &Block<'_, T>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let (m, k, s) = (block.len(), self.law.k, usize::from(self.law.learned));
+        let (m, k, s) = (block.len(), self.law.k, self.law.scales);
         let mut outputs =
             [&[m, k][..], &[m, k, k], &[m, s], &[m, s]].map(|shape| Fresh::<f64>::zeros(py, shape));
         let mut fared = Fresh::<u8>::zeros(py, &[m])?;

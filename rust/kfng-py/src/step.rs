@@ -24,7 +24,7 @@ impl Values {
         if law.k == 1 && law.width == 1 {
             Values::One([0.0; 5])
         } else {
-            Values::Many(vec![0.0; law.k * (law.k + 1) + law.width + 2].into())
+            Values::Many(vec![0.0; law.k * (law.k + 1) + law.width + 2 * law.scales].into())
         }
     }
 
@@ -46,8 +46,8 @@ impl Values {
         let (z, rest) = values.split_at_mut(law.k);
         let (c, rest) = rest.split_at_mut(law.k * law.k);
         let (y, noise) = rest.split_at_mut(law.width);
-        let (a, b) = noise.split_at_mut(1);
-        let m = usize::from(law.learned);
+        let (a, b) = noise.split_at_mut(noise.len() / 2);
+        let m = law.scales;
         (
             Report {
                 z,
@@ -71,7 +71,7 @@ pub struct Step {
 
 impl Step {
     fn rows(&self) -> Rows<'_> {
-        let (law, m) = (&self.law, usize::from(self.law.learned));
+        let (law, m) = (&self.law, self.law.scales);
         let (z, rest) = self.values.all().split_at(law.k);
         let (c, rest) = rest.split_at(law.k * law.k);
         let (y, noise) = rest.split_at(law.width);
@@ -80,7 +80,7 @@ impl Step {
             c,
             y,
             a: &noise[..m],
-            b: &noise[1..=m],
+            b: &noise[noise.len() / 2..][..m],
         }
     }
 
@@ -110,13 +110,11 @@ impl Step {
         Ok(out.done())
     }
 
-    fn density(&self, py: Python<'_>, plugin: bool) -> PyResult<f64> {
+    fn density(&self, plugin: bool) -> f64 {
         let rows = self.rows();
         let (mut out, c) = ([0.0], if plugin { &[][..] } else { rows.c });
-        self.law
-            .densities(&Rows { c, ..rows }, &mut out)
-            .map_err(|error| self.law.raise(py, &error))?;
-        Ok(out[0])
+        self.law.densities(&Rows { c, ..rows }, &mut out);
+        out[0]
     }
 }
 
@@ -151,14 +149,14 @@ impl Step {
 
     /// -log predictive density of y, theta integrated out; NaN where y is missing.
     #[getter]
-    fn nll(&self, py: Python<'_>) -> PyResult<f64> {
-        self.density(py, false)
+    fn nll(&self) -> f64 {
+        self.density(false)
     }
 
     /// -log density of y at the mean theta.
     #[getter]
-    fn nll_plugin(&self, py: Python<'_>) -> PyResult<f64> {
-        self.density(py, true)
+    fn nll_plugin(&self) -> f64 {
+        self.density(true)
     }
 
     /// True where nothing was learned (y missing, or weight 0).

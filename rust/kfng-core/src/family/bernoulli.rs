@@ -8,7 +8,8 @@
 
 use serde::Deserialize;
 
-use super::{Likelihood, Link, Seen, one_output, spread};
+use super::quadrature::laplace_hermite;
+use super::{Likelihood, Link, Seen, spread};
 use crate::error::Error;
 use crate::field::Arrays;
 
@@ -18,10 +19,15 @@ use crate::field::Arrays;
 pub struct Bernoulli {}
 
 /// (m, m(1-m)).
-fn moments(z: f64) -> (f64, f64) {
+pub(super) fn moments(z: f64) -> (f64, f64) {
     let t = (-z.abs()).exp();
     let (small, slope) = (t / (1.0 + t), t / ((1.0 + t) * (1.0 + t)));
     (if z < 0.0 { small } else { 1.0 / (1.0 + t) }, slope)
+}
+
+/// log(1 + e^z).
+pub(super) fn log1pexp(z: f64) -> f64 {
+    z.max(0.0) + (-z.abs()).exp().ln_1p()
 }
 
 impl Likelihood for Bernoulli {
@@ -37,27 +43,32 @@ impl Likelihood for Bernoulli {
         y[0] < 0.0 || y[0] > 1.0
     }
 
-    fn score(&self, z: f64, y: f64) -> (f64, f64) {
-        let (mean, slope) = moments(z);
-        (y - mean, slope)
-    }
-
-    fn factor(&self, _: &[usize], _: &mut [f64], _: &mut [f64]) -> Result<(), Error> {
-        Err(one_output())
+    fn score(&self, row: &Seen<'_>) -> (f64, f64) {
+        let (mean, slope) = moments(row.z[0]);
+        (row.y[0] - mean, slope)
     }
 
     fn mean(&self, row: &Seen<'_>, out: &mut [f64]) {
         out[0] = moments(row.z[0]).0;
     }
 
-    fn std(&self, row: &Seen<'_>, out: &mut [f64]) {
+    fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
         let slope = moments(row.z[0]).1;
         out[0] = spread(slope, slope, row.c[0]);
     }
 
+    fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
+        let y = row.y[0];
+        let slopes = |t| {
+            let (mean, slope) = moments(t);
+            (y - mean, slope)
+        };
+        laplace_hermite(row, |t| log1pexp(t) - y * t, slopes)
+    }
+
     fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
         let (z, y) = (row.z[0], row.y[0]);
-        z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z
+        log1pexp(z) - y * z
     }
 }
 

@@ -1,32 +1,46 @@
-//! y ~ N(z, R), R a number, a matrix, or one unknown variance learned beside theta.
+//! y ~ N(z, R), R a number, a matrix, or unknown variances learned beside theta.
 //!
 //! ```text
 //! e = R^-1 (y - z),   L = chol(R)^-T
 //! learned: relative to sigma² ~ InvGamma(a, b); y is Student-t with 2a degrees of freedom and scale (b/a)(I + C)
+//! each:    R_j = b_j/a_j plugged in, b_j gains w/2·e_j²/(1 + w C_jj/R_j); no conjugate form, so approximate
 //! ```
 //!
 //! Source: Ollivier 2018, arXiv 1703.00209, section 2; the unknown variance is the conjugate normal-inverse-gamma.
 
 use serde::Deserialize;
 
+use super::quadrature::LOG_2PI;
 use super::{Likelihood, Link, Seen};
 use crate::error::{Error, fault};
 use crate::field::{Arrays, Named, filled, positive, product};
 use crate::linalg::small::{cholesky, solve_lower};
 
-const LOG_2PI: f64 = 1.837_877_066_409_345_6;
+/// A variance, or a word.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Variance {
+    Known(f64),
+    Word(Word),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+enum Word {
+    #[serde(rename = "each")]
+    Each,
+}
 
 /// The settings, and R with its factor.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gaussian {
-    variance: Option<f64>,
+    variance: Option<Variance>,
     covariance: Option<Named>,
     prior_dof: f64,
     prior_scale: f64,
     #[serde(skip)]
     k: usize,
-    /// (k, k); the identity where the variance is learned.
+    /// (k, k); the identity where variances are learned.
     #[serde(skip)]
     r: Vec<f64>,
     /// L (k, k) of all outputs.
@@ -35,13 +49,23 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    fn learns(&self) -> bool {
-        self.variance.is_none()
+    /// Whether each output learns its own variance.
+    fn each(&self) -> bool {
+        matches!(self.variance, Some(Variance::Word(Word::Each)))
+    }
+
+    /// R_ij.
+    fn noise(&self, row: &Seen<'_>, i: usize, j: usize) -> f64 {
+        match self.each() {
+            false => self.r[i * self.k + j],
+            true if i == j => row.b[i] / row.a[i],
+            true => 0.0,
+        }
     }
 
     /// What the covariance of theta is relative to: 1, or the mean of sigma².
     fn scale(&self, a: &[f64], b: &[f64]) -> f64 {
-        if self.learns() {
+        if self.relative() {
             b[0] / (a[0] - 1.0)
         } else {
             1.0
@@ -51,7 +75,7 @@ impl Gaussian {
     /// S = R + C and r = y - z of the outputs seen; returns (number seen, log det S, r'S^-1 r). work: (k² + k,).
     fn distance(&self, row: &Seen<'_>, work: &mut [f64]) -> (usize, f64, f64) {
         if self.k == 1 {
-            let s = self.r[0] + row.c.first().copied().unwrap_or(0.0);
+            let s = self.noise(row, 0, 0) + row.c.first().copied().unwrap_or(0.0);
             let r = row.y[0] - row.z[0];
             return (usize::from(!r.is_nan()), s.ln(), r * r / s);
         }
@@ -62,7 +86,7 @@ impl Gaussian {
         for i in (0..k).filter(|&i| !row.y[i].is_nan()) {
             for j in (0..k).filter(|&j| !row.y[j].is_nan()) {
                 if let Some(entry) = entries.next() {
-                    *entry = self.r[i * k + j] + row.c.get(i * k + j).copied().unwrap_or(0.0);
+                    *entry = self.noise(row, i, j) + row.c.get(i * k + j).copied().unwrap_or(0.0);
                 }
             }
         }
@@ -84,7 +108,7 @@ impl Gaussian {
             return f64::NAN;
         }
         let half = m as f64 / 2.0;
-        if !self.learns() {
+        if !self.relative() {
             return 0.5 * (log_det + distance) + half * LOG_2PI;
         }
         let (a, b) = (row.a[0], row.b[0]);
@@ -96,7 +120,10 @@ impl Gaussian {
 
 impl Likelihood for Gaussian {
     fn prepare(&mut self, k: usize, arrays: &Arrays) -> Result<(), Error> {
-        let variance = self.variance.map_or(Ok(1.0), |v| positive("variance", v))?;
+        let variance = match self.variance {
+            Some(Variance::Known(v)) => positive("variance", v)?,
+            _ => 1.0,
+        };
         positive("prior_scale", self.prior_scale)?;
         if !(self.prior_dof > 2.0 && self.prior_dof.is_finite()) {
             return Err(Error::Parameter(fault(
@@ -106,7 +133,8 @@ impl Likelihood for Gaussian {
             )));
         }
         let b_0 = self.prior_dof / 2.0 * self.prior_scale * self.prior_scale;
-        positive("prior_scale", if self.learns() { b_0 } else { 1.0 })?;
+        let learns = self.prior_noise().is_some();
+        positive("prior_scale", if learns { b_0 } else { 1.0 })?;
         (self.k, self.r, self.l) = (k, filled(product(&[k, k])?)?, filled(k * k)?);
         match &self.covariance {
             Some(named) => {
@@ -139,13 +167,24 @@ impl Likelihood for Gaussian {
     }
 
     fn fixed_factor(&self) -> bool {
-        true
+        !self.each()
+    }
+
+    fn relative(&self) -> bool {
+        self.variance.is_none()
+    }
+
+    fn noise_scales(&self, k: usize) -> usize {
+        if self.each() {
+            k
+        } else {
+            usize::from(self.relative())
+        }
     }
 
     fn prior_noise(&self) -> Option<(f64, f64)> {
         let a = self.prior_dof / 2.0;
-        self.learns()
-            .then_some((a, a * self.prior_scale * self.prior_scale))
+        (self.relative() || self.each()).then_some((a, a * self.prior_scale * self.prior_scale))
     }
 
     fn missing(&self, y: &[f64]) -> bool {
@@ -156,32 +195,73 @@ impl Likelihood for Gaussian {
         false
     }
 
-    #[inline]
-    fn score(&self, z: f64, y: f64) -> (f64, f64) {
-        ((y - z) / self.r[0], 1.0 / self.r[0])
+    fn observed(&self, y: &[f64], seen: &mut [usize]) -> usize {
+        let mut m = 0;
+        for j in (0..y.len()).filter(|&j| !y[j].is_nan()) {
+            seen[m] = j;
+            m += 1;
+        }
+        m
     }
 
-    fn factor(&self, seen: &[usize], l: &mut [f64], work: &mut [f64]) -> Result<(), Error> {
-        if seen.len() == self.k {
+    #[inline]
+    fn score(&self, row: &Seen<'_>) -> (f64, f64) {
+        let r = self.noise(row, 0, 0);
+        ((row.y[0] - row.z[0]) / r, 1.0 / r)
+    }
+
+    fn factor(
+        &self,
+        row: &Seen<'_>,
+        seen: &[usize],
+        l: &mut [f64],
+        work: &mut [f64],
+    ) -> Result<(), Error> {
+        let m = seen.len();
+        if self.each() {
+            l.fill(0.0);
+            (0..m).for_each(|i| l[i * (m + 1)] = (row.a[seen[i]] / row.b[seen[i]]).sqrt());
+            return Ok(());
+        }
+        if m == self.k {
             l.copy_from_slice(&self.l);
             return Ok(());
         }
         invert(&self.r, self.k, seen, l, work).ok_or(Error::Overflow)
     }
 
+    /// r = L'(y - z).
+    fn whiten(&self, row: &Seen<'_>, seen: &[usize], l: &[f64], r: &mut [f64]) {
+        let m = seen.len();
+        for (j, r) in r.iter_mut().enumerate() {
+            *r = 0.0;
+            for (i, &output) in seen.iter().enumerate() {
+                *r += l[i * m + j] * (row.y[output] - row.z[output]);
+            }
+        }
+    }
+
+    fn innovations(&self, row: &Seen<'_>, weight: f64, out: &mut [f64]) {
+        for (j, out) in out.iter_mut().enumerate() {
+            let (e, c) = (row.y[j] - row.z[j], row.c[j * (self.k + 1)]);
+            let gain = e * e / (1.0 + weight * c * (row.a[j] / row.b[j]));
+            *out = if e.is_nan() { 0.0 } else { weight * gain };
+        }
+    }
+
     fn mean(&self, row: &Seen<'_>, out: &mut [f64]) {
         out.copy_from_slice(row.z);
     }
 
-    fn std(&self, row: &Seen<'_>, out: &mut [f64]) {
+    fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
         let (k, scale) = (self.k, self.scale(row.a, row.b));
         for (i, out) in out.iter_mut().enumerate() {
-            *out = (row.c[i * k + i] * scale + scale * self.r[i * k + i]).sqrt();
+            *out = (row.c[i * k + i] * scale + scale * self.noise(row, i, i)).sqrt();
         }
     }
 
-    fn nll(&self, row: &Seen<'_>, work: &mut [f64]) -> Result<f64, Error> {
-        Ok(self.density(row, work))
+    fn nll(&self, row: &Seen<'_>, work: &mut [f64]) -> f64 {
+        self.density(row, work)
     }
 
     fn plugin_nll(&self, row: &Seen<'_>, work: &mut [f64]) -> f64 {

@@ -1,7 +1,8 @@
 //! Families: the law of an observation y given the model output z in link coordinates. They know nothing of parameters.
 //!
-//! Everything here is float64 on slices of k numbers, in every filter. y is NaN where missing; a, b is the inverse-gamma state of a
-//! learned noise variance as it is reported (empty where none is learned); C the covariance of z, relative to that variance.
+//! Everything here is float64 on slices, in every filter: k outputs, of which m are observed. y is NaN where missing; a, b is the
+//! inverse-gamma state of the learned noise variances as it is reported (empty where none is learned); C the covariance of z, relative to
+//! the one variance where one is learned for all outputs.
 
 use enum_dispatch::enum_dispatch;
 use serde::Deserialize;
@@ -10,11 +11,22 @@ use crate::error::{Error, fault};
 use crate::field::Arrays;
 
 mod bernoulli;
+mod binomial;
+mod categorical;
+mod gamma;
 mod gaussian;
+mod gaussian_mean_variance;
+mod negative_binomial;
 mod poisson;
+mod quadrature;
 
 pub use bernoulli::Bernoulli;
+pub use binomial::Binomial;
+pub use categorical::Categorical;
+pub use gamma::Gamma;
 pub use gaussian::Gaussian;
+pub use gaussian_mean_variance::GaussianMeanVariance;
+pub use negative_binomial::NegativeBinomial;
 pub use poisson::Poisson;
 
 /// The family of a filter. The variants are the one list of names.
@@ -24,10 +36,20 @@ pub use poisson::Poisson;
 pub enum Family {
     /// y ~ N(z, R).
     Gaussian,
+    /// y ~ N(z_1, exp(z_2)).
+    GaussianMeanVariance,
     /// y in [0, 1] on the logit link.
     Bernoulli,
+    /// Successes of trials on the logit link.
+    Binomial,
+    /// Classes on logits.
+    Categorical,
     /// Counts on the log link.
     Poisson,
+    /// Overdispersed counts on the log link.
+    NegativeBinomial,
+    /// Positive numbers on the log link.
+    Gamma,
 }
 
 /// The coordinates of z.
@@ -80,12 +102,27 @@ pub trait Likelihood {
         k
     }
 
-    /// Whether the Fisher factor does not depend on z: rows of a linear model then share a pass.
+    /// Whether the Fisher factor depends on neither z nor the noise: rows of a linear model then share a pass.
     fn fixed_factor(&self) -> bool {
         false
     }
 
-    /// (a_0, b_0) of a learned noise variance.
+    /// Whether L has no inverse: g = dz'e then goes into the belief after the columns of dz'L.
+    fn singular(&self) -> bool {
+        false
+    }
+
+    /// Whether the covariance of theta is relative to a learned noise variance.
+    fn relative(&self) -> bool {
+        false
+    }
+
+    /// Noise variances that are learned.
+    fn noise_scales(&self, _k: usize) -> usize {
+        0
+    }
+
+    /// (a_0, b_0) of each learned noise variance.
     fn prior_noise(&self) -> Option<(f64, f64)> {
         None
     }
@@ -98,37 +135,78 @@ pub trait Likelihood {
     /// Whether y lies outside the family's range; NaN never does.
     fn invalid(&self, y: &[f64]) -> bool;
 
-    /// One output: (e, L²), the score d(-nll)/dz with the sign of descent and the Fisher information. Never divides by L.
-    fn score(&self, z: f64, y: f64) -> (f64, f64);
+    /// Writes the outputs that y informs about, where it is not missing; returns how many (m).
+    fn observed(&self, _y: &[f64], seen: &mut [usize]) -> usize {
+        seen.iter_mut().enumerate().for_each(|(j, seen)| *seen = j);
+        seen.len()
+    }
 
-    /// Several outputs: L (m, m) row-major with L L' the Fisher matrix of the m outputs `seen`; work: (m, m).
-    fn factor(&self, seen: &[usize], l: &mut [f64], work: &mut [f64]) -> Result<(), Error>;
+    /// Rank of the Fisher matrix of m outputs.
+    fn degrees(&self, m: usize) -> usize {
+        m
+    }
+
+    /// Keeps z where exp(z) means something; whether that changed it.
+    #[inline]
+    fn clamp(&self, z: &mut [f64], limit: f64) -> bool {
+        let mut clamped = false;
+        for z in z {
+            clamped |= z.abs() > limit;
+            *z = z.clamp(-limit, limit);
+        }
+        clamped
+    }
+
+    /// What the step clip bounds, of a change of z (k,).
+    fn reach(&self, change: &[f64]) -> f64 {
+        change.iter().fold(0.0, |most, x| most.max(x.abs()))
+    }
+
+    /// One output: (e, L²), the score d(-nll)/dz with the sign of descent and the Fisher information. Never divides by L.
+    fn score(&self, _row: &Seen<'_>) -> (f64, f64) {
+        (f64::NAN, f64::NAN)
+    }
+
+    /// Several outputs: L (m, m) row-major with L L' the Fisher matrix of the m outputs `seen`; work: (k² + k,).
+    fn factor(
+        &self,
+        _row: &Seen<'_>,
+        _seen: &[usize],
+        _l: &mut [f64],
+        _work: &mut [f64],
+    ) -> Result<(), Error> {
+        Err(Error::Unsupported(fault("family", "one output", "several")))
+    }
+
+    /// Several outputs: r (m,) with L r = e, of covariance I given z; NaN where there is none.
+    fn whiten(&self, _row: &Seen<'_>, _seen: &[usize], _l: &[f64], r: &mut [f64]) {
+        r.fill(f64::NAN);
+    }
+
+    /// Singular L: e (k,).
+    fn gradient(&self, _row: &Seen<'_>, e: &mut [f64]) {
+        e.fill(f64::NAN);
+    }
+
+    /// A variance of each output: twice what each b gains from the row, 0 where y is missing.
+    fn innovations(&self, _row: &Seen<'_>, _weight: f64, out: &mut [f64]) {
+        out.fill(0.0);
+    }
 
     /// E(y|z) (mean_width,), of one row.
     fn mean(&self, row: &Seen<'_>, out: &mut [f64]);
 
-    /// Standard deviation of y with theta integrated out to first order.
-    fn std(&self, row: &Seen<'_>, out: &mut [f64]);
+    /// Standard deviation of y (mean_width,) with theta integrated out to first order. work: (k² + k,) where k > 1.
+    fn std(&self, row: &Seen<'_>, out: &mut [f64], work: &mut [f64]);
 
     /// -log p(y) with theta integrated out; NaN where y is missing. work: (k² + k,).
-    fn nll(&self, _row: &Seen<'_>, _work: &mut [f64]) -> Result<f64, Error> {
-        Err(Error::Unsupported(fault(
-            "nll",
-            "a Gaussian family",
-            "a family whose predictive density is not available yet",
-        )))
-    }
+    fn nll(&self, row: &Seen<'_>, work: &mut [f64]) -> f64;
 
     /// -log p(y|z). work: (k² + k,).
     fn plugin_nll(&self, row: &Seen<'_>, work: &mut [f64]) -> f64;
 }
 
-/// No factor: a family of one output gives L² with its score.
-fn one_output() -> Error {
-    Error::Unsupported(fault("family", "one output", "several"))
-}
-
-/// (1 + c·slope)·slope and its like: sqrt(slope²·c + noise), one output.
+/// sqrt(slope²·c + noise), one output.
 fn spread(slope: f64, noise: f64, c: f64) -> f64 {
     (slope * slope * c + noise).sqrt()
 }

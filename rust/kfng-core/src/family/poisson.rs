@@ -6,9 +6,11 @@
 //!
 //! Source: Ollivier 2018, arXiv 1703.00209.
 
+use libm::lgamma;
 use serde::Deserialize;
 
-use super::{Likelihood, Link, Seen, one_output, spread};
+use super::quadrature::laplace_hermite;
+use super::{Likelihood, Link, Seen, spread};
 use crate::error::Error;
 use crate::field::Arrays;
 
@@ -30,26 +32,28 @@ impl Likelihood for Poisson {
         y[0] < 0.0
     }
 
-    fn score(&self, z: f64, y: f64) -> (f64, f64) {
-        let mean = z.exp();
-        (y - mean, mean)
-    }
-
-    fn factor(&self, _: &[usize], _: &mut [f64], _: &mut [f64]) -> Result<(), Error> {
-        Err(one_output())
+    fn score(&self, row: &Seen<'_>) -> (f64, f64) {
+        let mean = row.z[0].exp();
+        (row.y[0] - mean, mean)
     }
 
     fn mean(&self, row: &Seen<'_>, out: &mut [f64]) {
         out[0] = row.z[0].exp();
     }
 
-    fn std(&self, row: &Seen<'_>, out: &mut [f64]) {
+    fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
         let mean = row.z[0].exp();
         out[0] = spread(mean, mean, row.c[0]);
     }
 
+    fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
+        let y = row.y[0];
+        let slopes = |t: f64| (y - t.exp(), t.exp());
+        laplace_hermite(row, |t| t.exp() - y * t, slopes) + lgamma(y + 1.0)
+    }
+
     fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
         let (z, y) = (row.z[0], row.y[0]);
-        z.exp() - y * z + libm::lgamma(y + 1.0)
+        z.exp() - y * z + lgamma(y + 1.0)
     }
 }

@@ -1,0 +1,107 @@
+//! y ~ N(m, v), both outputs: z = (m, log v).
+//!
+//! ```text
+//! e = ((y-m)/v, ((y-m)²/v - 1)/2) with 1/v = exp(-z_2),   L = diag(v^-1/2, 2^-1/2)
+//! ```
+//!
+//! Source: Ollivier 2018, arXiv 1703.00209.
+
+use serde::Deserialize;
+
+use super::quadrature::{DEPTH, LOG_2PI, log_add_exp, log_normal_mean};
+use super::{Likelihood, Link, Seen};
+use crate::error::Error;
+use crate::field::Arrays;
+
+/// No settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GaussianMeanVariance {}
+
+impl Likelihood for GaussianMeanVariance {
+    fn prepare(&mut self, _: usize, _: &Arrays) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn outputs_needed(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn link(&self) -> Link {
+        Link::Log
+    }
+
+    fn y_width(&self, _: usize) -> usize {
+        1
+    }
+
+    fn mean_width(&self, _: usize) -> usize {
+        1
+    }
+
+    fn invalid(&self, _: &[f64]) -> bool {
+        false
+    }
+
+    /// z_2 alone goes into exp,
+    fn clamp(&self, z: &mut [f64], limit: f64) -> bool {
+        let before = z[1];
+        z[1] = before.clamp(-limit, limit);
+        z[1] != before
+    }
+
+    /// and is what a step must not move far.
+    fn reach(&self, change: &[f64]) -> f64 {
+        change[1].abs()
+    }
+
+    fn factor(
+        &self,
+        row: &Seen<'_>,
+        _: &[usize],
+        l: &mut [f64],
+        _: &mut [f64],
+    ) -> Result<(), Error> {
+        l.copy_from_slice(&[(-row.z[1] / 2.0).exp(), 0.0, 0.0, 0.5f64.sqrt()]);
+        Ok(())
+    }
+
+    fn whiten(&self, row: &Seen<'_>, _: &[usize], l: &[f64], r: &mut [f64]) {
+        r[0] = (row.y[0] - row.z[0]) * l[0];
+        r[1] = (r[0] * r[0] - 1.0) * l[3];
+    }
+
+    fn mean(&self, row: &Seen<'_>, out: &mut [f64]) {
+        out[0] = row.z[0];
+    }
+
+    fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
+        out[0] = (row.z[1].exp() + row.c[0]).sqrt();
+    }
+
+    /// z_1 integrated out in closed form given z_2 = z_2 + sd·v, v by quadrature.
+    fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
+        let ([z_1, z_2], [c_11, c_12, _, c_22]) = (row.z, row.c) else {
+            return f64::NAN;
+        };
+        let (sd, r) = (c_22.sqrt(), row.y[0] - z_1);
+        if r.is_nan() {
+            return f64::NAN;
+        }
+        let slope = if sd > 0.0 { c_12 / sd } else { 0.0 };
+        let rest = (c_11 - slope * slope).max(0.0);
+        let log_rest = rest.ln();
+        let log_density = |v: f64| {
+            let log_variance = log_add_exp(z_2 + sd * v, log_rest);
+            let far = (r - slope * v) * (-log_variance / 2.0).exp();
+            -(LOG_2PI + log_variance + far * far) / 2.0
+        };
+        let surprise = r * r / (z_2.exp() + rest);
+        -log_normal_mean(log_density, (surprise + 2.0 * DEPTH).sqrt() + sd)
+    }
+
+    fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
+        let far = (row.y[0] - row.z[0]) * (-row.z[1] / 2.0).exp();
+        (LOG_2PI + row.z[1] + far * far) / 2.0
+    }
+}
