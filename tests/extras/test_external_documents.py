@@ -50,12 +50,13 @@ def test_a_jacobian_off_by_a_thousandth_would_show(space):
     flt, settings = space["flt"], space["flt"].settings
     wrong = kfng.Filter(settings.model, settings.family, belief=settings.belief, theta=np.asarray(space["theta_0"]))
     for u, y in zip(space["U"], space["y"], strict=True):
-        dz, z = (np.array(part) for part in space["linearise"](_like(space, wrong.theta), _like(space, u)))
-        dz[:, 0] *= 1.001
-        wrong.condition(y, z, dz)
+        dz, z = space["linearise"](_given(space, wrong.theta), _given(space, u))
+        scale = np.ones(len(wrong.theta))
+        scale[0] = 1.001
+        wrong.condition(y, z, dz * _given(space, scale))
     assert np.abs(wrong.theta - flt.theta).max() > 1000 * TOLERANCE
 
 
-def _like(space, array):
+def _given(space, array):
     """The array as the document's framework takes it."""
     return space["torch"].from_numpy(np.array(array)) if "torch" in space else array
