@@ -20,7 +20,7 @@ SEED, ROWS = 0, 600
 UNIT = 0.01  # forgetting of a `Fading` filter in a time 1; each row's dt makes lam_t of it
 
 
-# -- the streams: a model in kfng, and the same output written as one function of theta
+# -- the streams: a model in kfng, and the same output written as one function of theta (..., p)
 @dataclass(frozen=True)
 class Problem:
     title: str
@@ -36,13 +36,13 @@ class Problem:
 
 
 def linear(theta: np.ndarray, u: np.ndarray) -> Any:
-    return theta[:-1] @ u + theta[-1]
+    return theta[..., :-1] @ u + theta[..., -1]
 
 
 def network(theta: np.ndarray, u: np.ndarray, units: int = 2) -> Any:
     split = units * len(u)
-    hidden = np.tanh(theta[:split].reshape(units, len(u)) @ u + theta[split : split + units])
-    return theta[split + units : -1] @ hidden + theta[-1]
+    weights, biases = theta[..., :split].reshape(*theta.shape[:-1], units, len(u)), theta[..., split : split + units]
+    return np.sum(theta[..., split + units : -1] * np.tanh(weights @ u + biases), axis=-1) + theta[..., -1]
 
 
 def problems(rows: int = ROWS) -> list[Problem]:
@@ -152,7 +152,7 @@ def textbook(problem: Problem, lam: np.ndarray) -> Path:
         nudge = 1e-30j * np.eye(len(theta))
         for u, y, forgotten in zip(problem.U, problem.Y, lam, strict=True):
             P = P + forgotten / (1 - forgotten) * P
-            dz = np.array([problem.output(theta + d, u).imag for d in nudge]) / 1e-30
+            dz = problem.output(theta + nudge, u).imag / 1e-30
             mean, slope, noise = problem.mean(problem.output(theta, u))
             h = slope * dz
             gain = P @ h / (h @ P @ h + noise)
