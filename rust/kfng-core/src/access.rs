@@ -6,6 +6,7 @@ use crate::family::{Family, Likelihood};
 use crate::filter::{Filter, Sizes};
 use crate::linalg::dot;
 use crate::model::Output;
+use crate::rule::Offered;
 use crate::scalar::Scalar;
 use crate::state::N_UPDATES;
 
@@ -13,6 +14,24 @@ impl<T: Scalar> Filter<T> {
     /// p, d, k and the like.
     pub fn sizes(&self) -> Sizes {
         self.sizes
+    }
+
+    /// The largest p for which a (p, p) array is made.
+    pub fn max_dense(&self) -> usize {
+        self.belief.max_dense()
+    }
+
+    /// Whether the rates of every row must be offered before it.
+    pub fn is_called(&self) -> bool {
+        self.rule.is_called()
+    }
+
+    /// The rates of the next row that learns, from functions of the caller's.
+    pub fn offer(&mut self, offered: Offered) {
+        if self.n_updates() == 0 {
+            self.scale_0 = offered.before;
+        }
+        self.rule.offer(offered);
     }
 
     /// The family.
@@ -47,6 +66,11 @@ impl<T: Scalar> Filter<T> {
     ) -> Result<(), Error> {
         let Sizes { d, k, padded, .. } = self.sizes;
         let n = offset.len() / k;
+        let scale = if self.rule.has_posterior() {
+            self.rule.scale(self.state.wide[N_UPDATES])?
+        } else {
+            0.0
+        };
         if self.model.inputs().is_none()
             || u.len() != n * d
             || z.len() != n * k
@@ -65,21 +89,28 @@ impl<T: Scalar> Filter<T> {
             );
             let dz = &mut self.work.dz;
             dz.fill(T::zero());
-            self.model
-                .forward(self.state.theta(), &u[i * d..(i + 1) * d], z, dz, padded);
+            self.model.forward(
+                self.state.theta(),
+                &u[i * d..(i + 1) * d],
+                z,
+                dz,
+                padded,
+                &mut self.work.model,
+            );
             for j in 0..k {
                 let h = &dz[j * padded..(j + 1) * padded];
                 if self.model.linear() {
                     z[j] = dot(h, self.state.theta()).to_f64();
                 }
                 z[j] += offset[i * k + j];
-                c[j * k + j] = self
-                    .belief
-                    .variance(self.state.belief(), h, &mut self.work.diagonal)
-                    .to_f64();
+                c[j * k + j] = scale
+                    * self
+                        .belief
+                        .variance(self.state.belief(), h, &mut self.work.diagonal)
+                        .to_f64();
                 for l in 0..j {
-                    c[j * k + l] =
-                        dot(&dz[l * padded..(l + 1) * padded], &self.work.diagonal).to_f64();
+                    c[j * k + l] = scale
+                        * dot(&dz[l * padded..(l + 1) * padded], &self.work.diagonal).to_f64();
                     c[l * k + j] = c[j * k + l];
                 }
             }

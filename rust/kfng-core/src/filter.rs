@@ -14,15 +14,17 @@ use crate::belief::{Belief, Uncertainty};
 use crate::error::{Error, fault};
 use crate::family::{Family, Likelihood};
 use crate::field::{Arrays, filled, product};
-use crate::guard::{Limits, pull};
+use crate::guard::Limits;
+use crate::iterate::Iterate;
 use crate::linalg::{Aligned, Columns, dot};
 use crate::model::{Model, Output};
 use crate::row::{Block, Report};
-use crate::rule::{Rule, Time};
+use crate::rule::{PLAIN, Rates, Rule, STILL, Time};
 use crate::scalar::Scalar;
 use crate::scale::Scale;
-use crate::spec::Spec;
-use crate::state::{BOUND, LOG_SINCE, N_SEEN, State, WINDUP, finite};
+use crate::spec::{Iterations, Spec};
+use crate::state::{BOUND, State, finite};
+use crate::turns::{LOG_D, Turns};
 
 /// Columns that a wave aims at: the gain of sharing a pass is had by then.
 const WAVE: usize = 16;
@@ -36,7 +38,12 @@ pub struct Filter<T> {
     pub(crate) rule: Rule,
     pub(crate) limits: Limits,
     pub(crate) scale: Option<Scale>,
+    pub(crate) turns: Option<Turns<T>>,
+    /// Scale of the posterior covariance before the first row.
+    pub(crate) scale_0: f64,
     pub(crate) evidence: bool,
+    pub(crate) iterations: Iterations,
+    pub(crate) iterate: Option<Iterate<T>>,
     pub(crate) sizes: Sizes,
     pub(crate) state: State<T>,
     pub(crate) next: State<T>,
@@ -70,6 +77,10 @@ pub(crate) struct Work<T> {
     pub dz: Aligned<T>,
     /// (padded,)
     pub dtheta: Aligned<T>,
+    /// What the model works with.
+    pub model: Vec<T>,
+    /// Outputs that the row at hand informs about, (k,).
+    pub chosen: Vec<usize>,
     /// diag(P) (padded,), or P h of a prediction.
     pub diagonal: Aligned<T>,
     /// z of each row of the wave, (wave, k).
@@ -90,6 +101,12 @@ pub(crate) struct Work<T> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot {
     pub time: Time,
+    /// Its number among the rows that learn, if it does.
+    pub t: f64,
+    /// How it enters.
+    pub rates: Rates,
+    /// Its predictive covariance as a multiple of that of the belief.
+    pub scale: f64,
     /// Whether its time step ends with a wind-up check.
     pub due: bool,
     pub missing: bool,
@@ -105,12 +122,11 @@ pub(crate) struct Slot {
 
 impl Default for Slot {
     fn default() -> Self {
-        let time = Time {
-            log_decay: 0.0,
-            decay: 1.0,
-        };
         Slot {
-            time,
+            time: STILL,
+            t: 1.0,
+            rates: PLAIN,
+            scale: 1.0,
             due: false,
             missing: false,
             learns: false,
@@ -130,15 +146,20 @@ impl<T: Scalar> Filter<T> {
             model,
             mut family,
             mut belief,
-            rule,
+            mut rule,
             guards,
             evidence,
+            iterations,
             ..
         } = spec;
         let k = model.outputs();
         belief.prepare(p, arrays)?;
         family.prepare(k, arrays)?;
-        let limits = guards.limits::<T>(family.link(), rule.forgets())?;
+        rule.prepare(p, arrays)?;
+        let mut limits = guards.limits::<T>(family.link(), rule.forgets())?;
+        if iterations != Iterations::default() {
+            limits.step_clip = f64::INFINITY;
+        }
         let scales = family.noise_scales(k);
         let scale = family.prior_noise().map(|(a_0, b_0)| Scale {
             a_0,
@@ -146,9 +167,12 @@ impl<T: Scalar> Filter<T> {
             m: scales,
             k,
         });
-        let shared = model.linear() && family.fixed_factor();
+        let ordinary = model.linear() && family.fixed_factor();
+        let shared = ordinary && belief.shares_passes();
+        let shared = shared && !rule.is_called();
+        let iterates = matches!(iterations, Iterations::Number(n) if n > 1) && !ordinary;
         let most = if k == 1 {
-            1
+            1 + usize::from(iterates)
         } else {
             product(&[2, k])? + usize::from(family.singular())
         };
@@ -166,10 +190,16 @@ impl<T: Scalar> Filter<T> {
             padded: belief.padded(),
             wave,
         };
-        let work = Work::new(&sizes)?;
+        let work = Work::new(&sizes, model.work())?;
+        let iterate = if iterates {
+            Some(Iterate::new(k, sizes.padded)?)
+        } else {
+            None
+        };
         let columns = belief.columns(product(&[wave, most])?)?;
         let noise = scale.as_ref().map_or(Ok(0), Scale::size)?;
-        let zeros = || State::zeros(noise, sizes.padded, belief.size());
+        let turns = if rule.towards_prior() { LOG_D + p } else { 0 };
+        let zeros = || State::zeros(noise, sizes.padded, belief.size(), turns);
         let (mut state, next) = (zeros()?, zeros()?);
         belief.start(state.belief_mut())?;
         for (to, x) in state.theta_mut().iter_mut().zip(theta_0) {
@@ -185,6 +215,16 @@ impl<T: Scalar> Filter<T> {
         if let Some(scale) = &scale {
             scale.start(&mut state.wide);
         }
+        let turns = if rule.towards_prior() {
+            Some(Turns::new(&belief, state.theta(), state.belief())?)
+        } else {
+            None
+        };
+        let scale_0 = if rule.is_called() {
+            f64::NAN // comes with the first row
+        } else {
+            rule.scale(0.0)?
+        };
         Ok(Filter {
             model,
             family,
@@ -192,7 +232,11 @@ impl<T: Scalar> Filter<T> {
             rule,
             limits,
             scale,
+            turns,
+            scale_0,
             evidence,
+            iterations,
+            iterate,
             sizes,
             state,
             next,
@@ -211,7 +255,8 @@ impl<T: Scalar> Filter<T> {
         let Sizes { d, k, width, .. } = self.sizes;
         self.next.follow(&self.state);
         self.columns.clear();
-        let (moved, mut growth) = self.check_windup(block.dt[rows.start])?;
+        self.meet(0, &block.row(rows.start, d, k, width))?;
+        let (moved, mut growth) = self.pass_first(block.dt[rows.start])?;
         for (slot, i) in rows.clone().enumerate() {
             self.prepare(slot, &block.row(i, d, k, width), moved && slot == 0)?;
         }
@@ -233,32 +278,7 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
-    /// The wind-up check of the first row's time step, where one is due; whether it has written `next`, and the growth.
-    fn check_windup(&mut self, dt: f64) -> Result<(bool, f64), Error> {
-        let time = self.rule.time(dt, self.limits.log_floor);
-        let due = self.limits.due(
-            self.state.wide[N_SEEN],
-            self.state.wide[LOG_SINCE] + time.log_decay,
-        );
-        self.work.slots[0].due = due;
-        let Some(windup) = self.limits.windup.filter(|_| due) else {
-            return Ok((false, 1.0));
-        };
-        let (from, diagonal) = (self.state.belief(), &mut self.work.diagonal);
-        let (pulls, growth) = pull(
-            &self.belief,
-            windup,
-            time.decay,
-            from,
-            self.next.belief_mut(),
-            &mut self.columns,
-            diagonal,
-        )?;
-        self.next.wide[WINDUP] += pulls as f64;
-        Ok((pulls > 0, growth))
-    }
-
-    /// z of a row of the wave at the theta of `next`: z = dz·theta of a linear model, then offset and clamp. Returns whether it is clamped.
+    /// z of a row of the wave at the theta of `next`: z = dz·theta of a linear model, else moved by what turns pulled; then offset and clamp. Returns whether it is clamped.
     pub(crate) fn place(
         &mut self,
         slot: usize,
@@ -266,13 +286,20 @@ impl<T: Scalar> Filter<T> {
         linear: bool,
     ) -> Result<bool, Error> {
         let (k, first) = (self.sizes.k, self.work.slots[slot].first);
-        let (theta, z) = (
-            self.next.theta(),
-            &mut self.work.z[slot * k..(slot + 1) * k],
-        );
+        let theta = self.next.theta();
+        let pulled = !linear && self.turns.is_some();
+        if pulled {
+            let (to, moves) = (&mut self.work.dtheta, theta.iter().zip(self.state.theta()));
+            to.iter_mut()
+                .zip(moves)
+                .for_each(|(to, (&x, &x_0))| *to = x - x_0);
+        }
+        let z = &mut self.work.z[slot * k..(slot + 1) * k];
         for (j, z) in z.iter_mut().enumerate() {
             if linear {
                 *z = dot(self.columns.h(first + j), theta).to_f64();
+            } else if pulled {
+                *z += dot(self.columns.h(first + j), &self.work.dtheta).to_f64();
             }
             *z += offset[j];
             if !z.is_finite() {
@@ -284,7 +311,7 @@ impl<T: Scalar> Filter<T> {
 }
 
 impl<T: Scalar> Work<T> {
-    fn new(sizes: &Sizes) -> Result<Self, Error> {
+    fn new(sizes: &Sizes, model: usize) -> Result<Self, Error> {
         let Sizes {
             k,
             scales,
@@ -296,6 +323,8 @@ impl<T: Scalar> Work<T> {
         let square = product(&[k, k])?;
         Ok(Work {
             dz: Aligned::zeros(product(&[k, padded])?)?,
+            model: filled(model)?,
+            chosen: filled(k)?,
             dtheta: Aligned::zeros(padded)?,
             diagonal: Aligned::zeros(padded)?,
             z: filled(product(&[wave, k])?)?,

@@ -124,22 +124,27 @@ impl Limits {
 /// zero-innovation pseudo-observation of coordinate i with Fisher weight (P_ii - c)/(P_ii c); theta does not move
 /// ```
 ///
+/// - scale: what the prior variances are times, where it is not P itself that is the covariance
 /// - from: the belief before the time step of this `decay`; to: after it, written only where a pull acts
 /// - diagonal: (padded,), work
 ///
 /// Returns how many pulls acted and how the bound on the belief grew. Cost O(p²) and O(p²) a pull.
 pub fn pull<T: Scalar>(
     belief: &Belief,
-    windup: f64,
+    (windup, scale): (f64, f64),
     decay: f64,
     from: &[T],
     to: &mut [T],
     columns: &mut Columns<T>,
     diagonal: &mut [T],
 ) -> Result<(usize, f64), Error> {
+    if let Belief::Diagonal(belief) = belief {
+        return Ok((belief.bound(windup / 2.0, scale, decay, from, to), 1.0));
+    }
     belief.diagonal(from, diagonal);
     let (mut pulls, mut growth) = (0, 1.0);
-    for (i, &c) in belief.prior_variances().iter().enumerate() {
+    for (i, &prior) in belief.prior_variances().iter().enumerate() {
+        let c = prior * scale;
         // Pulls before this one only lower P_ii, so nothing else needs reading again.
         let mut variance = diagonal[i].to_f64() / decay;
         if variance > windup / 2.0 * c && pulls > 0 {

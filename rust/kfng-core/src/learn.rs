@@ -2,15 +2,12 @@
 
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
-use crate::filter::{Filter, Sizes};
+use crate::filter::{Filter, Sizes, Slot};
 use crate::linalg::{axpy, dot};
 use crate::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report, Row};
 use crate::scalar::Scalar;
 use crate::scale::Parts;
-use crate::state::{
-    CLAMPED, CLIPPED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, MISSING, N_SEEN, N_UPDATES, NIS_COUNT,
-    NIS_SUM, RHO_MAX,
-};
+use crate::state::{CLAMPED, CLIPPED, EVIDENCE, MISSING, N_UPDATES, NIS_COUNT, NIS_SUM, RHO_MAX};
 
 /// What correcting theta has shown: w·e'S^-1 e (NaN where L has no inverse), and max(alpha) - 1.
 struct Fit {
@@ -29,12 +26,13 @@ impl<T: Scalar> Filter<T> {
         report: &mut Report<'_>,
     ) -> Result<(), Error> {
         let slot = self.work.slots[index];
-        if self.shares(&row.input) {
-            self.let_time_pass(index, row.dt);
-            if !row.blank {
-                let clamped = self.place(index, row.offset, true)?;
-                self.next.wide[CLAMPED] += f64::from(clamped);
-            }
+        if index > 0 {
+            self.pass(index, row.dt);
+            self.note_noise();
+        }
+        if !row.blank && self.shares(&row.input) {
+            let clamped = self.place(index, row.offset, true)?;
+            self.next.wide[CLAMPED] += f64::from(clamped);
         }
         self.report(index, row, i, report)?;
         if !slot.learns {
@@ -42,7 +40,14 @@ impl<T: Scalar> Filter<T> {
             report.flags[i] = FLAG_SKIPPED;
             return Ok(());
         }
-        let fit = if self.sizes.k == 1 {
+        let fit = if let Some(iterate) = &self.iterate {
+            axpy(T::one(), iterate.step(), self.next.theta_mut());
+            Fit {
+                distance: iterate.distance,
+                rho: iterate.rho,
+                clipped: false,
+            }
+        } else if self.sizes.k == 1 {
             self.correct(index, row)?
         } else {
             self.correct_many(index, row)
@@ -85,24 +90,6 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
-    /// The time step of what is float64: clock, learned noise, and that noise as the row reports it.
-    pub(crate) fn let_time_pass(&mut self, index: usize, dt: f64) {
-        let (wide, slot) = (&mut self.next.wide, &self.work.slots[index]);
-        wide[N_SEEN] += 1.0;
-        wide[ELAPSED] += dt;
-        wide[LOG_SINCE] = if slot.due {
-            0.0
-        } else {
-            wide[LOG_SINCE] + slot.time.log_decay
-        };
-        if let Some(scale) = &self.scale {
-            scale.fade(wide, slot.time.decay);
-            let (a, b) = self.work.noise.split_at_mut(scale.m);
-            let floored = scale.report(wide, self.limits.r_floor, a, b);
-            wide[FLOORED] += f64::from(floored);
-        }
-    }
-
     /// z, C = dz P dz' and the noise after the row's time step, before y is used.
     fn report(
         &mut self,
@@ -111,7 +98,7 @@ impl<T: Scalar> Filter<T> {
         i: usize,
         report: &mut Report<'_>,
     ) -> Result<(), Error> {
-        let (k, first) = (self.sizes.k, self.work.slots[index].first);
+        let (k, Slot { first, scale, .. }) = (self.sizes.k, self.work.slots[index]);
         let (z, c) = (
             &mut report.z[i * k..(i + 1) * k],
             &mut report.c[i * k * k..(i + 1) * k * k],
@@ -122,10 +109,10 @@ impl<T: Scalar> Filter<T> {
         } else {
             z.copy_from_slice(&self.work.z[index * k..(index + 1) * k]);
             for j in 0..k {
-                c[j * k + j] = self.columns.q(first + j).to_f64();
+                c[j * k + j] = scale * self.columns.q(first + j).to_f64();
                 for l in 0..j {
                     c[j * k + l] =
-                        dot(self.columns.h(first + l), self.columns.b(first + j)).to_f64();
+                        scale * dot(self.columns.h(first + l), self.columns.b(first + j)).to_f64();
                     c[l * k + j] = c[j * k + l];
                 }
             }
@@ -152,7 +139,7 @@ impl<T: Scalar> Filter<T> {
             self.columns.alpha(slot.first).to_f64(),
             self.columns.q(slot.first).to_f64(),
         );
-        let mut gain = self.rule.rates().learning * row.weight * e / alpha;
+        let mut gain = slot.rates.learning * row.weight * e / alpha;
         if !(gain.is_finite() && alpha.is_finite()) {
             return Err(Error::Overflow);
         }
@@ -177,11 +164,11 @@ impl<T: Scalar> Filter<T> {
         })
     }
 
-    /// Several outputs, in residual form: dtheta += (b_j/alpha_j)·w·(r_j - A_j'dtheta) with L r = e, exactly the block update. Singular L:
-    /// the residuals are for the gauge alone, and dtheta = learning_rate·w·b of the column g, which was fused last.
+    /// Several outputs, in residual form: dtheta += (b_j/alpha_j)·w·(r_j - metric_rate·A_j'dtheta) with L r = e, exactly the block update.
+    /// Singular L: the residuals are for the gauge alone, and dtheta = learning_rate·w·b of the column g, which was fused last.
     fn correct_many(&mut self, index: usize, row: &Row<'_, T>) -> Fit {
         let (k, slot) = (self.sizes.k, &self.work.slots[index]);
-        let (m, rates) = (slot.seen, self.rule.rates());
+        let (m, rates) = (slot.seen, slot.rates);
         let l = &self.work.l[index * k * k..][..m * m];
         let seen = &self.work.seen[index * k..][..m];
         let (a, b) = self.work.noise.split_at(self.sizes.scales);
@@ -199,14 +186,15 @@ impl<T: Scalar> Filter<T> {
         let (mut distance, mut rho) = (0.0, 0.0f64);
         for r in 0..m {
             let column = slot.first + k + r;
-            let residual = residuals[r] - dot(self.columns.h(column), dtheta).to_f64();
+            let moved = rates.metric * dot(self.columns.h(column), dtheta).to_f64();
+            let residual = residuals[r] - moved;
             let alpha = self.columns.alpha(column).to_f64();
-            let gain = rates.metric * row.weight * residual / alpha;
+            let gain = row.weight * residual / alpha;
             axpy(T::of(gain), self.columns.b(column), dtheta);
             distance += row.weight * residual * residual / alpha;
             rho = rho.max(alpha - 1.0);
         }
-        let mut scale = rates.learning / rates.metric;
+        let mut scale = rates.learning;
         let singular = self.family.singular();
         if singular {
             dtheta.copy_from_slice(self.columns.b(slot.first + k + m));

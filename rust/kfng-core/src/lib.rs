@@ -1,19 +1,23 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → belief → rule → guard, state, scale, spec, row → filter and
-//! what stands beside it (prepare, learn, wave, access, saved).
+//! what stands beside it (clock, pulls, relinearise, prepare, learn, wave, access, saved).
 
 mod access;
 pub mod belief;
+mod clock;
 pub mod error;
 pub mod family;
 pub mod field;
 pub mod filter;
 pub mod guard;
+mod iterate;
 mod learn;
 pub mod linalg;
 pub mod model;
 mod prepare;
+mod pulls;
+mod relinearise;
 pub mod row;
 pub mod rule;
 mod saved;
@@ -21,6 +25,7 @@ pub mod scalar;
 pub mod scale;
 pub mod spec;
 pub mod state;
+mod turns;
 mod wave;
 
 pub use error::{Error, Fault};

@@ -10,6 +10,7 @@ use crate::linalg::axpy;
 use crate::model::{Model, Output};
 use crate::row::{Input, Row};
 use crate::scalar::Scalar;
+use crate::spec::Iterations;
 use crate::state::CLAMPED;
 
 impl<T: Scalar> Filter<T> {
@@ -19,24 +20,19 @@ impl<T: Scalar> Filter<T> {
         matches!(input, Input::Features(_)) && self.model.linear() && self.family.fixed_factor()
     }
 
-    /// Adds the columns of a row. `moved`: its decay has been applied by the wind-up check.
+    /// Adds the columns of a row. `moved`: its time step has been applied to the belief of `next`.
     pub(crate) fn prepare(
         &mut self,
         index: usize,
         row: &Row<'_, T>,
         moved: bool,
     ) -> Result<(), Error> {
-        let missing = self.family.missing(row.y);
+        if index > 0 {
+            self.meet(index, row)?;
+        }
         let slot = &mut self.work.slots[index];
-        slot.time = self.rule.time(row.dt, self.limits.log_floor);
-        slot.due &= index == 0;
-        slot.missing = missing;
-        slot.learns = !missing && row.weight != 0.0;
         slot.first = self.columns.len();
         let decay = T::of(if moved { 1.0 } else { slot.time.decay });
-        if !self.shares(&row.input) {
-            self.let_time_pass(index, row.dt);
-        }
         if row.blank {
             self.columns.push(T::zero(), decay, self.sizes.p);
             return Ok(());
@@ -54,11 +50,23 @@ impl<T: Scalar> Filter<T> {
         if !self.work.slots[index].learns {
             return Ok(());
         }
-        if self.sizes.k == 1 {
-            self.weigh_column(index, row);
-            return Ok(());
+        match self.iterations {
+            Iterations::Number(most) if self.iterate.is_some() => {
+                self.iterate(index, row, moved, most as usize)?;
+                self.last_columns(index, row);
+            }
+            Iterations::Word(_) if !self.shares(&row.input) => {
+                self.implicit(index, row, moved)?;
+                self.weigh_column(index, row);
+            }
+            _ if self.sizes.k == 1 => {
+                let score = self.family.score(&self.work.seen_by(index, 1, row));
+                self.work.slots[index].score = score;
+                self.weigh_column(index, row);
+            }
+            _ => self.fisher_columns(index, row)?,
         }
-        self.fisher_columns(index, row)
+        Ok(())
     }
 
     fn predictive_column(&mut self, index: usize, row: &Row<'_, T>, decay: T) {
@@ -66,12 +74,13 @@ impl<T: Scalar> Filter<T> {
         let z = &mut self.work.z[index..=index];
         output(
             &self.model,
-            self.next.theta(),
+            self.state.theta(),
             &row.input,
             z,
             h,
             self.sizes.p,
             self.sizes.padded,
+            &mut self.work.model,
         );
     }
 
@@ -82,7 +91,16 @@ impl<T: Scalar> Filter<T> {
             &mut self.work.z[index * k..(index + 1) * k],
         );
         dz.fill(T::zero());
-        output(&self.model, self.next.theta(), &row.input, z, dz, p, padded);
+        output(
+            &self.model,
+            self.state.theta(),
+            &row.input,
+            z,
+            dz,
+            p,
+            padded,
+            &mut self.work.model,
+        );
         for j in 0..k {
             let start = if matches!(row.input, Input::Features(_)) {
                 self.model.start(j)
@@ -96,12 +114,11 @@ impl<T: Scalar> Filter<T> {
         }
     }
 
-    /// One output: the Fisher weight of the column. A fixed factor is known before z is.
+    /// One output: the Fisher weight of the column, from its score. A fixed factor is known before z is.
     fn weigh_column(&mut self, index: usize, row: &Row<'_, T>) {
-        let score = self.family.score(&self.work.seen_by(index, 1, row));
         let slot = &mut self.work.slots[index];
-        (slot.seen, slot.score) = (1, score);
-        let weight = self.rule.rates().metric * row.weight * slot.score.1;
+        slot.seen = 1;
+        let weight = slot.rates.metric * row.weight * slot.score.1;
         self.columns.set_weight(slot.first, T::of(weight));
     }
 
@@ -122,7 +139,31 @@ impl<T: Scalar> Filter<T> {
         let l = &mut self.work.l[index * k * k..][..m * m];
         self.family
             .factor(&at, &seen[..m], l, &mut self.work.small)?;
-        let weight = T::of(self.rule.rates().metric * row.weight);
+        if self.family.singular() {
+            self.family.gradient(&at, &mut self.work.small[..k]);
+        }
+        self.factor_columns(index, row);
+        if self.family.singular() {
+            let e = &self.work.small[..k];
+            let g = self.columns.push(T::zero(), T::one(), 0);
+            for (e, dz) in e.iter().zip(self.work.dz.chunks_exact(padded)) {
+                axpy(T::of(*e), dz, g);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar> Filter<T> {
+    /// The columns of A = dz'L, each of weight metric_rate·w.
+    fn factor_columns(&mut self, index: usize, row: &Row<'_, T>) {
+        let (k, padded, slot) = (self.sizes.k, self.sizes.padded, &self.work.slots[index]);
+        let m = slot.seen;
+        let (l, seen) = (
+            &self.work.l[index * k * k..][..m * m],
+            &self.work.seen[index * k..][..m],
+        );
+        let weight = T::of(slot.rates.metric * row.weight);
         for r in 0..m {
             let a = self.columns.push(weight, T::one(), 0);
             for s in (0..m).filter(|&s| l[s * m + r] != 0.0) {
@@ -133,15 +174,18 @@ impl<T: Scalar> Filter<T> {
                 );
             }
         }
-        if self.family.singular() {
-            let e = &mut self.work.small[..k];
-            self.family.gradient(&at, e);
-            let g = self.columns.push(T::zero(), T::one(), 0);
-            for (e, dz) in e.iter().zip(self.work.dz.chunks_exact(padded)) {
-                axpy(T::of(*e), dz, g);
-            }
+    }
+
+    /// The columns of the last linearisation of an iterated row; the predictive ones stay those of the first.
+    fn last_columns(&mut self, index: usize, row: &Row<'_, T>) {
+        if self.sizes.k > 1 {
+            self.factor_columns(index, row);
+            return;
         }
-        Ok(())
+        let slot = &self.work.slots[index];
+        let weight = slot.rates.metric * row.weight * slot.score.1;
+        let h = self.columns.push(T::of(weight), T::one(), 0);
+        h.copy_from_slice(&self.work.dz);
     }
 }
 
@@ -168,9 +212,10 @@ fn output<T: Scalar>(
     dz: &mut [T],
     p: usize,
     padded: usize,
+    work: &mut [T],
 ) {
     match input {
-        Input::Features(u) => model.forward(theta, u, z, dz, padded),
+        Input::Features(u) => model.forward(theta, u, z, dz, padded, work),
         Input::Given { z: given, dz: rows } => {
             z.copy_from_slice(given);
             for (to, from) in dz.chunks_exact_mut(padded).zip(rows.chunks_exact(p)) {

@@ -6,7 +6,8 @@ use crate::field::{Array, Arrays, filled};
 use crate::filter::Filter;
 use crate::scalar::Scalar;
 use crate::scale::Scale;
-use crate::state::{BOUND, NAMES, NOISE, State};
+use crate::state::{BOUND, ELAPSED, NAMES, NOISE, OWED, State};
+use crate::turns::{ACCUMULATED, LOG_D, POSITION};
 
 /// An array that a saved state has: its name, its shape, and whether it is of the filter's type.
 pub type Wanted = (&'static str, Vec<usize>, bool);
@@ -16,7 +17,9 @@ impl<T: Scalar> Filter<T> {
     pub fn save(&self, put: &mut dyn FnMut(&'static str, Array, bool)) -> Result<(), Error> {
         let wide = &self.state.wide;
         let (noise, stats) = wide[NOISE..].split_at(2 * self.sizes.scales);
-        let parts = NAMES.map(|(name, place)| (name, vec![place.len()], &wide[place]));
+        let parts = self
+            .places()
+            .map(|(name, place)| (name, vec![place.len()], &wide[place]));
         let shapes = ([2, self.sizes.scales], [3, stats.len() / 3]);
         let kept = [
             ("noise", shapes.0.to_vec(), noise),
@@ -25,6 +28,13 @@ impl<T: Scalar> Filter<T> {
         for (name, shape, values) in parts.into_iter().chain(kept) {
             let values = copied(values)?;
             put(name, Array { shape, values }, false);
+        }
+        if self.turns.is_some() {
+            let (turn, turns) = self.state.turns.split_at(LOG_D);
+            for (name, part) in [("turns", turns), ("turn", turn)] {
+                let (shape, values) = (vec![part.len()], copied(part)?);
+                put(name, Array { shape, values }, false);
+            }
         }
         let mut theta = filled(self.sizes.p)?;
         for (to, x) in theta.iter_mut().zip(self.theta()) {
@@ -45,12 +55,17 @@ impl<T: Scalar> Filter<T> {
 
     /// Names, shapes and whether of the filter's type, of the arrays that `load` needs, given which names there are.
     pub fn shapes(&self, has: &dyn Fn(&str) -> bool) -> Result<Vec<Wanted>, Error> {
-        let mut shapes: Vec<_> = NAMES
+        let mut shapes: Vec<_> = self
+            .places()
             .map(|(name, place)| (name, vec![place.len()], false))
             .into();
         let outputs = self.scale.as_ref().map_or(0, |scale| scale.k);
         shapes.push(("noise", vec![2, self.sizes.scales], false));
         shapes.push(("y_stats", vec![3, outputs], false));
+        if self.turns.is_some() {
+            shapes.push(("turns", vec![self.sizes.p], false));
+            shapes.push(("turn", vec![LOG_D], false));
+        }
         shapes.push(("theta", vec![self.sizes.p], true));
         shapes.extend(
             self.belief
@@ -88,8 +103,10 @@ impl<T: Scalar> Filter<T> {
             )?;
         }
         let noise = self.scale.as_ref().map_or(Ok(0), Scale::size)?;
-        let mut state = State::zeros(noise, self.sizes.padded, self.belief.size())?;
+        let (padded, size) = (self.sizes.padded, self.belief.size());
+        let mut state = State::zeros(noise, padded, size, self.state.turns.len())?;
         self.load_wide(&mut state.wide, arrays)?;
+        self.load_turns(&mut state.turns, arrays)?;
         for (to, &x) in state.theta_mut().iter_mut().zip(&arrays["theta"].values) {
             *to = T::of(x);
         }
@@ -105,8 +122,35 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
+    /// Names and places of the sections that are saved: process noise alone owes time.
+    fn places(&self) -> [(&'static str, std::ops::Range<usize>); 4] {
+        NAMES.map(|(name, place)| match name {
+            "clock" if self.rule.noise().is_none() => (name, ELAPSED..OWED),
+            _ => (name, place),
+        })
+    }
+
+    fn load_turns(&self, turns: &mut [f64], arrays: &Arrays) -> Result<(), Error> {
+        if turns.is_empty() {
+            return Ok(());
+        }
+        let p = self.sizes.p;
+        let (turn, rest) = turns.split_at_mut(LOG_D);
+        turn.copy_from_slice(&arrays["turn"].values);
+        rest.copy_from_slice(&arrays["turns"].values);
+        let decays = rest.iter().all(|&x| x <= 0.0);
+        require("turns", decays, "logarithms of decays, <= 0")?;
+        let position = turn[POSITION];
+        let inside = (0.0..p as f64).contains(&position) && position.fract() == 0.0;
+        require(
+            "turn",
+            turn[ACCUMULATED] >= 0.0 && inside,
+            format!("an accumulated decay >= 0 and an index below {p}"),
+        )
+    }
+
     fn load_wide(&self, wide: &mut [f64], arrays: &Arrays) -> Result<(), Error> {
-        for (name, place) in NAMES {
+        for (name, place) in self.places() {
             wide[place].copy_from_slice(&arrays[name].values);
         }
         let (noise, stats) = wide[NOISE..].split_at_mut(2 * self.sizes.scales);

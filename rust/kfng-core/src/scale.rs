@@ -84,6 +84,24 @@ impl Scale {
         }
     }
 
+    /// Forgets past rows in favour of the prior: (a, b) <- decay·(a, b) + (1-decay)·(a_0, b_0).
+    pub fn fade_towards(&self, wide: &mut [f64], decay: f64) {
+        let Parts { a, b, stats } = self.of_mut(wide);
+        for (a, b) in a.iter_mut().zip(b) {
+            *a = decay * *a + (1.0 - decay) * self.a_0;
+            *b = decay * *b + (1.0 - decay) * self.b_0;
+        }
+        let (w, rest) = stats.split_at_mut(self.k);
+        for x in w.iter_mut().chain(&mut rest[self.k..]) {
+            *x *= decay;
+        }
+    }
+
+    /// After a pull of theta to the prior: its e²/S counts, relative to sigma², but it is no observation of sigma².
+    pub fn pull(&self, wide: &mut [f64], distance: f64) {
+        self.of_mut(wide).b[0] += distance / 2.0;
+    }
+
     /// a and b (m,) as predictions use them: b/a is at least `r_floor` times the running variance of y. Returns whether that acted.
     pub fn report(&self, wide: &[f64], r_floor: f64, to_a: &mut [f64], to_b: &mut [f64]) -> bool {
         let (k, Parts { a, b, stats }) = (self.k, self.of(wide));

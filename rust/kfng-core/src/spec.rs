@@ -22,6 +22,30 @@ pub enum Dtype {
     Float32,
 }
 
+/// How often a row is linearised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Iterations {
+    /// So many times; 1 is the ordinary update.
+    Number(u32),
+    /// At the point it leads to.
+    Word(Word),
+}
+
+/// The one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// One output of a linear model alone.
+    Implicit,
+}
+
+impl Default for Iterations {
+    fn default() -> Self {
+        Iterations::Number(1)
+    }
+}
+
 /// The components and constants of a filter.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +72,9 @@ pub struct Spec {
     pub feature_names: Option<Vec<String>>,
     /// Seed of the first theta.
     pub seed: u64,
+    /// Linearisations of a row.
+    #[serde(default)]
+    pub iterations: Iterations,
 }
 
 impl Spec {
@@ -66,8 +93,32 @@ impl Spec {
                 spec.model.outputs(),
             )));
         }
+        spec.check_iterations()?;
+        if spec.family.prior_noise().is_some() && !spec.rule.allows_learned_noise() {
+            let expected = "a known noise variance with this rule";
+            return Err(Error::Unsupported(fault("rule", expected, "a learned one")));
+        }
         spec.parameters()?;
         Ok(spec)
+    }
+
+    fn check_iterations(&self) -> Result<(), Error> {
+        let refuse = |expected: &str| {
+            let got = format!("{:?}", self.iterations);
+            Err(Error::Unsupported(fault("iterations", expected, got)))
+        };
+        match self.iterations {
+            Iterations::Number(1) => Ok(()),
+            Iterations::Number(0) => Err(Error::Parameter(fault("iterations", ">= 1", 0))),
+            _ if !self.rule.has_posterior() => refuse("a rule with a posterior covariance"),
+            Iterations::Number(_) if self.model.inputs().is_none() => {
+                refuse("a model that can be linearised again")
+            }
+            Iterations::Word(_) if !self.model.linear() || self.model.outputs() != 1 => {
+                refuse("a linear model of one output")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// p, where it is a size a filter can have.

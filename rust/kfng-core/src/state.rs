@@ -1,7 +1,8 @@
-//! Everything about a filter that changes, in one buffer of two sections.
+//! Everything about a filter that changes, in one buffer of sections.
 //!
 //! ```text
-//! wide (f64):   counters (8) | clock (2) | evidence | gauges (3) | bound | noise (2, m) | y_stats (3, k where m > 0)
+//! wide (f64):   counters (8) | clock (3) | evidence | gauges (3) | bound | noise (2, m) | y_stats (3, k where m > 0)
+//! turns (f64):  log-decay without a turn, position, log D (p)   where forgetting is towards the prior
 //! narrow (T):   theta (padded,) | belief
 //! ```
 //!
@@ -35,18 +36,20 @@ pub const FLOORED: usize = 7;
 pub const ELAPSED: usize = 8;
 /// log of the decay since the last wind-up check.
 pub const LOG_SINCE: usize = 9;
+/// Time for which process noise has not been added yet.
+pub const OWED: usize = 10;
 /// Sum of log predictive densities.
-pub const EVIDENCE: usize = 10;
+pub const EVIDENCE: usize = 11;
 /// Sum of squared innovations over their variance.
-pub const NIS_SUM: usize = 11;
+pub const NIS_SUM: usize = 12;
 /// Entries of y in that sum.
-pub const NIS_COUNT: usize = 12;
+pub const NIS_COUNT: usize = 13;
 /// Largest h'P h/R.
-pub const RHO_MAX: usize = 13;
+pub const RHO_MAX: usize = 14;
 /// Bound on the entries of U.
-pub const BOUND: usize = 14;
+pub const BOUND: usize = 15;
 /// Shapes (m,) and scales (m,) of the learned noise variances; then running weight, mean and sum of squares of y, (3, k).
-pub const NOISE: usize = 15;
+pub const NOISE: usize = 16;
 
 /// The sections that are saved by name and always there, without theta and the belief.
 pub const NAMES: [(&str, Range<usize>); 4] = [
@@ -61,6 +64,8 @@ pub const NAMES: [(&str, Range<usize>); 4] = [
 pub struct State<T> {
     /// float64 section.
     pub wide: Vec<f64>,
+    /// Turns towards the prior, empty where there are none.
+    pub turns: Vec<f64>,
     /// Section of the filter's type.
     pub narrow: Aligned<T>,
     padded: usize,
@@ -68,7 +73,7 @@ pub struct State<T> {
 
 impl<T: Scalar> State<T> {
     /// All zero; `noise`: numbers after the fixed ones.
-    pub fn zeros(noise: usize, padded: usize, belief: usize) -> Result<Self, Error> {
+    pub fn zeros(noise: usize, padded: usize, belief: usize, turns: usize) -> Result<Self, Error> {
         let narrow = padded
             .checked_add(belief)
             .ok_or(Error::Memory(usize::MAX))?;
@@ -76,6 +81,7 @@ impl<T: Scalar> State<T> {
         wide[BOUND] = 1.0;
         Ok(State {
             wide,
+            turns: filled(turns)?,
             narrow: Aligned::zeros(narrow)?,
             padded,
         })
@@ -109,13 +115,14 @@ impl<T: Scalar> State<T> {
     #[inline]
     pub fn follow(&mut self, before: &Self) {
         self.wide.copy_from_slice(&before.wide);
+        self.turns.copy_from_slice(&before.turns);
         self.theta_mut().copy_from_slice(before.theta());
     }
 
     /// Whether everything but the belief is finite.
     #[inline]
     pub fn is_finite(&self) -> bool {
-        finite(&self.wide) && finite(self.theta())
+        finite(&self.wide) && finite(&self.turns) && finite(self.theta())
     }
 }
 

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use crate::error::{Error, fault};
+use crate::family::Likelihood;
 use crate::filter::Filter;
 use crate::model::Output;
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
-use crate::state::{LOG_SINCE, N_SEEN, SKIPPED};
+use crate::state::{LOG_SINCE, N_SEEN, N_UPDATES, SKIPPED};
 
 impl<T: Scalar> Filter<T> {
     /// Takes rows in order; returns how many, and the error of the row after them. The rows before it stay taken.
@@ -41,7 +42,7 @@ impl<T: Scalar> Filter<T> {
         (m, None)
     }
 
-    /// The rows that share a pass with row `start`: none after it whose time step runs a wind-up check.
+    /// The rows that share a pass with row `start`: none after it whose time step runs a wind-up check, takes turns or adds noise.
     fn next_wave(&self, block: &Block<'_, T>, start: usize) -> Range<usize> {
         let most = if self.shares(&block.input) {
             self.sizes.wave
@@ -49,19 +50,24 @@ impl<T: Scalar> Filter<T> {
             1
         };
         let most = most.min(block.len() - start);
-        if self.limits.windup.is_none() || most == 1 {
+        let free = self.limits.windup.is_none() && self.turns.is_none();
+        if most == 1 || (free && self.rule.noise().is_none()) {
             return start..start + most;
         }
-        let (mut n_seen, mut log_since) = (self.state.wide[N_SEEN], self.state.wide[LOG_SINCE]);
+        let wide = &self.state.wide;
+        let accumulated = self.state.turns.first().copied().unwrap_or_default();
+        let mut clock = [
+            wide[N_SEEN],
+            wide[N_UPDATES] + 1.0,
+            wide[LOG_SINCE],
+            accumulated,
+        ];
         for i in start..start + most {
-            log_since += self.rule.time(block.dt[i], self.limits.log_floor).log_decay;
-            if self.limits.due(n_seen, log_since) {
-                if i > start {
-                    return start..i;
-                }
-                log_since = 0.0;
+            let y = &block.y[i * self.sizes.width..(i + 1) * self.sizes.width];
+            let learns = block.weight[i] != 0.0 && !self.family.missing(y);
+            if self.starts_wave(&mut clock, block.dt[i], learns) && i > start {
+                return start..i;
             }
-            n_seen += 1.0;
         }
         start..start + most
     }

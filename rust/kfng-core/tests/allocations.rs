@@ -36,12 +36,19 @@ fn allocations(run: impl FnOnce()) -> usize {
 }
 
 fn filter<T: Scalar>(d: usize, k: usize, family: &str, rule: &str, evidence: bool) -> Filter<T> {
+    let model = format!(r#"{{"kind":"Linear","n_features":{d},"n_outputs":{k},"intercept":true}}"#);
+    let belief = r#"{"kind":"Full","prior_variance":1.0}"#;
     let p = (d + 1) * k;
+    made([&model, family, belief, rule, "1"], (k, p), evidence)
+}
+
+/// A filter of components as JSON: model, family, belief, rule, iterations.
+fn made<T: Scalar>(parts: [&str; 5], (k, p): (usize, usize), evidence: bool) -> Filter<T> {
+    let [model, family, belief, rule, iterations] = parts;
     let json = format!(
-        r#"{{"model":{{"kind":"Linear","n_features":{d},"n_outputs":{k},"intercept":true}},"family":{family},
-        "belief":{{"kind":"Full","prior_variance":1.0}},"rule":{rule},
+        r#"{{"model":{model},"family":{family},"belief":{belief},"rule":{rule},
         "guards":{{"kind":"Guards","step_clip":"auto","z_clamp":"auto","windup":4.0,"r_floor":1e-9}},"theta":{{"shape":[{p}]}},
-        "evidence":{evidence},"dtype":"{}","num_threads":null,"feature_names":null,"seed":0}}"#,
+        "evidence":{evidence},"dtype":"{}","num_threads":null,"feature_names":null,"seed":0,"iterations":{iterations}}}"#,
         T::NAME
     );
     let mut arrays = Arrays::new();
@@ -52,16 +59,23 @@ fn filter<T: Scalar>(d: usize, k: usize, family: &str, rule: &str, evidence: boo
             values: vec![0.0; p],
         },
     );
-    let matrix = (0..k * k)
-        .map(|ij| if ij % (k + 1) == 0 { 2.0 } else { 0.5 })
-        .collect();
-    arrays.insert(
-        "family.covariance".into(),
-        Array {
-            shape: vec![k, k],
-            values: matrix,
-        },
-    );
+    for (name, n) in [
+        ("family.covariance", k),
+        ("rule.Q", p),
+        ("belief.prior_variance", p),
+    ] {
+        let matrix = (0..n * n)
+            .map(|ij| if ij % (n + 1) == 0 { 2.0 } else { 0.5 })
+            .collect();
+        let shape = vec![n, n];
+        arrays.insert(
+            name.into(),
+            Array {
+                shape,
+                values: matrix,
+            },
+        );
+    }
     Filter::new(Spec::parse(&json).unwrap(), &arrays).unwrap()
 }
 
@@ -162,6 +176,78 @@ fn a_step_allocates_nothing() {
                 feed(&mut filter::<f64>(d, *k, family, rule, true), 50);
                 feed(&mut filter::<f32>(d, *k, family, rule, false), 50);
             }
+        }
+    }
+}
+
+#[test]
+fn a_step_of_every_other_entry_allocates_nothing() {
+    let linear = |k: usize| {
+        (
+            format!(r#"{{"kind":"Linear","n_features":5,"n_outputs":{k},"intercept":true}}"#),
+            6 * k,
+        )
+    };
+    let network = |k: usize, activation: &str| {
+        (
+            format!(r#"{{"kind":"MLP","layers":[5,4,3,{k}],"activation":"{activation}"}}"#),
+            24 + 15 + 4 * k,
+        )
+    };
+    let models = [
+        (1, linear(1)),
+        (3, linear(3)),
+        (1, network(1, "tanh")),
+        (3, network(3, "relu")),
+    ];
+    let learned = r#"{"kind":"Gaussian","variance":null,"covariance":null,"prior_dof":3.0,"prior_scale":1.0}"#;
+    let fading = |towards: &str| {
+        format!(r#"{{"kind":"Fading","forgetting":0.2,"half_life":null,"towards":{towards}}}"#)
+    };
+    let gradient = |rate: &str| {
+        format!(r#"{{"kind":"NaturalGradient","learning_rate":{rate},"metric_rate":null}}"#)
+    };
+    for (k, (model, p)) in &models {
+        let square = format!(r#"{{"shape":[{p},{p}]}}"#);
+        let known = if *k == 1 {
+            r#"{"kind":"Poisson"}"#
+        } else {
+            r#"{"kind":"Categorical","n_classes":3}"#
+        };
+        let walk = |q: &str| format!(r#"{{"kind":"ProcessNoise","Q":{q},"every":3}}"#);
+        let rules = [
+            (fading("null"), learned),
+            (fading(r#""prior""#), learned),
+            (walk("0.1"), learned),
+            (gradient("0.1"), known),
+            (
+                gradient(r#"{"kind":"Power","scale":0.5,"exponent":0.7}"#),
+                known,
+            ),
+        ];
+        let full = |prior: &str| format!(r#"{{"kind":"Full","prior_variance":{prior}}}"#);
+        let diagonal = |projection: &str| {
+            format!(r#"{{"kind":"Diagonal","prior_variance":1.0,"projection":"{projection}"}}"#)
+        };
+        for (rule, family) in &rules {
+            for belief in [
+                full("1.0"),
+                full(&square),
+                diagonal("precision"),
+                diagonal("covariance"),
+            ] {
+                let parts = [&model[..], family, &belief, rule, "1"];
+                feed(&mut made::<f64>(parts, (*k, *p), true), 50);
+                feed(&mut made::<f32>(parts, (*k, *p), false), 50);
+            }
+        }
+        let belief = full("1.0");
+        let parts = [&model[..], known, &belief, &walk(&square), "3"];
+        feed(&mut made::<f64>(parts, (*k, *p), true), 50);
+        feed(&mut made::<f32>(parts, (*k, *p), true), 50);
+        if model.contains("Linear") && *k == 1 {
+            let parts = [&model[..], known, &belief, &rules[0].0, r#""implicit""#];
+            feed(&mut made::<f64>(parts, (*k, *p), true), 50);
         }
     }
 }

@@ -12,10 +12,19 @@ const LAYERS: [&[&str]; 11] = [
     &["family", "model"],
     &["belief"],
     &["rule", "state", "row"],
-    &["guard", "scale"],
+    &["guard", "scale", "turns", "iterate"],
     &["spec"],
     &["filter"],
-    &["prepare", "learn", "wave", "access", "saved"],
+    &[
+        "clock",
+        "pulls",
+        "relinearise",
+        "prepare",
+        "learn",
+        "wave",
+        "access",
+        "saved",
+    ],
 ];
 
 fn layer(module: &str) -> usize {

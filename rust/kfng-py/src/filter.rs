@@ -23,9 +23,11 @@ pub struct Filter {
     pub(crate) sizes: kfng_core::filter::Sizes,
     /// Whether rows come as inputs u.
     has_inputs: bool,
+    /// Whether the rule's rates are functions of the user's.
+    pub(crate) called: bool,
     /// The settings, as Python has them.
     #[pyo3(get)]
-    settings: Py<PyAny>,
+    pub(crate) settings: Py<PyAny>,
 }
 
 #[pymethods]
@@ -48,6 +50,7 @@ impl Filter {
         let core = core.map_err(|error: Error| to_python(py, &error))?;
         let (sizes, has_inputs) = either!(&core, filter => (filter.sizes(), filter.has_inputs()));
         let family = either!(&core, filter => filter.family().clone());
+        let called = either!(&core, filter => filter.is_called());
         let law = Law {
             mean_width: family.mean_width(sizes.k),
             family,
@@ -61,6 +64,7 @@ impl Filter {
             law: Arc::new(law),
             sizes,
             has_inputs,
+            called,
             settings: settings.clone().unbind(),
         })
     }
@@ -281,7 +285,7 @@ impl Filter {
     }
 
     fn _factors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let p = self.sizes.p;
+        let p = self.dense_size(py, "factors")?;
         let (mut u, mut d) = (
             Fresh::<f64>::zeros(py, &[p, p])?,
             Fresh::<f64>::zeros(py, &[p])?,
@@ -295,7 +299,8 @@ impl Filter {
     }
 
     fn _covariance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let mut out = Fresh::<f64>::zeros(py, &[self.sizes.p, self.sizes.p])?;
+        let p = self.dense_size(py, "cov")?;
+        let mut out = Fresh::<f64>::zeros(py, &[p, p])?;
         let to = out.numbers();
         let result = self.detached(py, |core| either!(core, filter => filter.covariance(to)))?;
         result.map_err(|error| to_python(py, &error))?;
@@ -356,7 +361,7 @@ impl Filter {
 
     /// Rows that taught something.
     #[getter]
-    fn n_updates(&self, py: Python<'_>) -> PyResult<u64> {
+    pub(crate) fn n_updates(&self, py: Python<'_>) -> PyResult<u64> {
         self.with(py, |core| either!(core, filter => filter.n_updates()))
     }
 

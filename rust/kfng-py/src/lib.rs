@@ -2,11 +2,12 @@
 //!
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
 //! lock.rs: the filter behind its
-//! mutex · rows.rs: rows on their way in · filter.rs, step.rs, likelihood.rs: the classes.
+//! mutex · rows.rs: rows on their way in · called.rs: rates that are Python functions · filter.rs, step.rs, likelihood.rs: the classes.
 
 use pyo3::prelude::*;
 
 mod arrays;
+mod called;
 mod convert;
 mod errors;
 mod filter;

@@ -72,7 +72,7 @@ impl Filter {
             offset,
             blank: &[false],
         };
-        let (_, error) = self.with(py, |core| T::within(core).run(&block, &mut report))?;
+        let (_, error) = self.feed(py, &block, &mut report)?;
         self.taken(py, error, values, flag).map(Some)
     }
 
@@ -111,7 +111,7 @@ impl Filter {
             offset: &offset,
             blank: &[false],
         };
-        let (_, error) = self.with(py, |core| T::within(core).run(&block, &mut report))?;
+        let (_, error) = self.feed(py, &block, &mut report)?;
         self.taken(py, error, values, flag).map(Some)
     }
 
@@ -157,7 +157,7 @@ impl Filter {
             offset,
             blank: &[blank],
         };
-        let (_, error) = self.with(py, |core| T::within(core).run(&block, &mut report))?;
+        let (_, error) = self.feed(py, &block, &mut report)?;
         self.taken(py, error, values, flag)
     }
 
@@ -199,11 +199,14 @@ impl Filter {
             },
             _ => return Err(pyo3::exceptions::PyMemoryError::new_err("out of memory")),
         };
-        let (done, error) = self.detached(py, |core| T::within(core).run(block, &mut report))?;
-        let error = error.map_or_else(
-            || py.None(),
-            |error| to_python(py, &error).into_value(py).into_any(),
-        );
+        let (done, error) = if self.called {
+            self.feed_singly(py, block, &mut report)?
+        } else {
+            let (done, error) =
+                self.detached(py, |core| T::within(core).run(block, &mut report))?;
+            (done, error.map(|error| to_python(py, &error)))
+        };
+        let error = error.map_or_else(|| py.None(), |error| error.into_value(py).into_any());
         let mut parts = vec![done.into_pyobject(py)?.into_any(), error.into_bound(py)];
         for part in outputs {
             parts.push(if done == m {
@@ -246,7 +249,12 @@ impl Filter {
             Fresh::<f64>::zeros(py, &[n, k, k])?,
         );
         let (to_z, to_c) = (z.numbers(), c.numbers());
-        let result = self.detached(py, |core| T::within(core).predict(&u, &offset, to_z, to_c))?;
+        let now = self.scale_now(py)?;
+        let result = self.detached(py, |core| {
+            let filter = T::within(core);
+            now.inspect(|&now| filter.offer(now));
+            filter.predict(&u, &offset, to_z, to_c)
+        })?;
         result.map_err(|error| to_python(py, &error))?;
         PyTuple::new(py, [z.done(), c.done()])
     }

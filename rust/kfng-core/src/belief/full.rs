@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Uncertainty;
 use crate::error::{Error, fault};
 use crate::field::{Array, Arrays, Field, filled, positive, product};
-use crate::linalg::{self, Aligned, Columns, Layout};
+use crate::linalg::{self, Aligned, Columns, Layout, possible};
 use crate::scalar::Scalar;
 
 const MAX_PARAMETERS: usize = 32768;
@@ -53,13 +53,6 @@ impl Full {
         }
         possible(&to[..self.layout.p()]).then_some(())
     }
-}
-
-/// Whether every number is finite and >= 0. No early exit: the answer is nearly always yes.
-#[inline(always)]
-fn possible<T: Scalar>(d: &[T]) -> bool {
-    let fine = |x: T| u8::from(x >= T::zero()) & u8::from(x <= T::MAX);
-    d.iter().fold(1, |all, &x| all & fine(x)) == 1
 }
 
 impl Uncertainty for Full {
@@ -132,6 +125,24 @@ impl Uncertainty for Full {
         &self.variances
     }
 
+    fn prior_columns(&self) -> Result<Vec<f64>, Error> {
+        let p = self.layout.p();
+        if self.covariance.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut wide = Aligned::<f64>::zeros(self.size())?;
+        self.start(&mut wide)?;
+        let (d, u) = self.split(&wide);
+        let mut rows = filled(product(&[p, p])?)?;
+        linalg::inverse_rows(&self.layout, u, &mut rows);
+        for (row, d) in rows.chunks_exact_mut(p).zip(d) {
+            for x in row {
+                *x /= d.sqrt();
+            }
+        }
+        Ok(rows)
+    }
+
     #[inline]
     fn fuse<T: Scalar>(
         &self,
@@ -180,6 +191,32 @@ impl Uncertainty for Full {
     fn diagonal_at<T: Scalar>(&self, at: &[T], i: usize) -> T {
         let (d, u) = self.split(at);
         linalg::diagonal_at(&self.layout, u, d, i)
+    }
+
+    /// A rank-one update of U D U' for each coordinate, or each root. Cost O(p²) each; U is scanned afterwards.
+    fn diffuse<T: Scalar>(
+        &self,
+        to: &mut [T],
+        variances: &[f64],
+        roots: &[f64],
+        time: f64,
+        work: &mut [T],
+    ) -> f64 {
+        let (p, (d, u)) = (self.layout.p(), self.split_mut(to));
+        if roots.is_empty() {
+            for (i, &q) in variances.iter().enumerate().filter(|(_, q)| **q > 0.0) {
+                work[..=i].fill(T::zero());
+                work[i] = T::one();
+                linalg::add_outer(&self.layout, u, d, T::of(q * time), &mut work[..=i]);
+            }
+        }
+        for root in roots.chunks_exact(p) {
+            for (to, &x) in work.iter_mut().zip(root) {
+                *to = T::of(x);
+            }
+            linalg::add_outer(&self.layout, u, d, T::of(time), &mut work[..p]);
+        }
+        f64::INFINITY
     }
 
     fn factors<T: Scalar>(&self, at: &[T], u: &mut [f64], d: &mut [f64]) {

@@ -12,8 +12,10 @@ use crate::field::{Array, Arrays};
 use crate::linalg::Columns;
 use crate::scalar::Scalar;
 
+mod diagonal;
 mod full;
 
+pub use diagonal::Diagonal;
 pub use full::Full;
 
 /// The belief of a filter. The variants are the one list of names.
@@ -23,6 +25,8 @@ pub use full::Full;
 pub enum Belief {
     /// All covariances.
     Full,
+    /// Variances alone.
+    Diagonal,
 }
 
 /// What every belief supplies. `at`, `from`, `to`: sections of `size()` numbers.
@@ -37,6 +41,11 @@ pub trait Uncertainty {
     /// Length of every column and of theta: p and zeros.
     fn padded(&self) -> usize;
 
+    /// Whether columns of several rows can be fused in one call.
+    fn shares_passes(&self) -> bool {
+        true
+    }
+
     /// Room for columns.
     fn columns<T: Scalar>(&self, max: usize) -> Result<Columns<T>, Error>;
 
@@ -45,6 +54,11 @@ pub trait Uncertainty {
 
     /// Prior variances (p,).
     fn prior_variances(&self) -> &[f64];
+
+    /// C' (p, p) with P_0^-1 = C C' and C lower triangular, where the prior has covariances; else empty.
+    fn prior_columns(&self) -> Result<Vec<f64>, Error> {
+        Ok(Vec::new())
+    }
 
     /// Fuses columns one after another, read from `from` where given; returns the growth of the bound on what it wrote.
     fn fuse<T: Scalar>(
@@ -67,8 +81,25 @@ pub trait Uncertainty {
     /// P_ii with the bits of `diagonal`.
     fn diagonal_at<T: Scalar>(&self, at: &[T], i: usize) -> T;
 
+    /// P <- P + Q·time; returns the growth of the bound.
+    ///
+    /// - variances: diag(Q) (p,); roots: (r, p) with Q the sum of the rows' outer products, or empty: Q is diagonal; work: (padded,)
+    fn diffuse<T: Scalar>(
+        &self,
+        to: &mut [T],
+        variances: &[f64],
+        roots: &[f64],
+        time: f64,
+        work: &mut [T],
+    ) -> f64;
+
     /// U (p, p) and D (p,) of P = U D U', in float64.
     fn factors<T: Scalar>(&self, at: &[T], u: &mut [f64], d: &mut [f64]);
+
+    /// The largest p for which a (p, p) array is made.
+    fn max_dense(&self) -> usize {
+        usize::MAX
+    }
 
     /// P (p, p) in float64.
     fn dense<T: Scalar>(&self, at: &[T], out: &mut [f64]) -> Result<(), Error>;

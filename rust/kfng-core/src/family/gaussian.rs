@@ -170,6 +170,10 @@ impl Likelihood for Gaussian {
         !self.each()
     }
 
+    fn quadratic(&self) -> bool {
+        true
+    }
+
     fn relative(&self) -> bool {
         self.variance.is_none()
     }

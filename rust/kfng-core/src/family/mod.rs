@@ -183,6 +183,11 @@ pub trait Likelihood {
         r.fill(f64::NAN);
     }
 
+    /// Whether -log density is r'r/2 up to a constant, times the noise variance where that is learned.
+    fn quadratic(&self) -> bool {
+        false
+    }
+
     /// Singular L: e (k,).
     fn gradient(&self, _row: &Seen<'_>, e: &mut [f64]) {
         e.fill(f64::NAN);

@@ -93,6 +93,28 @@ pub fn dense<T: Scalar>(layout: &Layout, u: &[T], d: &[T], out: &mut [T]) {
     }
 }
 
+/// U^-1 of the unit upper triangular U.
+///
+/// - u: (`u_len`,); rows: (p, p) row-major, overwritten
+///
+/// Cost O(p³/6).
+pub fn inverse_rows<T: Scalar>(layout: &Layout, u: &[T], rows: &mut [T]) {
+    let p = layout.p();
+    assert!(rows.len() == p * p && u.len() == layout.u_len());
+    rows.fill(T::zero());
+    for (i, row) in rows.chunks_exact_mut(p.max(1)).enumerate() {
+        row[i] = T::one();
+        for j in i + 1..p {
+            let column = &u[column_start(j)..][i..j];
+            let sum = row[i..j]
+                .iter()
+                .zip(column)
+                .fold(T::zero(), |sum, (&x, &y)| sum + x * y);
+            row[j] = -sum;
+        }
+    }
+}
+
 /// Length of the packed triangle: p(p-1)/2.
 pub fn packed_len(layout: &Layout) -> usize {
     layout.p() * layout.p().saturating_sub(1) / 2

@@ -8,6 +8,8 @@ pub mod aligned;
 mod block;
 pub mod columns;
 pub mod convert;
+pub mod diagonal;
+mod diffuse;
 pub mod fuse;
 #[cfg(test)]
 mod fuse_tests;
@@ -22,7 +24,9 @@ pub mod vector;
 
 pub use aligned::Aligned;
 pub use columns::Columns;
-pub use convert::{dense, diagonal_prior, factor, pack, packed_len, unpack};
+pub use convert::{dense, diagonal_prior, factor, inverse_rows, pack, packed_len, unpack};
+pub use diagonal::{fuse_diagonal, possible};
+pub use diffuse::add_outer;
 pub use fuse::fuse;
 pub use read::{all_finite, diagonal, diagonal_at, variance};
 pub use simd::Path;

@@ -192,7 +192,7 @@ impl Path {
     }
 
     #[inline(always)]
-    fn run_uncounted<Op: WithSimd>(self, op: Op) -> Op::Output {
+    pub(crate) fn run_uncounted<Op: WithSimd>(self, op: Op) -> Op::Output {
         match self.0 {
             Kind::Portable => pulp::Scalar.vectorize(op),
             #[cfg(target_arch = "x86_64")]

@@ -36,7 +36,15 @@ impl Output for External {
         Some(self.n_params)
     }
 
-    fn forward<T: Scalar>(&self, _: &[T], _: &[T], _: &mut [f64], _: &mut [T], _: usize) {
+    fn forward<T: Scalar>(
+        &self,
+        _: &[T],
+        _: &[T],
+        _: &mut [f64],
+        _: &mut [T],
+        _: usize,
+        _: &mut [T],
+    ) {
         unreachable!("rows of an external model bring their outputs")
     }
 }

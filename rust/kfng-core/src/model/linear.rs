@@ -53,7 +53,15 @@ impl Output for Linear {
     }
 
     #[inline]
-    fn forward<T: Scalar>(&self, _: &[T], u: &[T], _: &mut [f64], dz: &mut [T], stride: usize) {
+    fn forward<T: Scalar>(
+        &self,
+        _: &[T],
+        u: &[T],
+        _: &mut [f64],
+        dz: &mut [T],
+        stride: usize,
+        _: &mut [T],
+    ) {
         let (d, k) = (self.n_features, self.n_outputs);
         for (j, row) in dz.chunks_exact_mut(stride).enumerate() {
             row[j * d..(j + 1) * d].copy_from_slice(u);

@@ -8,9 +8,11 @@ use crate::scalar::Scalar;
 
 mod external;
 mod linear;
+mod mlp;
 
 pub use external::External;
 pub use linear::Linear;
+pub use mlp::MLP;
 
 /// The model of a filter. The variants are the one list of names.
 #[enum_dispatch(Output)]
@@ -21,6 +23,8 @@ pub enum Model {
     Linear,
     /// z and dz come with every row.
     External,
+    /// A network of dense layers.
+    MLP,
 }
 
 /// What every model supplies.
@@ -48,8 +52,21 @@ pub trait Output {
         0
     }
 
+    /// Numbers that `forward` works with.
+    fn work(&self) -> usize {
+        0
+    }
+
     /// Output and Jacobian of one row.
     ///
-    /// - theta: (p padded,); u: (d,); z: (k,), not written by a linear model; dz: (k, stride), zero on entry
-    fn forward<T: Scalar>(&self, theta: &[T], u: &[T], z: &mut [f64], dz: &mut [T], stride: usize);
+    /// - theta: (p padded,); u: (d,); z: (k,), not written by a linear model; dz: (k, stride), zero on entry; work: (`work()`,)
+    fn forward<T: Scalar>(
+        &self,
+        theta: &[T],
+        u: &[T],
+        z: &mut [f64],
+        dz: &mut [T],
+        stride: usize,
+        work: &mut [T],
+    );
 }
