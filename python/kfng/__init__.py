@@ -11,15 +11,24 @@ from ._core import __version__
 from ._filter import Filter
 from .errors import *  # noqa: F403
 from .reference import (
+    MLP,
     Bernoulli,
+    Diagonal,
     External,
     Fading,
     Full,
     Gaussian,
     Guards,
+    InverseTime,
     Kalman,
     Linear,
+    NaturalGradient,
     Poisson,
+    Power,
+    ProcessNoise,
+    forgetting_to_learning_rate,
+    learning_rate_to_forgetting,
+    merge,
 )
 
 
@@ -38,19 +47,28 @@ def load(path: Any) -> Filter:
 
 
 __all__ = [
+    "MLP",
     "Bernoulli",
+    "Diagonal",
     "External",
     "Fading",
     "Filter",
     "Full",
     "Gaussian",
     "Guards",
+    "InverseTime",
     "Kalman",
     "Linear",
+    "NaturalGradient",
     "Poisson",
+    "Power",
+    "ProcessNoise",
     "__version__",
     "errors",
+    "forgetting_to_learning_rate",
+    "learning_rate_to_forgetting",
     "load",
+    "merge",
     "reference",
 ]
 __all__ += errors.__all__

@@ -30,6 +30,14 @@ class Component:
         """The settings as plain JSON values; an array stands as {"shape": [...]}."""
         return self._split()[0]
 
+    def core_spec(self) -> Spec:
+        """The JSON form for the core, which need not be one that a file can hold."""
+        return self.spec()
+
+    def core_arrays(self) -> Arrays:
+        """The arrays that it names."""
+        return self._split()[1]
+
     def _split(self) -> tuple[Spec, Arrays]:
         """The JSON form, and the arrays that it names by shape."""
         spec: Spec = {"kind": type(self).__name__}

@@ -7,7 +7,6 @@ from typing import Self
 from . import _core
 from ._filter_base import FilterBase
 from ._settings import Settings
-from .errors import UnsupportedError
 
 
 class Filter(FilterBase, _core.Filter):  # type: ignore[misc]
@@ -15,6 +14,4 @@ class Filter(FilterBase, _core.Filter):  # type: ignore[misc]
 
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
-        if settings.iterations != 1:
-            raise UnsupportedError(argument="iterations", expected="1 (more: kfng.reference)", got=settings.iterations)
         return _core.Filter.__new__(cls, settings)

@@ -154,7 +154,9 @@ class Settings:
     # -- JSON form
     def spec(self) -> Spec:
         """Plain JSON values; arrays stand as {"shape": [...]} and are found in `arrays()`."""
-        parts = {axis: getattr(self, axis).spec() for axis in AXES}
+        return self._spec({axis: getattr(self, axis).spec() for axis in AXES})
+
+    def _spec(self, parts: Spec) -> Spec:
         optional = {} if self.iterations == 1 else {"iterations": self.iterations}
         return parts | optional | {
             "theta": {"shape": [self.p]} if self.theta_given else None,
@@ -169,13 +171,14 @@ class Settings:
         """Arrays of the spec by dotted name ('belief.prior_variance', 'theta'); float64, C-order."""
         found = {}
         for axis in AXES:
-            for name, array in getattr(self, axis)._split()[1].items():
+            for name, array in getattr(self, axis).core_arrays().items():
                 found[f"{axis}.{name}"] = np.ascontiguousarray(array, dtype=np.float64)
         return found | ({"theta": self.theta} if self.theta_given else {})
 
     def core_json(self) -> str:
         """What the core parses: the spec, with theta_0 always given."""
-        return json.dumps(self.spec() | {"theta": {"shape": [self.p]}}, allow_nan=False)
+        parts = {axis: getattr(self, axis).core_spec() for axis in AXES}
+        return json.dumps(self._spec(parts) | {"theta": {"shape": [self.p]}}, allow_nan=False)
 
     def core_arrays(self) -> Arrays:
         return self.arrays() | {"theta": np.ascontiguousarray(self.theta, dtype=np.float64)}

@@ -7,20 +7,18 @@ textbook extended Kalman filter (ekf.py).
 from typing import Any
 
 # the components before the filter: kfng's shared Python, which the filter needs, imports them from here
-from .belief import Full
+from .belief import Diagonal, Full
 from .family import Bernoulli, Gaussian, Poisson
 from .guards import Guards
-from .model import External, Linear
-from .rule import Fading, Kalman
+from .model import MLP, External, Linear
+from .rule import Fading, InverseTime, Kalman, NaturalGradient, Power, ProcessNoise
 
 from .. import errors  # isort: skip
 from ..errors import *  # isort: skip  # noqa: F403
 from .filter import Filter  # isort: skip
 
-# in `__all__` once kfng has them too
-from .._merge import merge  # isort: skip  # noqa: F401
-from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting  # isort: skip  # noqa: F401
-from .rule import InverseTime, NaturalGradient, Power, ProcessNoise  # isort: skip  # noqa: F401
+from .._merge import merge  # isort: skip
+from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting  # isort: skip
 
 
 def load(path: Any) -> Filter:
@@ -38,17 +36,26 @@ def load(path: Any) -> Filter:
 
 
 __all__ = [
+    "MLP",
     "Bernoulli",
+    "Diagonal",
     "External",
     "Fading",
     "Filter",
     "Full",
     "Gaussian",
     "Guards",
+    "InverseTime",
     "Kalman",
     "Linear",
+    "NaturalGradient",
     "Poisson",
+    "Power",
+    "ProcessNoise",
     "errors",
+    "forgetting_to_learning_rate",
+    "learning_rate_to_forgetting",
     "load",
+    "merge",
 ]
 __all__ += errors.__all__

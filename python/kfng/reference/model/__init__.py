@@ -5,8 +5,6 @@ from .external import External
 from .linear import Linear
 from .mlp import MLP
 
-MODELS: dict[str, type[Model]] = {cls.__name__: cls for cls in (Linear, External)}
-UPCOMING: dict[str, type[Model]] = {cls.__name__: cls for cls in (MLP,)}
-"""Models of the reference that the core does not know yet: names that no file or registry offers."""
+MODELS: dict[str, type[Model]] = {cls.__name__: cls for cls in (Linear, External, MLP)}
 
-__all__ = ["MLP", "MODELS", "UPCOMING", "External", "Linear", "Model"]
+__all__ = ["MLP", "MODELS", "External", "Linear", "Model"]

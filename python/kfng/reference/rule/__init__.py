@@ -7,13 +7,10 @@ from .natural_gradient import NaturalGradient
 from .process_noise import ProcessNoise
 from .schedule import InverseTime, Power, Schedule
 
-RULES: dict[str, type[Rule]] = {cls.__name__: cls for cls in (Kalman, Fading)}
-UPCOMING: dict[str, type[Rule]] = {cls.__name__: cls for cls in (NaturalGradient, ProcessNoise)}
-"""Rules of the reference that the core does not know yet: names that no file or registry offers."""
+RULES: dict[str, type[Rule]] = {cls.__name__: cls for cls in (Kalman, Fading, NaturalGradient, ProcessNoise)}
 
 __all__ = [
     "RULES",
-    "UPCOMING",
     "Fading",
     "InverseTime",
     "Kalman",

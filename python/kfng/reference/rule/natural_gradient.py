@@ -119,6 +119,25 @@ class NaturalGradient(Rule):
         gamma = self._metric_rate(t)
         return gamma / (1 - gamma)
 
+    def core_spec(self) -> Spec:
+        """Functions of the user's are called for the core, by `offered`."""
+
+        def form(rate: Any) -> Any:
+            if isinstance(rate, Schedule):
+                return rate.spec()
+            return {"kind": "Called"} if callable(rate) else rate
+
+        metric_rate = None if self.has_posterior else form(self.metric_rate)
+        return {"kind": type(self).__name__, "learning_rate": form(self.learning_rate), "metric_rate": metric_rate}
+
+    def core_arrays(self) -> Arrays:
+        return {}
+
+    def offered(self, t: int) -> tuple[float, float, float]:
+        """eta_t, gamma_t and the scale after t - 1 rows."""
+        gamma = self._metric_rate(t)
+        return self._learning_rate(t), gamma, self.scale(t - 1)
+
     def _split(self) -> tuple[Spec, Arrays]:
         for name, rate in self._fields().items():
             if callable(rate) and not isinstance(rate, Schedule):
