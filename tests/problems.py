@@ -155,12 +155,14 @@ R3 = np.array([[1.0, 0.4, -0.2], [0.4, 0.5, 0.1], [-0.2, 0.1, 2.0]])
 PRIOR4 = np.array([[2.0, 0.3, 0, 0], [0.3, 1.0, 0, 0.2], [0, 0, 0.5, 0], [0, 0.2, 0, 1.5]])
 
 
-def linear(name, family, rows, k=1, rule=None, forward=None, n_params=None, tags=(), **options):
+def linear(name, family, rows, k=1, rule=None, forward=None, n_params=None, layers=None, tags=(), **options):
     """A problem from functions of `impl`, so that it builds the components of either implementation."""
 
     def components(impl):
         d = rows.U.shape[1]
         model = impl.Linear(d, k) if forward is None else impl.External(n_params, k)
+        if layers is not None:
+            model = impl.MLP(*layers)
         made = {key: value(impl) if callable(value) else value for key, value in options.items()}
         return model, family(impl), made | ({} if rule is None else {"rule": rule(impl)})
 
@@ -246,6 +248,95 @@ def _external_problems():
     ]  # fmt: skip
 
 
+def mild(family, k, draw, scale, prior):
+    """What the problems of every entry need of a family: k, y drawn at z, the size of z, and a mild prior variance."""
+    return {"family": family, "k": k, "draw": draw, "scale": scale, "prior": prior}
+
+
+LAWS = {
+    "gaussian": mild(normal(variance=0.5), 1, gauss(0.5), 0.6, 1.0),
+    "gaussian-2": mild(normal(covariance=R2), 2, gauss(R2), 0.6, 1.0),
+    "bernoulli": mild(bernoulli, 1, coin, 0.4, 1.0),
+    "poisson": mild(poisson, 1, count, 0.3, 0.05),
+}
+LEARNED = mild(normal(variance=None), 1, gauss(0.5), 0.6, 1.0)
+
+
+def diagonal(prior, projection="precision"):
+    return lambda impl: impl.Diagonal(prior, projection)
+
+
+def towards_prior(lam):
+    return lambda impl: impl.Fading(forgetting=lam, towards="prior")
+
+
+def gradient(make):
+    return lambda impl: impl.NaturalGradient(*make(impl))
+
+
+def walk(Q, every=1):
+    return lambda impl: impl.ProcessNoise(Q, every)
+
+
+def _crossed_problems():
+    """Every rule, belief and model beyond the first, with every family."""
+    problems = []
+    for law, known in LAWS.items():
+        k, scale, prior = known["k"], known["scale"], known["prior"]
+        make = {"weights": True, "offsets": True, "gaps": 0.1}
+        z, p = line(k, 3, scale), 4 * k
+        rows, timed = data(k, 3, z, known["draw"], **make), data(k, 3, z, known["draw"], times=True, **make)
+        Q = 1e-3 * prior * (np.eye(p) + 0.5)
+        full_prior = prior * (np.diag(np.linspace(0.5, 1.5, p)) + 0.3)
+        entries = {
+            "gradient": {"rule": gradient(lambda impl: (impl.InverseTime(1.5, 1.5),)), "belief": full(prior)},
+            "gradient-number": {"rule": gradient(lambda impl: (0.02,)), "belief": full(prior / 0.02)},
+            "gradient-power": {"rule": gradient(lambda impl: (impl.Power(0.5, 0.7),)), "belief": full(2 * prior)},
+            "gradient-rates": {"rule": gradient(lambda impl: (impl.Power(0.05, 0.5), 0.02)), "belief": full(prior / 0.02),
+                               "tags": ["no posterior"]},
+            "walk": {"rule": walk(1e-3 * prior), "belief": full(prior), "rows": timed},
+            "walk-each": {"rule": walk(np.linspace(0, 2e-3, p) * prior, 5), "belief": full(full_prior), "rows": timed},
+            "walk-matrix": {"rule": walk(Q, 2), "belief": full(prior), "rows": timed},
+            "turns": {"rule": towards_prior(0.03), "belief": full(prior), "rows": timed},
+            "turns-matrix": {"rule": towards_prior(0.03), "belief": full(full_prior), "rows": timed},
+            "diagonal": {"belief": diagonal(prior), "rows": timed},
+            "diagonal-covariance": {"belief": diagonal(np.linspace(0.5, 1, p) * prior, "covariance"), "rule": fading(0.02)},
+            "diagonal-turns": {"belief": diagonal(prior), "rule": towards_prior(0.03), "rows": timed},
+            "diagonal-walk": {"belief": diagonal(prior, "covariance"), "rule": walk(1e-3 * prior, 3), "rows": timed},
+            "diagonal-gradient": {"belief": diagonal(prior / 0.02), "rule": gradient(lambda impl: (0.02,))},
+            "network": {"layers": ([3, 4, k],), "belief": full(0.1 * prior)},
+            "network-relu": {"layers": ([3, 5, 4, k], "relu"), "belief": full(0.1 * prior), "rule": fading(0.01), "rows": timed},
+            "network-turns": {"layers": ([3, 4, k],), "belief": full(0.1 * prior), "rule": towards_prior(0.03), "rows": timed},
+            "network-diagonal": {"layers": ([3, 4, k],), "belief": diagonal(0.1 * prior)},
+        }  # fmt: skip
+        entries |= {
+            "iterated": {"belief": full(prior), "iterations": 3, "rule": fading(0.02), "rows": timed},
+            "iterated-turns": {"layers": ([3, 4, k],), "belief": full(0.3 * prior), "iterations": 2,
+                               "rule": towards_prior(0.03), "rows": timed},
+            "iterated-network": {"layers": ([3, 4, k],), "belief": full(0.3 * prior), "iterations": 4},
+            "iterated-diagonal": {"layers": ([3, 4, k],), "belief": diagonal(0.3 * prior), "iterations": 2},
+        }  # fmt: skip
+        if k == 1:
+            entries["implicit"] = {"belief": full(prior), "iterations": "implicit", "rule": fading(0.02), "rows": timed}
+        for entry, options in entries.items():
+            problems.append(linear(f"{law}-{entry}", known["family"], k=k, **({"rows": rows} | options)))
+    timed = data(1, 3, line(1, 3), gauss(0.5), times=True, weights=True, gaps=0.1)
+    for entry, options in {
+        "turns": {"rule": towards_prior(0.03)},
+        "turns-matrix": {"rule": towards_prior(0.03), "belief": full(PRIOR4)},
+        "walk": {"rule": walk(1e-3)},
+        "diagonal": {"belief": diagonal(1.0), "rule": fading(0.02)},
+        "diagonal-turns": {"belief": diagonal(1.0, "covariance"), "rule": towards_prior(0.03)},
+        "network": {"layers": ([3, 4, 1],), "belief": full(0.1)},
+    }.items():
+        problems.append(linear(f"learned-{entry}", normal(variance=None), timed, tags=["learned"], **options))
+    gone = replace(timed, dt=np.where(np.arange(ROWS) % 40 == 20, 3000.0, timed.dt))
+    problems.append(
+        linear("learned-turns-gone", normal(variance=None), gone, rule=towards_prior(0.03), tags=["learned"])
+    )
+    return problems
+
+
 def _rough_problems():
     """Problems on which a default guard acts, under the name of its counter."""
     one, silent = line(1, 3), data(1, 3, line(1, 3), gauss(0.5))
@@ -274,6 +365,7 @@ def _positive(rows):
     return replace(rows, U=np.abs(rows.U))
 
 
+CROSSED = {problem.name: problem for problem in _crossed_problems()}
 PROBLEMS = {problem.name: problem for problem in (*_linear_problems(), *_external_problems())}
 ROUGH = {problem.name: (problem, counter) for counter, problem in _rough_problems()}
 EXTERNAL = [name for name, problem in PROBLEMS.items() if problem.forward is not None]

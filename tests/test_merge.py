@@ -8,8 +8,6 @@ import pytest
 from theory.literal import error, judge
 from theory.streams import partly_missing, stream
 
-from kfng import reference
-
 TOLERANCE = 1e-10
 NAMES = ["linear-gaussian", "linear-covariance_2", "linear-covariance_3", "linear-learned", "linear-learned_2"]
 
@@ -17,12 +15,6 @@ NAMES = ["linear-gaussian", "linear-covariance_2", "linear-covariance_3", "linea
 @pytest.fixture(params=["no_guards", "default_guards"])
 def guards(request):
     return request.param
-
-
-@pytest.fixture
-def impl():
-    """The reference alone, until kfng offers merge."""
-    return reference
 
 
 def fed(rows, flt, which):

@@ -6,14 +6,16 @@ import sys
 
 import numpy as np
 import pytest
-from problems import LINEAR, PROBLEMS, ROUGH
+from problems import CROSSED, LINEAR, PROBLEMS, ROUGH
 from tolerances import PARITY, covariance_error, relative_error, theta_error
 
 from kfng.reference import filter as reference_filter
 from kfng.reference import noise, step, windup
 from kfng.reference.belief import full
 
-ALL = PROBLEMS | {name: problem for name, (problem, _) in ROUGH.items()}
+ALL = PROBLEMS | CROSSED | {name: problem for name, (problem, _) in ROUGH.items()}
+ROWS_OF_INPUTS = [*LINEAR, *CROSSED]
+POSTERIOR = [name for name in ROWS_OF_INPUTS if "no posterior" not in ALL[name].tags]
 
 
 def assert_same_state(flt, other, tolerance):
@@ -23,7 +25,7 @@ def assert_same_state(flt, other, tolerance):
     assert covariance_error(flt._covariance(), P) < tolerance
     state, target = flt._state(), other._state()
     assert state["counters"].tolist() == target["counters"].tolist()
-    for name in ("clock", "evidence", "gauges", "noise", "y_stats"):
+    for name in {"clock", "evidence", "gauges", "noise", "y_stats", "turns", "turn"} & set(target):
         assert relative_error(state[name], target[name]) < tolerance, name
 
 
@@ -54,20 +56,20 @@ def test_many(both, name, pieces):
             assert relative_error(getattr(trace, key), getattr(target, key)) < PARITY["float64"], key
 
 
-@pytest.mark.parametrize("name", [name for name in LINEAR if "gaussian" in name or "learned" in name])
+@pytest.mark.parametrize("name", POSTERIOR)
 def test_evidence_and_nll(both, name):
-    (flt, traces), (other, targets) = (PROBLEMS[name].run_many(impl, evidence=True) for impl in both)
+    (flt, traces), (other, targets) = (ALL[name].run_many(impl, evidence=True) for impl in both)
     assert_same_state(flt, other, PARITY["float64"])
     assert flt.log_evidence == pytest.approx(other.log_evidence, rel=PARITY["float64"])
     assert relative_error(traces[0].nll, targets[0].nll) < PARITY["float64"]
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("name", ROWS_OF_INPUTS)
 def test_float32(both, name):
     """kfng in float32 against the reference in float64; the outputs are float32."""
     (flt, traces), (other, targets) = (
-        PROBLEMS[name].run_many(both[0], dtype="float32"),
-        PROBLEMS[name].run_many(both[1]),
+        ALL[name].run_many(both[0], dtype="float32"),
+        ALL[name].run_many(both[1]),
     )
     P = other._covariance()
     assert theta_error(flt.theta, other.theta, P) < PARITY["float32"]
@@ -92,10 +94,10 @@ def test_states_cross_over(both, name):
         assert_same_state(heir, whole, PARITY["float64"])
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("name", POSTERIOR)
 def test_reading(both, name):
     """predict, its covariance, and the posterior's figures."""
-    problem = PROBLEMS[name]
+    problem = ALL[name]
     (flt, _), (other, _) = (problem.run_many(impl) for impl in both)
     U = problem.rows.U[:9]
     for options in ({"return_std": True}, {"return_cov": True}, {"return_std": True, "include_noise": False}):
@@ -110,10 +112,10 @@ def test_reading(both, name):
     }
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("name", ROWS_OF_INPUTS)
 def test_kfng_does_not_lean_on_the_reference(both, name, monkeypatch):
     """The same figures with every numeric function of the reference's filter made to raise."""
-    other, _ = PROBLEMS[name].run_many(both[1])
+    other, _ = ALL[name].run_many(both[1])
 
     def refuse(*args, **kwargs):
         raise AssertionError("the reference was called")
@@ -132,12 +134,12 @@ def test_kfng_does_not_lean_on_the_reference(both, name, monkeypatch):
             for key in ("forward", "score", "factor"):
                 if hasattr(component, key):
                     patch.setattr(component, key, refuse)
-        flt, traces = PROBLEMS[name].run_many(both[0])
-        step_ = PROBLEMS[name].step(flt.copy(), 0)
-        flt.predict(PROBLEMS[name].rows.U)
+        flt, traces = ALL[name].run_many(both[0])
+        step_ = ALL[name].step(flt.copy(), 0)
+        flt.predict(ALL[name].rows.U)
     assert silenced > 15
     assert np.isfinite(step_.std).all()
-    assert len(traces[0]) == len(PROBLEMS[name].rows)
+    assert len(traces[0]) == len(ALL[name].rows)
     assert_same_state(flt, other, PARITY["float64"])
 
 

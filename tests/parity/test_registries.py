@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from problems import PROBLEMS
+from problems import CROSSED, PROBLEMS
 
 from kfng._settings import AXES, Settings
 from kfng.errors import KfngError
@@ -24,7 +24,7 @@ def kinds(problem, impl):
 def used():
     from kfng import reference
 
-    return [kinds(problem, reference) for problem in PROBLEMS.values()]
+    return [kinds(problem, reference) for problem in (PROBLEMS | CROSSED).values()]
 
 
 @pytest.mark.parametrize(("axis", "name"), ENTRIES)

@@ -10,18 +10,12 @@ import numpy as np
 import pytest
 from theory.literal import error, judge
 
-from kfng import errors, reference
+from kfng import errors
 from kfng.reference.model import MLP
 
 TOLERANCE = 1e-12
 DIFFERENCES = 1e-9
 LAYERS = [[1, 1], [3, 2], [3, 4, 1], [2, 5, 3], [3, 4, 2, 5, 2], [1, 2, 2, 2, 2, 1]]
-
-
-@pytest.fixture
-def impl():
-    """The reference alone: the core does not know the network yet."""
-    return reference
 
 
 def output(layers, activation, theta, u):

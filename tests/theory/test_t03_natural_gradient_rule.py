@@ -15,17 +15,9 @@ import pytest
 from theory.literal import error, judge, natural_gradient
 from theory.streams import NAMES, run, stream
 
-from kfng import reference
-
 TOLERANCE = 1e-12
 KNOWN = [name for name in NAMES if "learned" not in name]
 LAM = 0.015
-
-
-@pytest.fixture
-def impl():
-    """The reference alone, until kfng knows the rule: without this fixture the tests run on both."""
-    return reference
 
 
 def late(t):

@@ -12,17 +12,9 @@ import pytest
 from theory.literal import Gaussian, error, judge, natural_gradient
 from theory.streams import assert_quiet, stream
 
-from kfng import reference
-
 TOLERANCE = 1e-12
 KAPPA = 0.4
 NAMES = ["linear-gaussian", "linear-covariance_3", "linear-bernoulli", "external-gaussian", "external-poisson"]
-
-
-@pytest.fixture
-def impl():
-    """The reference alone, until kfng knows the rule."""
-    return reference
 
 
 @cache

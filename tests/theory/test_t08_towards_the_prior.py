@@ -18,16 +18,8 @@ import pytest
 from theory.literal import error, judge
 from theory.streams import LEARNED, LINEAR_GAUSSIAN, assert_quiet, partly_missing, stream
 
-from kfng import reference
-
 TOLERANCE = 1e-12
 LAM = 0.15
-
-
-@pytest.fixture
-def impl():
-    """The reference alone, until kfng knows it."""
-    return reference
 
 
 def turns(p, log_decays, reset=True):

@@ -13,15 +13,7 @@ import pytest
 from theory.literal import error, judge, learned_from
 from theory.streams import NAMES, run, stream
 
-from kfng import reference
-
 TOLERANCE = 1e-12
-
-
-@pytest.fixture
-def impl():
-    """The reference alone, until kfng knows the rule."""
-    return reference
 
 
 def noises(p, size):

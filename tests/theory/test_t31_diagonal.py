@@ -13,19 +13,13 @@ import pytest
 from theory.literal import error, judge, learned_from
 from theory.streams import NAMES, assert_quiet, stream
 
-from kfng import errors, reference
+from kfng import errors
 from kfng._settings import AXES
 from kfng.reference.belief import Diagonal
 
 TOLERANCE = 1e-12
 LAM = 0.01
 PROJECTIONS = ["precision", "covariance"]
-
-
-@pytest.fixture
-def impl():
-    """The reference alone: the core does not know the belief yet."""
-    return reference
 
 
 @pytest.fixture
