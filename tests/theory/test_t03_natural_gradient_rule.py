@@ -140,7 +140,9 @@ def test_rows_that_do_not_learn_change_nothing(impl, schedule):
         flt.update(u, np.nan, dt=0)
         flt.update(u, 1.0, weight=0)
         flt.update(np.full(len(u), np.nan), np.nan)
-        assert all(np.array_equal(before[key], array) for key, array in flt._state().items() if key in ("theta", "P"))
+        assert all(
+            np.array_equal(before[key], array) for key, array in flt._state().items() if key in ("theta", "P", "U", "D")
+        )
         rows.feed(flt, t)
         rows.feed(plain, t)
     assert np.array_equal(flt.theta, plain.theta)

@@ -21,6 +21,11 @@ impl<T: Scalar> Filter<T> {
         self.belief.max_dense()
     }
 
+    /// Whether the rule counts rows, not time: dt must be 0 or 1.
+    pub fn counts_rows(&self) -> bool {
+        self.rule.counts_rows()
+    }
+
     /// Whether the rates of every row must be offered before it.
     pub fn is_called(&self) -> bool {
         self.rule.is_called()

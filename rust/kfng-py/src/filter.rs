@@ -23,6 +23,8 @@ pub struct Filter {
     pub(crate) sizes: kfng_core::filter::Sizes,
     /// Whether rows come as inputs u.
     has_inputs: bool,
+    /// Whether dt must be 0 or 1.
+    pub(crate) counts_rows: bool,
     /// Whether the rule's rates are functions of the user's.
     pub(crate) called: bool,
     /// The settings, as Python has them.
@@ -50,7 +52,8 @@ impl Filter {
         let core = core.map_err(|error: Error| to_python(py, &error))?;
         let (sizes, has_inputs) = either!(&core, filter => (filter.sizes(), filter.has_inputs()));
         let family = either!(&core, filter => filter.family().clone());
-        let called = either!(&core, filter => filter.is_called());
+        let (called, counts_rows) =
+            either!(&core, filter => (filter.is_called(), filter.counts_rows()));
         let law = Law {
             mean_width: family.mean_width(sizes.k),
             family,
@@ -65,6 +68,7 @@ impl Filter {
             sizes,
             has_inputs,
             called,
+            counts_rows,
             settings: settings.clone().unbind(),
         })
     }

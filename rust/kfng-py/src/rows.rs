@@ -54,7 +54,11 @@ impl Filter {
         }
         let fine =
             weight >= 0.0 && dt >= 0.0 && (weight + dt + shift).is_finite() && finite(inputs);
-        if !fine || own_y.iter().any(|y| y.is_infinite()) || law.family.invalid(own_y) {
+        if !fine
+            || !self.passes(dt)
+            || own_y.iter().any(|y| y.is_infinite())
+            || law.family.invalid(own_y)
+        {
             return Ok(None);
         }
         let (near, mut far) = ([shift; NEAR], Vec::new());
@@ -74,6 +78,12 @@ impl Filter {
         };
         let (_, error) = self.feed(py, &block, &mut report)?;
         self.taken(py, error, values, flag).map(Some)
+    }
+
+    /// Whether the rule can let this time pass.
+    #[inline]
+    fn passes(&self, dt: f64) -> bool {
+        !self.counts_rows || dt == 0.0 || dt == 1.0
     }
 
     /// One row of plain arguments that brings its output and Jacobian; `None`: the rules of the border decide.
@@ -99,7 +109,11 @@ impl Filter {
         }
         let fine =
             weight >= 0.0 && dt >= 0.0 && (weight + dt).is_finite() && finite(&z) && finite(&dz);
-        if !fine || own_y.iter().any(|y| y.is_infinite()) || law.family.invalid(own_y) {
+        if !fine
+            || !self.passes(dt)
+            || own_y.iter().any(|y| y.is_infinite())
+            || law.family.invalid(own_y)
+        {
             return Ok(None);
         }
         let (input, offset) = (Input::Given { z: &z, dz: &dz }, vec![0.0; k]);

@@ -123,6 +123,11 @@ impl Rule {
         !matches!(self, Rule::NaturalGradient(gradient) if !gradient.has_posterior())
     }
 
+    /// Whether rows are counted, not time: dt must be 0 or 1.
+    pub fn counts_rows(&self) -> bool {
+        matches!(self, Rule::NaturalGradient(_))
+    }
+
     /// The noise that is added before rows.
     #[inline]
     pub fn noise(&self) -> Option<&ProcessNoise> {
