@@ -8,7 +8,8 @@ yearly and monthly series among them as tables of their own past.
 Nothing is tuned on test rows. The filters have nothing to tune: the prior by fan-in is that of `Filter.from_rows`, the noise
 variance is learned. It is learned in two ways: `variance="each"`, with a prior of theta in its own units, and
 `variance=None`, with a prior in units of the noise, exact for a linear model but for a network a prior that becomes the
-tighter the less noise there is. Both are shown, the first in full. SGD is given what it needs, in hindsight: of a grid of step sizes the one whose
+tighter the less noise there is. Both are shown, the first in full (it was added after the second had been seen on the test
+rows, for this reason). SGD is given what it needs, in hindsight: of a grid of step sizes the one whose
 summed one-step-ahead error over the training stream is least.
 """
 

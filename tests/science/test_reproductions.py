@@ -11,9 +11,6 @@ import kfng
 SCIENCE = Path(__file__).parents[2] / "bench" / "science"
 
 
-needs_catalogue = pytest.mark.skipif(not hasattr(kfng, "MLP"), reason="kfng has no networks and no NaturalGradient yet")
-
-
 @pytest.fixture
 def reproduction(monkeypatch):
     """The script of that name, as a module."""
@@ -21,7 +18,6 @@ def reproduction(monkeypatch):
     return importlib.import_module
 
 
-@needs_catalogue
 def test_learning_rate_is_forgetting(reproduction):
     schedules = reproduction("schedules")
     results = schedules.compare(kfng)
@@ -30,7 +26,6 @@ def test_learning_rate_is_forgetting(reproduction):
     assert len(schedules.refused(kfng)) == 2
 
 
-@needs_catalogue
 @pytest.mark.parametrize("impl", [kfng, kfng.reference], ids=["kfng", "reference"])
 def test_regret_grows_like_log_t(reproduction, impl):
     regret = reproduction("regret")
