@@ -5,7 +5,7 @@ of de Vilmarest and Wintenberger (Stochastic online optimization using Kalman re
 written out below, and compares the summed log-loss up to t with that of the maximum-likelihood fit to the same t rows.
 
 The truncation: the extended Kalman filter adds p(1 - p)·x x' to the precision, p the predicted probability; where p is
-close to 0 or 1 that is almost nothing, and a bad start would freeze the step in no direction. The truncated filter adds
+close to 0 or 1 that is almost nothing, P stays wide, and one surprise throws theta far off. The truncated filter adds
 max(p(1 - p), t^-beta)·x x' with 0 < beta < 1/2 and leaves the rest as it is,
 
     P_t^-1 = P_{t-1}^-1 + max(p(1 - p), t^-beta)·x x',    theta_t = theta_{t-1} + P_t x (y - p);
