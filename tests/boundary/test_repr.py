@@ -10,6 +10,7 @@ import pytest
 from boundary.filters import KINDS, bits, fed, make
 
 from kfng._settings import AXES
+from kfng.reference.rule.schedule import SCHEDULES
 
 COMPONENTS = [
     "Linear(3)",
@@ -17,6 +18,8 @@ COMPONENTS = [
     "Linear(n_features=0)",
     "Linear(n_features=4, intercept=False)",
     "External(13, 2)",
+    "MLP([3, 1])",
+    "MLP((3, 4, 2), activation='relu')",
     "Gaussian()",
     "Gaussian(0.1)",
     "Gaussian(variance=1e-300)",
@@ -30,11 +33,23 @@ COMPONENTS = [
     "Full(0.1)",
     "Full([1.0, 2.0, 1/3])",
     "Full([[1.0, 0.1], [0.1, 1/3]])",
+    "Diagonal()",
+    "Diagonal(0.1, 'covariance')",
+    "Diagonal([1.0, 2.0, 1/3])",
     "Kalman()",
     "Fading(0.1)",
     "Fading(0)",
     "Fading(half_life=7)",
     "Fading(forgetting=1/3)",
+    "Fading(0.1, towards='prior')",
+    "NaturalGradient(0.1)",
+    "NaturalGradient(1/3, 0.1)",
+    "NaturalGradient(InverseTime(1.5, 1.5), Power(1, 0.7))",
+    "InverseTime(1, 1/3)",
+    "Power(0.1, exponent=0.5)",
+    "ProcessNoise(0.1)",
+    "ProcessNoise([0.1, 0.0, 1/3], every=3)",
+    "ProcessNoise([[1.0, 0.1], [0.1, 1/3]])",
     "Guards()",
     "Guards.none()",
     "Guards(step_clip=0.1, z_clamp=None, windup=3, r_floor=0)",
@@ -59,7 +74,7 @@ def test_pasted_back(impl, text):
 
 
 def test_every_component_is_in_the_list(impl):
-    names = {name for axis in AXES.values() for name in axis}
+    names = {name for axis in (*AXES.values(), SCHEDULES) for name in axis}
     assert {text.partition("(")[0].partition(".")[0] for text in COMPONENTS} == names
     assert all(hasattr(impl, name) for name in names)
 
