@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::belief::{Belief, Uncertainty};
 use crate::error::{Error, fault};
-use crate::family::{Family, Likelihood};
+use crate::family::{Family, Likelihood, Link};
 use crate::field::{Arrays, filled, product};
 use crate::guard::Limits;
 use crate::iterate::Iterate;
@@ -167,7 +167,7 @@ impl<T: Scalar> Filter<T> {
             m: scales,
             k,
         });
-        let ordinary = model.linear() && family.fixed_factor();
+        let ordinary = apart(&model, &family, iterations);
         let shared = ordinary && belief.shares_passes();
         let shared = shared && !rule.is_called();
         let iterates = matches!(iterations, Iterations::Number(n) if n > 1) && !ordinary;
@@ -308,6 +308,13 @@ impl<T: Scalar> Filter<T> {
         }
         Ok(self.family.clamp(z, self.limits.z_clamp))
     }
+}
+
+/// Whether a row's columns are known before its z: neither dz nor L depends on theta, and one look at the row is enough.
+#[inline]
+pub(crate) fn apart(model: &Model, family: &Family, iterations: Iterations) -> bool {
+    let one_look = iterations == Iterations::default() || family.link() == Link::Identity;
+    model.linear() && family.fixed_factor() && one_look
 }
 
 impl<T: Scalar> Work<T> {

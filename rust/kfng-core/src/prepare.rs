@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
-use crate::filter::{Filter, Work};
+use crate::filter::{Filter, Work, apart};
 use crate::linalg::axpy;
 use crate::model::{Model, Output};
 use crate::row::{Input, Row};
@@ -14,10 +14,10 @@ use crate::spec::Iterations;
 use crate::state::CLAMPED;
 
 impl<T: Scalar> Filter<T> {
-    /// Whether rows can share a pass: neither dz nor L depends on theta.
+    /// Whether rows can share a pass.
     #[inline]
     pub(crate) fn shares(&self, input: &Input<'_, T>) -> bool {
-        matches!(input, Input::Features(_)) && self.model.linear() && self.family.fixed_factor()
+        matches!(input, Input::Features(_)) && apart(&self.model, &self.family, self.iterations)
     }
 
     /// Adds the columns of a row. `moved`: its time step has been applied to the belief of `next`.

@@ -30,7 +30,9 @@ fn softmax(z: &[f64], pi: &mut [f64]) {
         *pi = (z - top).exp();
     }
     let sum: f64 = pi.iter().sum();
-    pi.iter_mut().for_each(|pi| *pi /= sum);
+    for pi in pi {
+        *pi /= sum;
+    }
 }
 
 /// 1 - pi_j, without the cancellation where pi_j is near 1.
@@ -80,7 +82,9 @@ impl Likelihood for Categorical {
     fn clamp(&self, z: &mut [f64], limit: f64) -> bool {
         let least = z.iter().copied().fold(f64::NEG_INFINITY, f64::max) - limit;
         let clamped = z.iter().any(|&z| z < least);
-        z.iter_mut().for_each(|z| *z = z.max(least));
+        for z in z {
+            *z = z.max(least);
+        }
         clamped
     }
 
@@ -112,7 +116,9 @@ impl Likelihood for Categorical {
         softmax(row.z, e);
         let class = row.y[0] as usize;
         let own = rest(e, class);
-        e.iter_mut().for_each(|e| *e = -*e);
+        for e in e.iter_mut() {
+            *e = -*e;
+        }
         e[class] = own;
     }
 
@@ -125,7 +131,9 @@ impl Likelihood for Categorical {
             r.fill(f64::NAN);
             return;
         }
-        r.iter_mut().for_each(|r| *r = -r.sqrt());
+        for r in r.iter_mut() {
+            *r = -r.sqrt();
+        }
         r[class] = own;
     }
 
