@@ -16,7 +16,7 @@ ROWS = 120
 
 @dataclass(frozen=True)
 class Rows:
-    """U (n, d), Y (n, k), weight (n,), dt (n,), offset (n, k)."""
+    """U (n, d), Y (n, y_width), weight (n,), dt (n,), offset (n, k)."""
 
     U: np.ndarray
     Y: np.ndarray
@@ -110,15 +110,20 @@ def net_start(p):
 
 
 # -- data
-def data(k, d, mean, draw, *, weights=False, times=False, offsets=False, gaps=0.0, n=ROWS, seed=SEED):
-    """n rows: mean(u) (k,) is z without its offset, draw(rng, z) (k,) gives y; a share of `gaps` entries of Y is missing."""
+def data(k, d, mean, draw, *, width=None, weights=False, times=False, offsets=False, gaps=0.0, n=ROWS, seed=SEED):
+    """n rows: mean(u) (k,) is z without its offset, draw(rng, z) gives y; a share of `gaps` entries of Y is missing.
+
+    `width` numbers make one y, of which the first says whether it is missing; None: k, each on its own.
+    """
     rng = np.random.default_rng(seed)
     U = rng.normal(size=(n, d))
     offset = 0.3 * rng.normal(size=(n, k)) if offsets else np.zeros((n, k))
     weight = rng.choice([0.0, 0.5, 1.0, 2.5], size=n, p=[0.05, 0.3, 0.45, 0.2]) if weights else np.ones(n)
     dt = rng.choice([0.0, 0.25, 1.0, 3.0], size=n) if times else np.ones(n)
-    Y = np.array([draw(rng, mean(u) + o) for u, o in zip(U, offset, strict=True)], dtype=np.float64).reshape(n, k)
-    Y[rng.random((n, k)) < gaps] = np.nan
+    Y = np.array([draw(rng, mean(u) + o) for u, o in zip(U, offset, strict=True)], dtype=np.float64).reshape(
+        n, width or k
+    )
+    (Y if width is None else Y[:, :1])[rng.random((n, k if width is None else 1)) < gaps] = np.nan
     return Rows(U, Y, weight, dt, offset)
 
 
@@ -144,6 +149,31 @@ def coin(rng, z):
 
 def count(rng, z):
     return rng.poisson(np.exp(z))
+
+
+def successes(trials):
+    return lambda rng, z: rng.binomial(trials, 1 / (1 + np.exp(-z)))
+
+
+def successes_of(rng, z):
+    trials = rng.integers(1, 9)
+    return [rng.binomial(trials, 1 / (1 + np.exp(-z[0]))), trials]
+
+
+def label(rng, z):
+    return rng.choice(len(z), p=np.exp(z) / np.exp(z).sum())
+
+
+def mixed_count(rng, z):
+    return rng.poisson(np.exp(z) * rng.gamma(2.0, 0.5))
+
+
+def positive_number(rng, z):
+    return np.exp(z) * rng.gamma(3.0, 1 / 3.0)
+
+
+def noisy(rng, z):
+    return z[0] + np.exp(z[1] / 2) * rng.normal()
 
 
 def curve(forward, theta):
@@ -192,6 +222,26 @@ def poisson(impl):
     return impl.Poisson()
 
 
+def mean_variance(impl):
+    return impl.GaussianMeanVariance()
+
+
+def binomial(trials=None):
+    return lambda impl: impl.Binomial(trials)
+
+
+def categorical(n):
+    return lambda impl: impl.Categorical(n)
+
+
+def negative_binomial(impl):
+    return impl.NegativeBinomial(0.5)
+
+
+def gamma(impl):
+    return impl.Gamma(3.0)
+
+
 def _linear_problems():
     one, three = line(1, 3), line(3, 2)
     low, rare = line(1, 3, 0.4), line(1, 3, 0.3)
@@ -224,6 +274,39 @@ def _linear_problems():
     ]  # fmt: skip
 
 
+def _catalogue_problems():
+    one, two, three, low, rare = line(1, 3), line(2, 3, 0.3), line(3, 2, 0.4), line(1, 3, 0.4), line(1, 3, 0.3)
+    everything = {"weights": True, "times": True, "offsets": True, "gaps": 0.1}
+    pair, one_number = {"width": 2}, {"width": 1}
+    R = np.diag([0.5, 0.1, 2.0])
+    return [
+        linear("mean-variance", mean_variance, data(2, 3, two, noisy, **one_number), k=2, belief=full(0.005)),
+        linear("mean-variance-everything", mean_variance, data(2, 3, two, noisy, **one_number, **everything), k=2,
+               belief=full(0.01), rule=fading(0.01)),
+        linear("binomial", binomial(5), data(1, 3, low, successes(5)), belief=full(0.3)),
+        linear("binomial-everything", binomial(5), data(1, 3, low, successes(5), **everything), rule=fading(half_life=60.0),
+               belief=full(0.2)),
+        linear("trials", binomial(), data(1, 3, low, successes_of, **pair), belief=full(0.3)),
+        linear("trials-everything", binomial(), data(1, 3, low, successes_of, **pair, **everything), rule=fading(0.02),
+               belief=full(0.2)),
+        linear("categorical-2", categorical(2), data(2, 3, line(2, 3), label, **one_number), k=2, belief=full(0.2)),
+        linear("categorical-3", categorical(3), data(3, 2, three, label, **one_number), k=3, belief=full(0.3)),
+        linear("categorical-3-everything", categorical(3), data(3, 2, three, label, **one_number, **everything), k=3,
+               belief=full(0.3), rule=fading(0.01)),
+        linear("categorical-5", categorical(5), data(5, 4, line(5, 4, 0.4), label, **one_number), k=5, belief=full(0.3)),
+        linear("negative-binomial", negative_binomial, data(1, 3, rare, mixed_count), belief=full(0.03)),
+        linear("negative-binomial-everything", negative_binomial, data(1, 3, rare, mixed_count, **everything),
+               belief=full(0.02), rule=fading(0.005)),
+        linear("gamma", gamma, data(1, 3, rare, positive_number), belief=full(0.05)),
+        linear("gamma-everything", gamma, data(1, 3, rare, positive_number, **everything), belief=full(0.03),
+               rule=fading(0.01)),
+        linear("each", normal(variance="each"), data(1, 3, one, gauss(0.5))),
+        linear("each-3", normal(variance="each", prior_dof=5, prior_scale=0.7), data(3, 2, line(3, 2), gauss(R)), k=3),
+        linear("each-3-gaps", normal(variance="each"), k=3, rule=fading(0.02),
+               rows=data(3, 2, line(3, 2), gauss(R), weights=True, times=True, offsets=True, gaps=0.25)),
+    ]  # fmt: skip
+
+
 def _external_problems():
     net, net2, p = net_start(13) * 1.5, net_start(17) * 1.5, {"n_params": 13, "forward": tanh_net}
     level = [0.5, 2.0, -0.3]
@@ -241,6 +324,18 @@ def _external_problems():
                  theta=net_start(13), belief=full(0.2), **p),
         external("net-poisson", poisson, data(1, 2, curve(tanh_net, 1.5 * net), count), theta=net_start(13),
                  belief=full(0.02), **p),
+        external("net-mean-variance", mean_variance, k=2, n_params=17, forward=tanh_net_two, theta=net_start(17),
+                 belief=full(0.02), rows=data(2, 2, curve(tanh_net_two, net2), noisy, width=1)),
+        external("net-categorical", categorical(2), k=2, n_params=17, forward=tanh_net_two, theta=net_start(17),
+                 belief=full(0.2), rows=data(2, 2, curve(tanh_net_two, 2 * net2), label, width=1, gaps=0.1)),
+        external("net-binomial", binomial(4), data(1, 2, curve(tanh_net, net), successes(4)),
+                 theta=net_start(13), belief=full(0.05), **p),
+        external("net-negative-binomial", negative_binomial, data(1, 2, curve(tanh_net, 1.5 * net), mixed_count),
+                 theta=net_start(13), belief=full(0.02), **p),
+        external("net-gamma", gamma, data(1, 2, curve(tanh_net, 1.5 * net), positive_number),
+                 theta=net_start(13), belief=full(0.01), **p),
+        external("net-each", normal(variance="each"), k=2, n_params=17, forward=tanh_net_two, theta=net_start(17),
+                 belief=full(0.2), rows=data(2, 2, curve(tanh_net_two, net2), gauss(R2), gaps=0.2)),
         external("decay-curve", normal(variance=0.1), **positive,
                  rows=_positive(data(1, 1, lambda u: curve(decay_curve, level)(np.abs(u)), gauss(0.1)))),
         external("decay-curve-fading", normal(variance=0.1), **positive, rule=fading(half_life=40.0),
@@ -248,9 +343,9 @@ def _external_problems():
     ]  # fmt: skip
 
 
-def mild(family, k, draw, scale, prior):
-    """What the problems of every entry need of a family: k, y drawn at z, the size of z, and a mild prior variance."""
-    return {"family": family, "k": k, "draw": draw, "scale": scale, "prior": prior}
+def mild(family, k, draw, scale, prior, width=None):
+    """What the problems of every entry need of a family: k, y drawn at z, the size of z, a mild prior variance, `data`'s width."""
+    return {"family": family, "k": k, "draw": draw, "scale": scale, "prior": prior, "width": width}
 
 
 LAWS = {
@@ -258,6 +353,12 @@ LAWS = {
     "gaussian-2": mild(normal(covariance=R2), 2, gauss(R2), 0.6, 1.0),
     "bernoulli": mild(bernoulli, 1, coin, 0.4, 1.0),
     "poisson": mild(poisson, 1, count, 0.3, 0.05),
+    "mean-variance": mild(mean_variance, 2, noisy, 0.3, 0.005, 1),
+    "binomial": mild(binomial(5), 1, successes(5), 0.4, 0.2),
+    "trials": mild(binomial(), 1, successes_of, 0.4, 0.2, 2),
+    "categorical": mild(categorical(3), 3, label, 0.4, 0.3, 1),
+    "negative-binomial": mild(negative_binomial, 1, mixed_count, 0.3, 0.02),
+    "gamma": mild(gamma, 1, positive_number, 0.3, 0.03),
 }
 LEARNED = mild(normal(variance=None), 1, gauss(0.5), 0.6, 1.0)
 
@@ -283,7 +384,7 @@ def _crossed_problems():
     problems = []
     for law, known in LAWS.items():
         k, scale, prior = known["k"], known["scale"], known["prior"]
-        make = {"weights": True, "offsets": True, "gaps": 0.1}
+        make = {"weights": True, "offsets": True, "gaps": 0.1, "width": known["width"]}
         z, p = line(k, 3, scale), 4 * k
         rows, timed = data(k, 3, z, known["draw"], **make), data(k, 3, z, known["draw"], times=True, **make)
         Q = 1e-3 * prior * (np.eye(p) + 0.5)
@@ -330,6 +431,15 @@ def _crossed_problems():
         "network": {"layers": ([3, 4, 1],), "belief": full(0.1)},
     }.items():
         problems.append(linear(f"learned-{entry}", normal(variance=None), timed, tags=["learned"], **options))
+    three = data(3, 2, line(3, 2), gauss(np.diag([0.5, 0.1, 2.0])), times=True, weights=True, gaps=0.2)
+    for entry, options in {
+        "turns": {"rule": towards_prior(0.03)},
+        "walk": {"rule": walk(1e-3)},
+        "diagonal": {"belief": diagonal(1.0), "rule": fading(0.02)},
+        "network": {"layers": ([2, 4, 3],), "belief": full(0.1)},
+        "iterated": {"belief": full(1.0), "iterations": 2},
+    }.items():
+        problems.append(linear(f"each-3-{entry}", normal(variance="each"), three, k=3, **options))
     gone = replace(timed, dt=np.where(np.arange(ROWS) % 40 == 20, 3000.0, timed.dt))
     problems.append(
         linear("learned-turns-gone", normal(variance=None), gone, rule=towards_prior(0.03), tags=["learned"])
@@ -356,17 +466,29 @@ def _rough_problems():
         ("clipped", linear("rough-clip-log", poisson, steep)),
         ("clipped", linear("rough-clip-logit", bernoulli, low, belief=full(100.0), rule=fading(0.05))),
         ("clamped", linear("rough-clamp", bernoulli, far)),
+        ("clipped", linear("rough-clip-classes", categorical(3), data(3, 2, line(3, 2), label, width=1), k=3,
+                           belief=full(100.0), rule=fading(0.05))),
+        ("clipped", linear("rough-clip-log-variance", mean_variance, data(2, 3, line(2, 3, 2.0), noisy, width=1), k=2)),
+        ("clamped", linear("rough-clamp-classes", categorical(2), k=2, rows=_shifted(
+            data(2, 3, line(2, 3, 0.4), label, width=1), [60.0, 20.0]))),
+        ("floored", linear("rough-floor-each", normal(variance="each", prior_scale=1e-6), tiny, k=3, belief=full(1e-12),
+                           theta=[*truth[:, :2].ravel(), *truth[:, 2]])),
         ("floored", linear("rough-floor", normal(variance=None, prior_scale=1e-6), tiny, k=3, tags=["learned"],
                            theta=[*truth[:, :2].ravel(), *truth[:, 2]])),
     ]  # fmt: skip
+
+
+def _shifted(rows, far):
+    """Every tenth row with an offset `far`."""
+    return replace(rows, offset=np.where((np.arange(ROWS) % 10 == 3)[:, None], far, 0.0))
 
 
 def _positive(rows):
     return replace(rows, U=np.abs(rows.U))
 
 
+PROBLEMS = {problem.name: problem for problem in (*_linear_problems(), *_catalogue_problems(), *_external_problems())}
 CROSSED = {problem.name: problem for problem in _crossed_problems()}
-PROBLEMS = {problem.name: problem for problem in (*_linear_problems(), *_external_problems())}
 ROUGH = {problem.name: (problem, counter) for counter, problem in _rough_problems()}
 EXTERNAL = [name for name, problem in PROBLEMS.items() if problem.forward is not None]
 LINEAR = [name for name, problem in PROBLEMS.items() if problem.forward is None]

@@ -95,8 +95,7 @@ class Settings:
         if robust is not None:
             raise UnsupportedError(argument="robust", expected="None", got=repr(robust))
         _fit(model, family)
-        if check.flag("evidence", evidence) and not family.has_predictive_nll:
-            raise UnsupportedError(argument="evidence", expected="a Gaussian family", got=repr(family))
+        evidence = check.flag("evidence", evidence)
         p = _parameter_count(model, belief)
         dtype = _dtype_name(dtype)
         seed = check.integer("seed", seed, high=2**63 - 1)

@@ -33,7 +33,7 @@ class _Computed:
     """The likelihood of a trace that was pickled: all it says was computed before; there is nothing else."""
 
     def nll(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float:
-        raise UnsupportedError(argument="nll", expected="a family with a predictive density", got="a pickled trace")
+        raise UnsupportedError(argument="nll", expected="the trace before it was pickled", got="a pickled trace")
 
     def plugin_nll(self, z: Float, y: Float, a: Float, b: Float) -> Float:
         raise UnsupportedError(argument="nll_plugin", expected="the trace before it was pickled", got="a pickled trace")
@@ -113,14 +113,8 @@ class Trace:
         return taken
 
     def __getstate__(self) -> dict[str, Any]:
-        _ = self.prediction, self.std, self.nll_plugin, self._nll_if_known()
+        _ = self.prediction, self.std, self.nll, self.nll_plugin
         return self.__dict__ | {"likelihood": _Computed()}
-
-    def _nll_if_known(self) -> Float | None:
-        try:
-            return self.nll
-        except NotImplementedError:
-            return None
 
     def __repr__(self) -> str:
         skipped, clipped = int(self.skipped.sum()), int(self.clipped.sum())

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 from boundary.filters import KINDS, make, stream
 
-FIELDS = ("prediction", "std", "nll_plugin", "skipped", "clipped")
-GLM = ("bernoulli", "poisson")
-
-
-def fields(kind):
-    return FIELDS if kind in GLM else (*FIELDS, "nll")
+FIELDS = ("prediction", "std", "nll", "nll_plugin", "skipped", "clipped")
 
 
 def traced(impl, kind):
@@ -29,7 +24,7 @@ def test_a_trace_is_its_steps(impl, kind):
     twin = make(impl, kind)
     steps = [twin.update(u, y) for u, y in zip(U, Y, strict=True)]
     assert len(trace) == len(steps) == 40
-    for name in fields(kind):
+    for name in FIELDS:
         array = getattr(trace, name)
         assert isinstance(array, np.ndarray)
         assert array.shape[0] == 40
@@ -52,7 +47,7 @@ def test_slices(impl, kind):
     ):
         part = trace[rows]
         assert len(part) == len(range(40)[rows])
-        for name in fields(kind):
+        for name in FIELDS:
             np.testing.assert_array_equal(getattr(part, name), getattr(trace, name)[rows])
     again = trace[5:30][2:4]
     np.testing.assert_array_equal(again.prediction, trace.prediction[7:9])
@@ -68,7 +63,7 @@ def test_only_slices(impl, index):
 @pytest.mark.parametrize("kind", KINDS)
 def test_pickled(impl, kind):
     _, _, _, trace = traced(impl, kind)
-    before = {name: np.array(getattr(trace, name)) for name in fields(kind)}
+    before = {name: np.array(getattr(trace, name)) for name in FIELDS}
     twin = pickle.loads(pickle.dumps(trace))
     part = pickle.loads(pickle.dumps(trace[10:20]))
     assert repr(twin) == repr(trace)
@@ -87,11 +82,11 @@ def test_densities_are_those_of_the_time_of_the_row(impl, kind):
     flt, U, Y, trace = traced(impl, kind)
     twin = make(impl, kind)
     early = twin.update_many(U, Y)
-    values = {name: np.array(getattr(early, name)) for name in fields(kind)}
+    values = {name: np.array(getattr(early, name)) for name in FIELDS}
     step = flt.update(U[0], Y[0])
     flt.update_many(U[:5], 3 * np.ones_like(Y[:5]) if kind == "poisson" else np.ones_like(Y[:5]))
     other = twin.update(U[0], Y[0])
-    for name in fields(kind):
+    for name in FIELDS:
         np.testing.assert_array_equal(getattr(trace, name), values[name])
         np.testing.assert_array_equal(getattr(step, name), getattr(other, name))
 
@@ -108,12 +103,3 @@ def test_the_density_of_gaussian_rows_is_the_textbooks(impl):
     np.testing.assert_allclose(trace.nll, normal, rtol=1e-12)
     plain = 0.5 * np.log(2 * np.pi * 0.5) + (Y - trace.prediction) ** 2 / (2 * 0.5)
     np.testing.assert_allclose(trace.nll_plugin, plain, rtol=1e-12)
-
-
-@pytest.mark.parametrize("kind", GLM)
-def test_the_density_with_theta_integrated_out_is_typed_where_it_is_missing(impl, kind):
-    _, _, _, trace = traced(impl, kind)
-    with pytest.raises(NotImplementedError) as caught:
-        _ = trace.nll
-    assert isinstance(caught.value, impl.UnsupportedError)
-    assert caught.value.argument == "nll"

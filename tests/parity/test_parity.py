@@ -31,7 +31,7 @@ def assert_same_state(flt, other, tolerance):
 
 def columns(steps):
     """What the Steps of one run say, as arrays."""
-    names = ("prediction", "std", "nll_plugin", "skipped", "clipped")
+    names = ("prediction", "std", "nll", "nll_plugin", "skipped", "clipped")
     return {name: np.array([getattr(step, name) for step in steps]) for name in names}
 
 
@@ -52,7 +52,7 @@ def test_many(both, name, pieces):
     (flt, traces), (other, targets) = (ALL[name].run_many(impl, pieces) for impl in both)
     assert_same_state(flt, other, PARITY["float64"])
     for trace, target in zip(traces, targets, strict=True):
-        for key in ("z", "C", "a", "b", "flags", "prediction", "std", "nll_plugin", "skipped", "clipped"):
+        for key in ("z", "C", "a", "b", "flags", "prediction", "std", "nll", "nll_plugin", "skipped", "clipped"):
             assert relative_error(getattr(trace, key), getattr(target, key)) < PARITY["float64"], key
 
 

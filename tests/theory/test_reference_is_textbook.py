@@ -12,10 +12,21 @@ from kfng.reference.belief import full
 NAMES = sorted(PROBLEMS)
 
 
-def moments(family, z):
+def moments(family, z, y, a, b):
+    """T(y), the statistic whose mean is learned from, and its moments at z (ekf.Moments)."""
     if isinstance(family, reference.Gaussian):
-        return ekf.gaussian(z, family.R(len(z)))
-    return {reference.Bernoulli: ekf.bernoulli, reference.Poisson: ekf.poisson}[type(family)](z)
+        return y, ekf.gaussian(z, np.diag(b / a) if len(a) > 1 or family.variance == "each" else family.R(len(z)))
+    if isinstance(family, reference.Categorical):
+        return (np.arange(len(z)) == y[0])[:-1] if y[0] == y[0] else y, ekf.categorical(z)
+    if isinstance(family, reference.GaussianMeanVariance):
+        return np.array([y[0], y[0] ** 2]), ekf.mean_variance(z)
+    if isinstance(family, reference.Binomial):
+        return y[:1], ekf.binomial(z, family.trials or y[1])
+    if isinstance(family, reference.NegativeBinomial):
+        return y, ekf.negative_binomial(z, family.dispersion)
+    if isinstance(family, reference.Gamma):
+        return y, ekf.gamma(z, family.shape)
+    return y, {reference.Bernoulli: ekf.bernoulli, reference.Poisson: ekf.poisson}[type(family)](z)
 
 
 def textbook(problem, control=False):
@@ -28,23 +39,27 @@ def textbook(problem, control=False):
     theta = np.asarray(options.get("theta", np.zeros(p)), dtype=np.float64)
     prior = np.asarray(options.get("belief", reference.Full()).prior_variance)
     filter_ = ekf.EKF(theta, prior if prior.ndim == 2 else np.diag(np.broadcast_to(prior, p)).astype(np.float64))
-    a, b = family.prior_noise(len(rows.Y[0]))
+    k = rows.offset.shape[1]
+    a, b = family.prior_noise(k)
     a_0, means, variances = a, [], []
     for u, y, w, dt, offset in zip(rows.U, rows.Y, rows.weight, rows.dt, rows.offset, strict=True):
         lam = forgetting(options.get("rule"), dt)
         filter_.fade(lam)
         faded = np.maximum((1 - lam) * a, a_0)
         a, b = faded, b * (faded / a)
-        z, dz = problem.forward(filter_.theta, u) if problem.forward else affine(filter_.theta, u, len(y))
+        z, dz = problem.forward(filter_.theta, u) if problem.forward else affine(filter_.theta, u, k)
         z = z + offset
         means.append(z)
         variances.append(dz @ filter_.P @ dz.T)
-        seen = ~np.isnan(y)
-        if len(a) and w > 0 and seen.any():
+        seen, at = ~np.isnan(y), (a, b)
+        if family.noise_scales(k) and family.variance == "each":
+            S = b / a + w * np.diagonal(variances[-1])
+            a, b = a + w * seen / 2, b + np.where(seen, w * (b / a) * (y - z) ** 2 / S, 0.0) / 2
+        elif len(a) and w > 0 and seen.any():
             S = (np.eye(len(z)) / w + variances[-1])[np.ix_(seen, seen)]
             a = a + w * seen.sum() / 2
             b = b + (y - z)[seen] @ np.linalg.solve(S, (y - z)[seen]) / 2
-        filter_.update(y, moments(family, z), dz, weight=np.sqrt(w) if control else w)
+        filter_.update(*moments(family, z, y, *at), dz, weight=np.sqrt(w) if control else w)
     return filter_, np.array(means), np.array(variances), a, b
 
 
@@ -120,8 +135,9 @@ def test_the_step_takes_the_new_covariance(name):
     flt, rows = problem.filter(reference, guards=reference.Guards.none()), problem.rows
     i = next(i for i in range(len(rows)) if rows.weight[i] > 0 and not np.isnan(rows.Y[i]).any())
     before = np.array(flt.theta)
-    z, dz = problem.forward(before, rows.U[i]) if problem.forward else affine(before, rows.U[i], rows.Y.shape[1])
-    family = flt.settings.family
+    k = rows.offset.shape[1]
+    z, dz = problem.forward(before, rows.U[i]) if problem.forward else affine(before, rows.U[i], k)
+    family = flt.settings.family.for_rows(rows.Y[i : i + 1]).at_noise(*flt._noise())
     e = family.score(z + rows.offset[i], rows.Y[i], np.ones(len(z), dtype=bool))
     log_decay = flt.settings.rule.log_decay(rows.dt[i])
     old = full.fade(flt._covariance(), np.exp(log_decay))

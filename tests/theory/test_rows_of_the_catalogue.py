@@ -1,14 +1,11 @@
 """One row of every family in the filter: P and theta are those of the kernel in precision form, guards act on the outputs
 that go through exp, and `from_rows` starts at the level of the data.
-
-The classes are imported from the reference: kfng is to know them later.
 """
 
 import numpy as np
 import pytest
 from tolerances import CONTROL
 
-from kfng import reference
 from kfng.reference.family import (
     Binomial,
     Categorical,
@@ -32,14 +29,14 @@ FAMILIES = {
 # bites for every family: the step with the old J
 @pytest.mark.parametrize("control", [False, True])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_row_in_precision_form(name, control):
+def test_a_row_in_precision_form(impl, name, control):
     family, k, y = FAMILIES[name]
     rng = np.random.default_rng(0)
     p, weight, offset = 5, 1.6, 0.1
     root = rng.normal(size=(p, p))
     P, theta, dz = root @ root.T / p + 0.1 * np.eye(p), 0.3 * rng.normal(size=p), rng.normal(size=(k, p))
-    flt = reference.Filter(
-        reference.External(p, k), family, belief=reference.Full(P), theta=theta, guards=reference.Guards.none()
+    flt = impl.Filter(
+        impl.External(p, k), family, belief=impl.Full(P), theta=theta, guards=impl.Guards.none()
     )
     row = np.atleast_1d(np.asarray(y, dtype=float))
     z = dz @ theta + offset
@@ -73,22 +70,22 @@ def draws(name, rng, n):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_from_rows_starts_at_the_level(name):
+def test_from_rows_starts_at_the_level(impl, name):
     """Without features: the fitted mean is the data's, from which theta = 0 (control) is far."""
     family, k, _ = FAMILIES[name]
     Y = draws(name, np.random.default_rng(4), 300)
     U = np.zeros((len(Y), 0))
-    flt = reference.Filter.from_rows(U[:50], Y[:50], reference.Linear(0, k), family)
+    flt = impl.Filter.from_rows(U[:50], Y[:50], impl.Linear(0, k), family)
     flt.update_many(U[50:], Y[50:])
     mean = np.squeeze(flt.predict(U[:1]))
     exact = np.eye(3)[Y.astype(int)].mean(axis=0) if name == "categorical" else Y.mean(axis=0)
     if name == "trials":
         exact = Y[:, 0].sum() / Y[:, 1].sum()
     assert np.max(np.abs(mean - exact)) < 0.15 * np.max(np.abs(exact))
-    origin = reference.Filter(reference.Linear(0, k), family).predict(U[:1])
+    origin = impl.Filter(impl.Linear(0, k), family).predict(U[:1])
     assert np.max(np.abs(origin - exact)) > 0.5 * np.max(np.abs(exact))
     assert flt.health()["clamped"] == 0
-    settings = reference.Filter.from_rows(U[:50], Y[:50], reference.Linear(0, k), family).settings
+    settings = impl.Filter.from_rows(U[:50], Y[:50], impl.Linear(0, k), family).settings
     level = family.level(np.asarray(Y[:50]).reshape(50, -1))
     assert np.array_equal(settings.theta, level)
 
@@ -98,26 +95,26 @@ def test_constant_rows_have_a_level():
         assert GaussianMeanVariance().level(np.full((4, 1), y)).tolist() == [y, log_size]
 
 
-def test_clamp_and_clip_of_the_log_variance_alone():
+def test_clamp_and_clip_of_the_log_variance_alone(impl):
     """The mean may move and lie anywhere; z_2 stays within the clamp, and one row moves it by at most the clip."""
-    flt = reference.Filter(reference.Linear(0, 2), GaussianMeanVariance(), belief=reference.Full(1e4), theta=[1e6, 0.0])
+    flt = impl.Filter(impl.Linear(0, 2), GaussianMeanVariance(), belief=impl.Full(1e4), theta=[1e6, 0.0])
     u = np.zeros(0)
     step = flt.update(u, 1e6 + 50.0)
     assert step.clipped
     assert abs(abs(flt.theta[1]) - 1.0) < 1e-12
     assert abs(flt.theta[0] - 1e6) > 1e-2
-    far = reference.Filter(reference.Linear(0, 2), GaussianMeanVariance(), theta=[1e6, -400.0])
+    far = impl.Filter(impl.Linear(0, 2), GaussianMeanVariance(), theta=[1e6, -400.0])
     far.update(u, np.nan)
     assert far.health()["clamped"] == 1
     assert far.predict(np.zeros((1, 0)))[0] == 1e6
     assert far.predict(np.zeros((1, 0)), return_std=True, include_noise=True)[1][0] >= np.exp(-150)
 
 
-def test_each_output_has_its_own_noise():
+def test_each_output_has_its_own_noise(impl):
     """a, b by hand through time, weights, missing entries and the floor; then predictions, draws and the posterior."""
     rng = np.random.default_rng(0)
     family, k, lam = Gaussian(variance="each", prior_dof=4, prior_scale=2.0), 2, 0.03
-    flt = reference.Filter(reference.Linear(1, k), family, rule=reference.Fading(lam), guards=reference.Guards.none())
+    flt = impl.Filter(impl.Linear(1, k), family, rule=impl.Fading(lam), guards=impl.Guards.none())
     a, b, P, theta = np.full(k, 2.0), np.full(k, 8.0), np.eye(4), np.zeros(4)
     for i in range(60):
         u, w = rng.normal(size=1), rng.uniform(0.5, 2)
@@ -148,12 +145,12 @@ def test_each_output_has_its_own_noise():
     assert np.max(np.abs(draws - flt.theta) / flt.std()) < 5.5  # normal, not Student-t
 
 
-def test_the_floor_of_each_output_is_its_own():
+def test_the_floor_of_each_output_is_its_own(impl):
     """Exact data in units 1e-2 and 1e2: each variance keeps 1e-9 of its own output's, the larger does not floor the smaller."""
     U = np.linspace(-1, 1, 400)[:, None]
     scale = np.array([1e-2, 1e2])
-    family, prior = Gaussian(variance="each"), reference.Full(10 * np.tile(scale**2, 2))
-    flt = reference.Filter(reference.Linear(1, 2), family, belief=prior, rule=reference.Fading(0.05))
+    family, prior = Gaussian(variance="each"), impl.Full(10 * np.tile(scale**2, 2))
+    flt = impl.Filter(impl.Linear(1, 2), family, belief=prior, rule=impl.Fading(0.05))
     flt.update_many(U, U * scale)
     mean, dof = flt.noise_variance
     R = mean * (dof - 2) / dof
@@ -164,12 +161,12 @@ def test_the_floor_of_each_output_is_its_own():
 
 # bites: the pulls counted as evidence about each noise variance, as they are about the one sigma²
 @pytest.mark.parametrize("variance", ["each", None])
-def test_pulls_towards_the_prior_say_nothing_of_known_scales(variance):
+def test_pulls_towards_the_prior_say_nothing_of_known_scales(impl, variance):
     """T8 with missing rows alone: only time passes and theta is pulled, so that (a, b) decay to the prior's and gain nothing."""
-    flt = reference.Filter(
-        reference.Linear(0, 2),
+    flt = impl.Filter(
+        impl.Linear(0, 2),
         Gaussian(variance=variance),
-        rule=reference.Fading(0.2, towards="prior"),
+        rule=impl.Fading(0.2, towards="prior"),
         theta=[3.0, -3.0],
     )
     for _ in range(10):

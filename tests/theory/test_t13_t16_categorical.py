@@ -1,7 +1,5 @@
 """T13: two classes are a Bernoulli of the difference of their logits, when the priors of that difference match:
 P0_Bernoulli = 2·P0_Categorical. T16: the predictive law of K classes knows differences of logits alone.
-
-The classes are imported from the reference: kfng is to know them later.
 """
 
 import numpy as np
@@ -31,19 +29,19 @@ def stream(wild, n=60, d=2, seed=3):
     return U, Y, columns, 0.3 * rng.normal(size=n)
 
 
-def pair(wild, *, ratio=2.0, guards=None):
+def pair(impl, wild, *, ratio=2.0, guards=None):
     """Filters and traces of the two; `ratio` is P0_Bernoulli/P0_Categorical."""
     U, Y, columns, offset = stream(wild)
     d, prior = U.shape[1], 100.0 if wild else 0.8
     rng = np.random.default_rng(1)
     W, c = rng.normal(size=(2, d)), rng.normal(size=2)
-    rule, guards = reference.Fading(0.02), reference.Guards() if guards is None else guards
-    two = reference.Filter(
-        reference.Linear(d, 2), Categorical(2), belief=reference.Full(prior), rule=rule, guards=guards,
+    rule, guards = impl.Fading(0.02), impl.Guards() if guards is None else guards
+    two = impl.Filter(
+        impl.Linear(d, 2), Categorical(2), belief=impl.Full(prior), rule=rule, guards=guards,
         theta=np.concatenate([W.ravel(), c]),
     )  # fmt: skip
-    one = reference.Filter(
-        reference.Linear(d), reference.Bernoulli(), belief=reference.Full(ratio * prior), rule=rule, guards=guards,
+    one = impl.Filter(
+        impl.Linear(d), impl.Bernoulli(), belief=impl.Full(ratio * prior), rule=rule, guards=guards,
         theta=np.concatenate([W[1] - W[0], [c[1] - c[0]]]),
     )  # fmt: skip
     traces = (
@@ -65,8 +63,8 @@ def difference(d):
 # bites: the same prior variance for the logits and for their difference
 @pytest.mark.parametrize("ratio", [2.0, 1.0])
 @pytest.mark.parametrize("wild", [False, True])
-def test_t13(wild, ratio):
-    (two, one), (many, few) = pair(wild, ratio=ratio)
+def test_t13(impl, wild, ratio):
+    (two, one), (many, few) = pair(impl, wild, ratio=ratio)
     D, control = difference(2), ratio != 2.0
     cov, sd = one.cov(), one.std()
     tolerance = (
@@ -89,9 +87,9 @@ def test_t13(wild, ratio):
 
 
 @pytest.mark.parametrize("clamp", [1.5, 0.2])
-def test_t13_clamp(clamp):
+def test_t13_clamp(impl, clamp):
     """The clamp on the distance from the largest logit is Bernoulli's on the difference."""
-    _, (many, few) = pair(True, guards=reference.Guards(z_clamp=clamp, step_clip=None))
+    _, (many, few) = pair(impl, True, guards=impl.Guards(z_clamp=clamp, step_clip=None))
     assert np.max(np.abs(many.z[:, 1] - many.z[:, 0] - few.z[:, 0])) < 1e-9
     assert np.max(np.abs(few.z)) == clamp
     assert (np.abs(few.z) == clamp).sum() > 10

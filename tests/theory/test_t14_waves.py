@@ -18,7 +18,14 @@ FAMILIES = {
     "learned_3": (3, lambda impl: impl.Gaussian(variance=None)),
     "bernoulli": (1, lambda impl: impl.Bernoulli()),
     "poisson": (1, lambda impl: impl.Poisson()),
+    "each_3": (3, lambda impl: impl.Gaussian(variance="each")),
+    "mean_variance": (2, lambda impl: impl.GaussianMeanVariance()),
+    "trials": (1, lambda impl: impl.Binomial()),
+    "categorical_3": (3, lambda impl: impl.Categorical(3)),
+    "negative_binomial": (1, lambda impl: impl.NegativeBinomial(0.5)),
+    "gamma": (1, lambda impl: impl.Gamma(2.0)),
 }
+PARTIAL = ("covariance_2", "covariance_3", "learned_3", "each_3")
 FEATURES = [0, 3, 15, 37]  # p = k(d + 1): below, at and above what one pass of columns holds
 RULES = {"kalman": {}, "fading": {"forgetting": 0.02}, "half-life": {"half_life": 9.0}}
 CASES = [(family, d, "fading", "float64") for family in FAMILIES for d in FEATURES]
@@ -35,8 +42,11 @@ def eventful_rows(family, d, k, seed):
     z = U @ rng.normal(size=(d, k)) / np.sqrt(max(d, 1)) + 0.5
     drawn = {"bernoulli": rng.random((N, k)) < 1 / (1 + np.exp(-z)), "poisson": rng.poisson(np.exp(z))}
     Y = 1.0 * drawn.get(family, z + 0.5 * rng.normal(size=(N, k)))
+    other = {"mean_variance": Y[:, :1], "trials": np.floor(rng.uniform([0, 4], [4, 9], size=(N, 2))),
+             "categorical_3": np.argmax(Y, axis=1)[:, None], "gamma": np.exp(Y)}  # fmt: skip
+    Y = 1.0 * other.get(family, rng.poisson(np.exp(z)) if family == "negative_binomial" else Y)
     Y[rng.random(N) < 0.1] = np.nan
-    if k > 1:
+    if family in PARTIAL:
         Y[rng.random((N, k)) < 0.2] = np.nan
     blank = np.isnan(Y).all(axis=1) & (rng.random(N) < 0.5)
     U[blank] = np.nan
@@ -52,10 +62,11 @@ def make(impl, family, d, rule, **settings):
     return impl.Filter(impl.Linear(d, k), law(impl), belief=impl.Full(1.5), rule=rule, **settings)
 
 
-def outcome(flt, predictions, stds):
+def outcome(flt, predictions, stds, nlls):
     """All that must be the same bits: state and predictions."""
     state = {f"state {name}": array for name, array in flt._state().items()}
-    return state | {"prediction": np.concatenate(predictions), "std": np.concatenate(stds)}
+    parts = {"prediction": predictions, "std": stds, "nll": nlls}
+    return state | {name: np.concatenate(part) for name, part in parts.items()}
 
 
 def in_chunks(flt, rows, stops):
@@ -63,7 +74,7 @@ def in_chunks(flt, rows, stops):
     for start, stop in itertools.pairwise([0, *stops, N]):
         part = {name: array[start:stop].copy() for name, array in rows.items()}
         traces.append(flt.update_many(part.pop("U"), part.pop("Y"), **part))
-    return outcome(flt, [t.prediction for t in traces], [t.std for t in traces])
+    return outcome(flt, *([getattr(t, name) for t in traces] for name in ("prediction", "std", "nll")))
 
 
 def one_by_one(flt, rows):
@@ -72,7 +83,7 @@ def one_by_one(flt, rows):
         row = {name: array[t].copy() for name, array in rows.items()}
         y = row.pop("Y")
         steps.append(flt.update(row.pop("U"), y if len(y) > 1 else float(y[0]), **row))
-    return outcome(flt, [[s.prediction] for s in steps], [[s.std] for s in steps])
+    return outcome(flt, *([[getattr(s, name)] for s in steps] for name in ("prediction", "std", "nll")))
 
 
 def differences(one, other):

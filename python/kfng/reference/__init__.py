@@ -8,7 +8,16 @@ from typing import Any
 
 # the components before the filter: kfng's shared Python, which the filter needs, imports them from here
 from .belief import Diagonal, Full
-from .family import Bernoulli, Gaussian, Poisson
+from .family import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Gamma,
+    Gaussian,
+    GaussianMeanVariance,
+    NegativeBinomial,
+    Poisson,
+)
 from .guards import Guards
 from .model import MLP, External, Linear
 from .rule import Fading, InverseTime, Kalman, NaturalGradient, Power, ProcessNoise
@@ -38,17 +47,22 @@ def load(path: Any) -> Filter:
 __all__ = [
     "MLP",
     "Bernoulli",
+    "Binomial",
+    "Categorical",
     "Diagonal",
     "External",
     "Fading",
     "Filter",
     "Full",
+    "Gamma",
     "Gaussian",
+    "GaussianMeanVariance",
     "Guards",
     "InverseTime",
     "Kalman",
     "Linear",
     "NaturalGradient",
+    "NegativeBinomial",
     "Poisson",
     "Power",
     "ProcessNoise",

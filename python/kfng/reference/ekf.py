@@ -40,6 +40,36 @@ def poisson(z: Array) -> Moments:
     return Moments(m, np.diag(m), np.diag(m))
 
 
+def binomial(z: Array, trials: float) -> Moments:
+    m = 1 / (1 + np.exp(-z))
+    R = np.diag(trials * m * (1 - m))
+    return Moments(trials * m, R, R)
+
+
+def negative_binomial(z: Array, dispersion: float) -> Moments:
+    m = np.exp(z)
+    return Moments(m, np.diag(m + dispersion * m**2), np.diag(m))
+
+
+def gamma(z: Array, shape: float) -> Moments:
+    m = np.exp(z)
+    return Moments(m, np.diag(m**2 / shape), np.diag(m))
+
+
+def categorical(z: Array) -> Moments:
+    """Of the indicators of all classes but the last."""
+    pi = np.exp(z) / np.exp(z).sum()
+    slope = (np.diag(pi) - np.outer(pi, pi))[:-1]
+    return Moments(pi[:-1], slope[:, :-1], slope)
+
+
+def mean_variance(z: Array) -> Moments:
+    """Of (y, y²) where y ~ N(z_1, exp(z_2))."""
+    m, v = z[0], np.exp(z[1])
+    R = np.array([[v, 2 * m * v], [2 * m * v, 4 * m**2 * v + 2 * v**2]])
+    return Moments(np.array([m, m**2 + v]), R, np.array([[1.0, 0.0], [2 * m, v]]))
+
+
 @dataclass
 class EKF:
     """theta (p,) and P (p, p); `predict` then `update`, row by row."""

@@ -10,11 +10,8 @@ from .gaussian_mean_variance import GaussianMeanVariance
 from .negative_binomial import NegativeBinomial
 from .poisson import Poisson
 
-FAMILIES: dict[str, type[Family]] = {cls.__name__: cls for cls in (Gaussian, Bernoulli, Poisson)}
-_CATALOGUE: dict[str, type[Family]] = {
-    cls.__name__: cls for cls in (GaussianMeanVariance, Binomial, Categorical, NegativeBinomial, Gamma)
-}
-"""Families of the reference that kfng does not know yet."""
+_ALL = (Gaussian, GaussianMeanVariance, Bernoulli, Binomial, Categorical, Poisson, NegativeBinomial, Gamma)
+FAMILIES: dict[str, type[Family]] = {cls.__name__: cls for cls in _ALL}
 
 __all__ = [
     "FAMILIES",

@@ -23,8 +23,6 @@ class Family(Component):
     axis: ClassVar[str] = "family"
     link: ClassVar[str]
     """'identity', 'logit' or 'log': decides clamp, step clip and the level of `from_rows`."""
-    has_predictive_nll: ClassVar[bool] = True
-    """True where `predictive_nll` is there, in kfng too."""
     partial: ClassVar[bool] = False
     """True where a partly missing y still informs about its other entries."""
 
@@ -160,7 +158,7 @@ class Family(Component):
 
     def predictive_nll(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> Array:
         """-log density of y with theta integrated out, (n,)."""
-        raise UnsupportedError(argument="nll", expected="a Gaussian family", got=repr(self))
+        raise NotImplementedError
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         """Quantiles of y with theta integrated out, (n, len(q)) for one output, (n, k, len(q)) for several."""

@@ -29,7 +29,6 @@ class Bernoulli(OneOutput):
     """y in [0, 1] with P(y=1) = 1/(1+exp(-z)); a fraction with `weight=n` stands for n trials."""
 
     link: ClassVar[str] = "logit"
-    has_predictive_nll: ClassVar[bool] = False  # until kfng has it as well
 
     def invalid(self, y: Array) -> Mask:
         return np.any((y < 0) | (y > 1), axis=1)

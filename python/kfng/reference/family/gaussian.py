@@ -165,7 +165,8 @@ class Gaussian(Family):
         k = int(seen.sum())
         S = (C + self.R_of_rows(z.shape[1], a, b))[:, seen][:, :, seen]
         residual = (y - z)[:, seen]
-        distance = np.einsum("ni,ni->n", residual, np.linalg.solve(S, residual[..., None])[..., 0])
+        terms = np.ascontiguousarray(residual * np.linalg.solve(S, residual[..., None])[..., 0])
+        distance = np.sum(terms, axis=1)  # in one order however many rows there are
         log_det = np.linalg.slogdet(S)[1]
         if not self.relative:
             return 0.5 * (k * LOG_2PI + log_det + distance)

@@ -36,7 +36,6 @@ class Poisson(OneOutput):
     """Counts y >= 0 with mean exp(z)."""
 
     link: ClassVar[str] = "log"
-    has_predictive_nll: ClassVar[bool] = False  # until kfng has it as well
 
     def invalid(self, y: Array) -> Mask:
         return np.any(y < 0, axis=1)

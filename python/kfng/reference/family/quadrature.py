@@ -25,7 +25,7 @@ def rising_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Arr
     Newton from `start`; where a step leaves the bracket or is not half the step before, the bracket is halved, in asinh so
     that one of 1e130 is soon small. Source: Press et al., Numerical Recipes, rtsafe.
     """
-    x, before = start, high - low
+    x, before, moving = start, high - low, np.ones(start.shape, dtype=bool)
     for _ in range(NEWTON):
         value, slope = f(x)
         low, high = np.where(value <= 0, x, low), np.where(value >= 0, x, high)
@@ -33,8 +33,9 @@ def rising_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Arr
         trusted = (newton >= low) & (newton <= high) & (np.abs(newton - x) <= before / 2)
         middle = np.clip(np.sinh((np.arcsinh(low) + np.arcsinh(high)) / 2), low, high)
         moved = np.where(trusted, newton, middle)
-        before, x = np.abs(moved - x), moved
-        if not (before > 1e-13 * np.abs(x)).any():  # NaN has nothing to wait for
+        before, x = np.abs(moved - x), np.where(moving, moved, x)  # a root that is found stays, whatever others need
+        moving &= before > 1e-13 * np.abs(x)  # NaN has nothing to wait for
+        if not moving.any():
             break
     return x
 
