@@ -12,11 +12,6 @@ from numpy.typing import NDArray
 from . import _border, _from_rows, _validate, checkpoint
 from ._posterior import Factored, Independent
 from ._settings import Settings
-from .reference.belief import Belief, Full
-from .reference.family import Family
-from .reference.guards import Guards
-from .reference.model import Model
-from .reference.rule import Kalman, Rule
 from ._trace import Likelihood, Trace, TraceBuilder
 from .errors import (
     BadHeaderError,
@@ -45,17 +40,19 @@ class FilterBase:
     Parameters
     ----------
     model : Model
-        The output z = h(u, theta) in link coordinates: `Linear`, `External`.
+        The output z = h(u, theta) in link coordinates: `Linear`, `MLP`, `External`.
     family : Family
-        The law of y given z: `Gaussian`, `Bernoulli`, `Poisson`.
+        The law of y given z: `Gaussian`, `Bernoulli`, `Poisson` and the others.
     belief : Belief, default Full(1.0)
         What is kept of the covariance of theta, and the prior.
     rule : Rule, default Kalman()
-        How old evidence fades.
+        How old evidence fades: `Kalman`, `Fading`, `NaturalGradient`, `ProcessNoise`.
     guards : Guards
         All on by default; `Guards.none()` is the bare mathematics.
     theta : (p,), optional
-        Where the filter starts; zeros for Linear.
+        Where the filter starts; zeros for Linear, drawn from `seed` for networks.
+    iterations : int or 'implicit', default 1
+        Linearisations of a row (damped Gauss-Newton towards the mode), or the implicit update of a one-output linear model.
     evidence : bool, default False
         Sum log predictive densities, for `log_evidence`.
     dtype : 'float64' or 'float32'
@@ -64,7 +61,7 @@ class FilterBase:
         Shown in error messages and by `kfng inspect`.
     seed : int, default 0
         Of a random theta_0.
-    sensitivity, state, state_prior, iterations, robust
+    sensitivity, state, state_prior, robust
         Left at their defaults.
 
     Raises
@@ -396,7 +393,9 @@ class FilterBase:
     def _need_posterior(self, argument: str) -> None:
         rule = self.settings.rule
         if not rule.has_posterior:
-            raise UnsupportedError(argument=argument, expected="a rule with a posterior covariance", got=repr(rule)[:80])
+            raise UnsupportedError(
+                argument=argument, expected="a rule with a posterior covariance", got=repr(rule)[:80]
+            )
 
     @property
     def noise_variance(self) -> tuple[Any, Any]:

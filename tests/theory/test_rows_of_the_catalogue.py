@@ -35,9 +35,7 @@ def test_a_row_in_precision_form(impl, name, control):
     p, weight, offset = 5, 1.6, 0.1
     root = rng.normal(size=(p, p))
     P, theta, dz = root @ root.T / p + 0.1 * np.eye(p), 0.3 * rng.normal(size=p), rng.normal(size=(k, p))
-    flt = impl.Filter(
-        impl.External(p, k), family, belief=impl.Full(P), theta=theta, guards=impl.Guards.none()
-    )
+    flt = impl.Filter(impl.External(p, k), family, belief=impl.Full(P), theta=theta, guards=impl.Guards.none())
     row = np.atleast_1d(np.asarray(y, dtype=float))
     z = dz @ theta + offset
     flt.condition(y, z, dz, weight=weight)

@@ -47,25 +47,10 @@ class Likelihood:
 
 
 class Filter(FilterBase):
-    """Online estimate of theta with its uncertainty, in pure NumPy: the arguments and results of `kfng.Filter`.
-
-    Parameters
-    ----------
-    model, family : components
-        The output z = h(u, theta), and the law of y given z.
-    **options
-        belief, rule, guards, theta, evidence, dtype, num_threads, feature_names, seed: as for `kfng.Filter`.
-
-    Raises
-    ------
-    ParameterError, ShapeError, DtypeError, NonFiniteError, NotPositiveDefiniteError, UnsupportedError
-    """
+    __doc__ = FilterBase.__doc__
 
     _now: State
     _lock: threading.Lock
-
-    def __new__(cls, model: Any, family: Any, **options: Any) -> Self:
-        return cls._from_settings(Settings.build(model, family, **options))
 
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
