@@ -1,6 +1,7 @@
-"""T2 for the catalogue, linear and with a network: the Kalman filter is the natural gradient with eta_t = 1/(t+1).
+"""T2 and T3 for the catalogue, linear and with a network: every rule is the natural gradient with its own eta_t.
 
     J_t = (1-eta_t) J_{t-1} + eta_t dz'F dz,   theta_t = theta_{t-1} + eta_t J_t^-1 dz'e,   P_t = eta_t J_t^-1
+    Kalman: eta_t = 1/(t+1);   Fading: 1/eta_t = 1 + (1-lam)/eta_{t-1} from eta_0 = 1;   NaturalGradient: as given
 
 Here e is the complex-step derivative of the log density, F the expectation of e e' under it (a sum, or a quadrature that is
 exact for these scores), dz the complex-step derivative of the output. Source: Ollivier 2018, arXiv 1703.00209.
@@ -15,6 +16,7 @@ from tolerances import CONTROL
 
 TOL = 1e-12
 STEP = 1e-30
+LAM = 0.01
 COUNTS = np.arange(400.0)
 N, D = 40, 2
 
@@ -99,6 +101,22 @@ MODELS = {
 }
 
 
+def fading_rates(n):
+    """eta_1 .. eta_n of forgetting LAM, from eta_0 = 1."""
+    eta, rates = 1.0, []
+    for _ in range(n):
+        eta = 1 / (1 + (1 - LAM) / eta)
+        rates.append(eta)
+    return rates
+
+
+RULES = {
+    "kalman": (lambda impl: impl.Kalman(), lambda n: [1 / (t + 1) for t in range(1, n + 1)]),
+    "fading": (lambda impl: impl.Fading(LAM), fading_rates),
+    "natural gradient": (lambda impl: impl.NaturalGradient(LAM), lambda n: [LAM] * n),
+}
+
+
 def complex_step(f, x):
     """df/dx (len(f), len(x)) at a real x."""
     return np.array([np.atleast_1d(f(x + 1j * STEP * unit)).imag / STEP for unit in np.eye(len(x))]).T
@@ -120,14 +138,14 @@ def stream(law, model, seed=5):
 
 
 @cache
-def natural_gradient(law, model, old_metric=False):
+def natural_gradient(law, model, rule, old_metric=False):
     """theta_t and eta_t J_t^-1 after each row; `old_metric` steps with J_{t-1}."""
     k, log_density, points, _ = LAWS[law]
     output = MODELS[model][0]
     theta, P0, U, Y = stream(law, model)
     J, path = np.diag(1 / P0), []
-    for t, (u, y) in enumerate(zip(U, Y, strict=True), start=1):
-        z, eta = output(theta, u, k), 1 / (t + 1)
+    for eta, u, y in zip(RULES[rule][1](N), U, Y, strict=True):
+        z = output(theta, u, k)
         dz = complex_step(lambda x, u=u: output(x, u, k), theta)
         F = np.zeros((k, k))
         for value, mass in zip(*points(z), strict=True):
@@ -144,15 +162,17 @@ def natural_gradient(law, model, old_metric=False):
 # bites for every family: the step with J_{t-1}
 @pytest.mark.parametrize("control", [False, True])
 @pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("law", LAWS)
-def test_kalman_is_natural_gradient(impl, law, model, guarded, control):
+def test_the_filter_is_natural_gradient(impl, law, model, rule, guarded, control):
     theta, P0, U, Y = stream(law, model)
     k, family = LAWS[law][0], LAWS[law][3](impl)
     guards = impl.Guards() if guarded else impl.Guards.none()
-    flt = impl.Filter(MODELS[model][2](impl, k), family, belief=impl.Full(P0), theta=theta, guards=guards)
+    settings = {"belief": impl.Full(P0), "theta": theta, "guards": guards, "rule": RULES[rule][0](impl)}
+    flt = impl.Filter(MODELS[model][2](impl, k), family, **settings)
     worst = 0.0
-    for (exact, P), u, y in zip(natural_gradient(law, model, control), U, Y, strict=True):
+    for (exact, P), u, y in zip(natural_gradient(law, model, rule, control), U, Y, strict=True):
         flt.update(u, y)
         sd = np.sqrt(np.diag(P))
         worst = max(worst, np.max(np.abs(flt.theta - exact) / sd), np.max(np.abs(flt.cov() - P) / np.outer(sd, sd)))
