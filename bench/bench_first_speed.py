@@ -8,7 +8,7 @@ from timing import interleave
 import kfng
 from kfng import reference
 
-ROUNDS = 15
+ROUNDS = 31
 CALLS = {10: 400, 100: 200, 1000: 20}
 ROWS = {10: 20000, 100: 4000, 1000: 400}
 
@@ -24,9 +24,10 @@ def filters(p: int):
     return (impl.Filter(model, kfng.Gaussian(1.0), belief=kfng.Full(10.0)) for impl in (kfng, reference))
 
 
+@pytest.mark.parametrize("read", [False, True], ids=["", "prediction read"])
 @pytest.mark.parametrize("p", CALLS)
-def test_one_call(p, benchmark, comparisons):
-    """`update(x, y)` from Python, the prediction read."""
+def test_one_call(p, read, benchmark, comparisons):
+    """`update(x, y)` from Python; its Step holds the prediction, which is then read or not."""
     n = CALLS[p]
     X, Y = problem(p, n)
     rows = [(x, float(y)) for x, y in zip(X, Y, strict=True)]
@@ -34,8 +35,12 @@ def test_one_call(p, benchmark, comparisons):
     peer = ThreeLiner(p, 10.0)
 
     def loop(update, rows=rows):
-        for x, y in rows:
-            _ = update(x, y).prediction
+        if read:
+            for x, y in rows:
+                _ = update(x, y).prediction
+        else:
+            for x, y in rows:
+                update(x, y)
 
     def peer_loop():
         for x, y in rows:
@@ -47,7 +52,7 @@ def test_one_call(p, benchmark, comparisons):
         "NumPy three-liner": (peer_loop, n),
         "kfng.reference": (lambda: loop(ref.update, few), len(few)),
     }
-    comparison = interleave("one call", p, contenders, ROUNDS if benchmark.enabled else 2)
+    comparison = interleave("one call, prediction read" if read else "one call", p, contenders, ROUNDS if benchmark.enabled else 2)
     benchmark.extra_info.update(comparison.row())
     benchmark.pedantic(contenders["kfng"][0], rounds=3)
     comparisons.append(comparison)
