@@ -52,7 +52,9 @@ def test_one_call(p, read, benchmark, comparisons):
         "NumPy three-liner": (peer_loop, n),
         "kfng.reference": (lambda: loop(ref.update, few), len(few)),
     }
-    comparison = interleave("one call, prediction read" if read else "one call", p, contenders, ROUNDS if benchmark.enabled else 2)
+    comparison = interleave(
+        "one call, prediction read" if read else "one call", p, contenders, ROUNDS if benchmark.enabled else 2
+    )
     benchmark.extra_info.update(comparison.row())
     benchmark.pedantic(contenders["kfng"][0], rounds=3)
     comparisons.append(comparison)
