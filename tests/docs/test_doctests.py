@@ -7,10 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import chosen
 from docs.documents import DOCUMENTS, ROOT, blocks, name, of_implementation, sessions
-
-from kfng import reference
 
 WITH_SESSIONS = [document for document in DOCUMENTS if sessions(document).strip()]
 
@@ -25,26 +22,7 @@ def failures(source, where):
     return said.getvalue()
 
 
-# Until kfng knows the whole catalogue: what `reference.__all__` does not offer yet is taken from the reference's axes, and a
-# document that uses it runs on the reference alone. Once all is exported nothing of this acts, and it can go.
-def unexported(document):
-    return set(re.findall(r"kfng\.(\w+)", sessions(document))) - set(reference.__all__)
-
-
-@pytest.fixture
-def catalogue(monkeypatch):
-    for axis in (reference.belief, reference.family, reference.model, reference.rule):
-        for entry in set(axis.__all__) - set(dir(reference)):
-            monkeypatch.setattr(reference, entry, getattr(axis, entry), raising=False)
-    for family in (reference.Bernoulli, reference.Poisson):
-        monkeypatch.setattr(family, "has_predictive_nll", True, raising=False)
-
-
-RUNS = [(i, d) for d in WITH_SESSIONS for i in chosen() if i == "kfng.reference" or not unexported(d)]
-
-
-@pytest.mark.parametrize(("impl", "document"), RUNS, indirect=["impl"], ids=[f"{i}-{name(d)}" for i, d in RUNS])
-@pytest.mark.usefixtures("catalogue")
+@pytest.mark.parametrize("document", WITH_SESSIONS, ids=name)
 def test_sessions_print_what_they_say(impl, document):
     said = failures(of_implementation(sessions(document), impl), name(document))
     assert not said, said

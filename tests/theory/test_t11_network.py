@@ -9,24 +9,15 @@ import numpy as np
 import pytest
 from theory.literal import error, judge
 
-from kfng import reference
-from kfng.reference.model import MLP
-
 TOLERANCE = 1e-12
 R = np.array([[0.5, 0.1, -0.1], [0.1, 0.8, 0.2], [-0.1, 0.2, 0.6]])
-
-
-@pytest.fixture
-def impl():
-    """The reference alone: the core does not know the network yet."""
-    return reference
 
 
 # both controls bite for both activations
 @pytest.mark.parametrize("residual", ["updated linearly", "not updated", "relinearised"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_outputs_one_after_another(impl, activation, residual):
-    rng, model = np.random.default_rng(7), MLP([2, 5, 4, 3], activation)
+    rng, model = np.random.default_rng(7), impl.MLP([2, 5, 4, 3], activation)
     U, Y, weight = rng.normal(size=(40, 2)), rng.normal(size=(40, 3)), rng.uniform(0.5, 1.5, 40)
     options = {"theta": model.initial_theta(2), "rule": impl.Fading(0.01)}
     block = impl.Filter(model, impl.Gaussian(covariance=R), **options)
