@@ -119,6 +119,19 @@ class Curved(Linear):
         return (C.reshape(*many, self.k, 2) @ hidden[..., None])[..., 0]
 
 
+class Network(Linear):
+    """z = V tanh(W u + b) + c, two units: theta = (W, b, V, c), each in C-order."""
+
+    def __init__(self, d, k):
+        self.d, self.k, self.p = d, k, 2 * d + 2 + 3 * k
+
+    def output(self, theta, u):
+        many = theta.shape[:-1]
+        W, b, V, c = np.split(theta, np.cumsum([2 * self.d, 2, 2 * self.k]), axis=-1)
+        hidden = np.tanh(W.reshape(*many, 2, self.d) @ u + b)
+        return (V.reshape(*many, self.k, 2) @ hidden[..., None])[..., 0] + c
+
+
 def learned_from(stream, t, theta, *, fisher="expected", pooling="sum"):
     """g (p,) and F (p, p) of row t at theta: score and Fisher matrix, weighted, summed over the trials of the row."""
     trials = stream.trials[t]

@@ -71,7 +71,7 @@ class Stream:
         return flt.cov() / (flt.noise_variance[0] if self.learned else 1.0)
 
 
-def _prior(rng, p, size):
+def correlated(rng, p, size):
     """A covariance with correlations and eigenvalues in size·[0.5, 2]."""
     basis = np.linalg.qr(rng.normal(size=(p, p)))[0]
     P = (basis * (size * np.geomspace(0.5, 2.0, p))) @ basis.T
@@ -81,7 +81,7 @@ def _prior(rng, p, size):
 def make(model, law, family, *, external=False, size=1.0, noise=None, n=32, trials=1, seed=0):
     """A stream drawn from the model at a theta drawn from the prior; `noise` is the law that y is drawn from."""
     rng = np.random.default_rng(seed)
-    prior = _prior(rng, model.p, size)
+    prior = correlated(rng, model.p, size)
     theta_0 = 0.5 * rng.normal(size=model.p)
     truth = theta_0 + np.linalg.cholesky(prior) @ rng.normal(size=model.p)
     U, offset = rng.normal(size=(n, model.d)), 0.3 * rng.normal(size=(n, model.k))
