@@ -23,6 +23,12 @@ def impl(request):
     return implementation(request.param)
 
 
+@pytest.fixture(params=[name for name in chosen() if name == "kfng.reference"])
+def recurrent_impl(request):
+    """The module under test, for models with a hidden state."""
+    return implementation(request.param)
+
+
 @pytest.fixture
 def both():
     """(kfng, kfng.reference), for tests of parity."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ._settings import Settings
 from ._validate import real_array
-from .errors import KfngError, NonFiniteError, ParameterError, ShapeError, UnsupportedError
+from .errors import DtypeError, KfngError, NonFiniteError, ParameterError, ShapeError, UnsupportedError
 
 CHUNK_BYTES = 1 << 20
 
@@ -42,7 +42,10 @@ class Block(NamedTuple):
 
 
 class Given(NamedTuple):
-    """One row whose model lives elsewhere: output z (k,) and jacobian dz (k, p)."""
+    """One row whose model lives elsewhere: output z (k,) and jacobian dz (k, p), of a recurrent model h_theta (k, p).
+
+    A recurrent model's row also has h_s (k, n), the state s' (n,), f_s (n, n) and f_theta (n, p).
+    """
 
     output: NDArray[np.float64]
     jacobian: NDArray[Any]
@@ -50,6 +53,10 @@ class Given(NamedTuple):
     weight: float
     dt: float
     blank: bool
+    h_s: NDArray[Any] | None = None
+    state: NDArray[Any] | None = None
+    f_s: NDArray[Any] | None = None
+    f_theta: NDArray[Any] | None = None
 
 
 def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any) -> Row:
@@ -74,12 +81,24 @@ def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any) -
     )
 
 
-def given(settings: Settings, y: Any, output: Any, jacobian: Any, weight: Any, dt: Any) -> Given:
+def given(
+    settings: Settings,
+    y: Any,
+    output: Any,
+    jacobian: Any,
+    weight: Any,
+    dt: Any,
+    state: Any = None,
+    transition: Any = None,
+) -> Given:
     """Check the arguments of `condition`."""
     k, p = settings.k, settings.p
     output = real_array("output", output)
     if output.shape != (k,) and not (k == 1 and output.shape == ()):
         raise ShapeError(argument="output", expected=(k,), got=output.shape)
+    memory = _memory(settings, jacobian, state, transition)
+    if memory is not None:
+        jacobian = jacobian[1]
     jacobian = real_array("jacobian", jacobian, settings.float)
     if jacobian.shape != (k, p) and not (k == 1 and jacobian.shape == (p,)):
         raise ShapeError(argument="jacobian", expected=(k, p), got=jacobian.shape)
@@ -93,13 +112,48 @@ def given(settings: Settings, y: Any, output: Any, jacobian: Any, weight: Any, d
     if bad.any():
         raise fault(settings, probe, 0)
     y, w, time = probe.Y[0], float(probe.weight[0]), float(probe.dt[0])
-    fine = bool(np.isfinite(output).all() and np.isfinite(jacobian).all())
-    if not fine and not (w == 0 or settings.family.missing(probe.Y)[0]):
-        argument = "jacobian" if np.isfinite(output).all() else "output"
-        raise NonFiniteError(argument=argument, expected="finite numbers", got="nan or inf")
-    if not fine:
+    parts = {"output": [output], "jacobian": [jacobian]}
+    if memory is not None:
+        parts |= {"jacobian": [jacobian, memory[0]], "state": [memory[1]], "transition": list(memory[2:])}
+    wrong = [name for name, arrays in parts.items() if not all(np.isfinite(array).all() for array in arrays)]
+    if wrong and not (w == 0 or settings.family.missing(probe.Y)[0]):
+        raise NonFiniteError(argument=wrong[0], expected="finite numbers", got="nan or inf")
+    if wrong:
         output, jacobian = np.zeros(k), np.zeros_like(jacobian)
-    return Given(output, np.ascontiguousarray(jacobian), y, w, time, not fine)
+        memory = None if memory is None else tuple(np.zeros_like(part) for part in memory)
+    row = Given(output, np.ascontiguousarray(jacobian), y, w, time, bool(wrong))
+    return row if memory is None else row._replace(h_s=memory[0], state=memory[1], f_s=memory[2], f_theta=memory[3])
+
+
+def _memory(settings: Settings, jacobian: Any, state: Any, transition: Any) -> tuple[NDArray[Any], ...] | None:
+    """h_s, s', f_s and f_theta of a recurrent model that lives elsewhere; None for other models, which have none."""
+    for name, value in (("state", state), ("transition", transition)):
+        if settings.sensitivity is None and value is not None:
+            raise ParameterError(argument=name, expected="None (the model has no state)", got=type(value).__name__)
+        if settings.sensitivity is not None and value is None:
+            raise ParameterError(argument=name, expected="what the next state is, with its partials", got="None")
+    if settings.sensitivity is None:
+        return None
+    for name, pair, expected in (
+        ("jacobian", jacobian, "(h_s, h_theta)"),
+        ("transition", transition, "(f_s, f_theta)"),
+    ):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ShapeError(argument=name, expected=f"a pair {expected}", got=_kind(pair))
+    n, k, p = settings.n, settings.k, settings.p
+    shapes = (("jacobian", jacobian[0], (k, n)), ("state", state, (n,)), ("transition", transition[0], (n, n)),
+              ("transition", transition[1], (n, p)))  # fmt: skip
+    parts = []
+    for name, value, shape in shapes:
+        part = real_array(name, value, settings.float)
+        if part.shape != shape and not (name == "jacobian" and k == 1 and part.shape == (n,)):
+            raise ShapeError(argument=name, expected=shape, got=part.shape)
+        parts.append(np.ascontiguousarray(part.reshape(shape)))
+    return tuple(parts)
+
+
+def _kind(value: Any) -> str:
+    return f"{len(value)} of them" if isinstance(value, (tuple, list)) else type(value).__name__
 
 
 class Rows:
@@ -246,6 +300,23 @@ def _many_y(settings: Settings, argument: str, Y: Any, n: int) -> NDArray[np.flo
     if array.shape != (n, width) and not (width == 1 and array.shape == (n,)):
         raise ShapeError(argument=argument, expected=(n,) if width == 1 else (n, width), got=array.shape)
     return array.reshape(n, width)
+
+
+def lengths(value: Any, n: int) -> list[int]:
+    """Lengths of sequences that make up n rows."""
+    expected = f"integers >= 0 that sum to {n}"
+    array = np.asarray(value)
+    if array.size == 0 and array.ndim == 1:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise DtypeError(argument="lengths", expected=expected, got=f"dtype {array.dtype}")
+    if array.ndim != 1:
+        raise ShapeError(argument="lengths", expected="(m,)", got=array.shape)
+    sizes: list[int] = array.tolist()
+    if min(sizes, default=0) < 0 or sum(sizes) != n:
+        smallest = min(sizes, default=0)
+        raise ParameterError(argument="lengths", expected=expected, got=smallest if smallest < 0 else sum(sizes))
+    return sizes
 
 
 def _per_row(argument: str, value: Any, n: int) -> NDArray[np.float64]:

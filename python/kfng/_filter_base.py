@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _border, _from_rows, _validate, checkpoint
+from ._hidden import Hidden
 from ._posterior import Factored, Independent
 from ._settings import Settings
 from ._trace import Likelihood, Trace, TraceBuilder
@@ -27,6 +28,7 @@ from .reference.family import Family
 from .reference.guards import Guards
 from .reference.model import Model
 from .reference.rule import Kalman, Rule
+from .reference.sensitivity import Sensitivity
 
 Float = NDArray[np.float64]
 Progress = bool | Callable[[int, int], Any] | None
@@ -34,7 +36,7 @@ COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "
 CHUNK_SECONDS = 0.05
 
 
-class FilterBase:
+class FilterBase(Hidden):
     """An online estimate of theta with its uncertainty: a Kalman filter that is, exactly, a natural gradient.
 
     Parameters
@@ -61,8 +63,14 @@ class FilterBase:
         Shown in error messages and by `kfng inspect`.
     seed : int, default 0
         Of a random theta_0.
-    sensitivity, state, state_prior, robust
-        Left at their defaults.
+    sensitivity : Sensitivity, default RTRL()
+        Of recurrent models: how the influence of theta on the state is carried along.
+    state : (n,), optional
+        Of recurrent models: the initial state, 0 by default.
+    state_prior : number, (n,) or (n, n), optional
+        Covariance of an unknown initial state of mean `state`; by default the initial state is known.
+    robust
+        Left at its default.
 
     Raises
     ------
@@ -86,6 +94,9 @@ class FilterBase:
         def _covariance(self) -> Float: ...
         def _state(self) -> dict[str, NDArray[Any]]: ...
         def _set_state(self, state: dict[str, NDArray[Any]]) -> None: ...
+        def _recurrence(self) -> dict[str, NDArray[Any]]: ...
+        def _reset_state(self, state: Float | None) -> None: ...
+        def _spread(self, dz: Float) -> Float: ...
 
     # -- construction
     def __new__(
@@ -95,11 +106,11 @@ class FilterBase:
         *,
         belief: Belief = Full(1.0),
         rule: Rule = Kalman(),
-        sensitivity: None = None,
+        sensitivity: Sensitivity | None = None,
         guards: Guards = Guards(),
         theta: Any = None,
-        state: None = None,
-        state_prior: None = None,
+        state: Any = None,
+        state_prior: Any = None,
         iterations: int | str = 1,
         robust: None = None,
         evidence: bool = False,
@@ -191,8 +202,9 @@ class FilterBase:
             False allows reordered sums where they are faster.
         trace : bool, default True
             False returns None.
-        lengths : None
-            For recurrent models.
+        lengths : (m,) of integers >= 0, optional
+            Of recurrent models: the rows are so many sequences, one behind the other, and before each of them
+            `reset_state()` is called. None goes on from the present state.
 
         Returns
         -------
@@ -208,24 +220,37 @@ class FilterBase:
         _validate.choice("on_bad_row", on_bad_row, ("raise", "skip"))
         _validate.flag("deterministic", deterministic)
         _validate.flag("trace", trace)
-        if lengths is not None:
+        if lengths is not None and self.settings.sensitivity is None:
             raise UnsupportedError(
                 argument="lengths", expected="None (the model has no state)", got=type(lengths).__name__
             )
         rows = _border.Rows(self.settings, U, Y, weight, dt, offset)
+        sequences = None if lengths is None else _border.lengths(lengths, len(rows))
         builder = TraceBuilder(self.settings, self._likelihood, rows.Y) if trace else None
         with _Progress(progress, len(rows)) as report:
-            self._sweep(rows, builder, on_bad_row == "skip", report)
+            if sequences is None:
+                self._sweep(rows, 0, len(rows), builder, on_bad_row == "skip", report)
+            start = 0
+            for length in sequences or ():
+                self._reset_state(None)
+                self._sweep(rows, start, start + length, builder, on_bad_row == "skip", report)
+                start += length
         return builder.trace(len(rows)) if builder else None
 
     def _sweep(
-        self, rows: _border.Rows, builder: TraceBuilder | None, skip: bool, report: Callable[[int], None]
+        self,
+        rows: _border.Rows,
+        start: int,
+        end: int,
+        builder: TraceBuilder | None,
+        skip: bool,
+        report: Callable[[int], None],
     ) -> None:
-        """Pieces of about 50 ms and at most a megabyte, so that signals and progress are served between them."""
-        start, size = 0, 64
-        while start < len(rows):
+        """Rows in pieces of about 50 ms and at most a megabyte, so that signals and progress are served between them."""
+        size = 64
+        while start < end:
             begun = time.perf_counter()
-            stop = min(start + min(size, rows.largest_block), len(rows))
+            stop = min(start + min(size, rows.largest_block), end)
             block, bad = rows.block(start, stop)
             done, error = self._apply(block, bad, start, builder, skip)
             if error is not None:
@@ -272,6 +297,8 @@ class FilterBase:
         offset: Any = 0.0,
     ) -> Any:
         """Mean of y for rows U (n, d) at the present time; nothing changes.
+
+        Of a recurrent model each row alone is a possible next input: one step from the present state.
 
         Returns
         -------
@@ -381,8 +408,10 @@ class FilterBase:
             draws *= np.sqrt(b[0] / rng.gamma(a[0], size=size))[:, None]
         return self.theta + draws
 
-    def _posterior(self) -> Factored | Independent:
-        return Independent(self) if self.settings.belief.independent else Factored(self)
+    def _posterior(self, free: int | None = None) -> Factored | Independent:
+        """What is known of theta, or of all of phi with `free` = 0."""
+        free = self.settings.free if free is None else free
+        return Independent(self, free) if self.settings.belief.independent else Factored(self, free)
 
     def _scale(self) -> float:
         """The posterior covariance as a multiple of what the belief keeps: the noise variance, and the rule's factor."""
@@ -421,13 +450,20 @@ class FilterBase:
 
         n_seen, n_updates; missing, skipped (refused rows), clipped, clamped, windup, floored; rho_max (largest
         h'Ph/R of a row), mean_nis (mean squared innovation over its variance, 1 in a well-specified filter),
-        min_pivot_ratio (smallest D_j/P_jj: near 0 where parameters are nearly collinear).
+        min_pivot_ratio (smallest D_j/P_jj: near 0 where parameters are nearly collinear; NaN with a gradient rule).
+
+        Of a recurrent model also influence_max (largest |ds/dtheta|), spectral_radius (of the recurrent weights: above 1
+        what happened long ago may grow), residual_autocorrelation (of successive rows: residuals that hang together count
+        as more evidence than they are; a noise variance of the residuals' times 1 + 2·sum of autocorrelations is the
+        remedy) and restarts (how often the influence on an entry of the state started again at its bound).
         """
         state = self._state()
         result: dict[str, Any] = {name: int(x) for name, x in zip(COUNTERS, state["counters"], strict=True)}
         nis_sum, nis_count, rho_max = (float(x) for x in state["gauges"])
         mean_nis = nis_sum / nis_count if nis_count else float("nan")
-        return result | {"rho_max": rho_max, "mean_nis": mean_nis, "min_pivot_ratio": self._posterior().pivot_ratio()}
+        pivots = float("nan") if self.settings.rule.gradient else self._posterior().pivot_ratio()
+        result |= {"rho_max": rho_max, "mean_nis": mean_nis, "min_pivot_ratio": pivots}
+        return result if self.settings.sensitivity is None else result | self._gauges()
 
     # -- saving and copying
     def spec(self) -> dict[str, Any]:

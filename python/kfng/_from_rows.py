@@ -13,7 +13,8 @@ from typing import Any, cast
 import numpy as np
 
 from . import _border
-from ._settings import Settings, fit_dtype
+from ._fit import fit_dtype
+from ._settings import Settings
 from ._validate import Array, real_array
 from .errors import ParameterError
 from .reference.model.base import Features

@@ -76,6 +76,8 @@ def _refuse(settings: Settings, others: list[Settings]) -> None:
         raise UnsupportedError(
             argument="rule", expected="Kalman(): what is forgotten does not add", got=repr(settings.rule)
         )
+    if settings.sensitivity is not None:
+        raise UnsupportedError(argument="model", expected="a model without a state", got=repr(settings.model)[:80])
     if not isinstance(settings.belief, Full):
         raise UnsupportedError(argument="belief", expected="Full", got=type(settings.belief).__name__)
     if any(other.evidence for other in others):

@@ -23,42 +23,47 @@ class Belief(Protocol):
 
 
 class Factored:
-    """A full belief; O(p²) memory."""
+    """A full belief; O(p²) memory. The first `free` coordinates are left out: an unknown initial state is not theta."""
 
-    def __init__(self, flt: Belief) -> None:
-        self._flt = flt
+    def __init__(self, flt: Belief, free: int = 0) -> None:
+        self._flt, self._free = flt, free
 
     def covariance(self) -> Float:
         """P (p, p)."""
-        return self._flt._covariance()
+        return self._flt._covariance()[self._free :, self._free :]
 
     def variances(self) -> Float:
         """Its diagonal (p,)."""
-        return np.diagonal(self._flt._covariance())
+        return np.diagonal(self.covariance())
 
     def precision(self) -> Float:
         """P^-1 (p, p); infinite where a variance is 0."""
-        U, D = self._flt._factors()
+        U, D = self._factors()
         inverse = np.linalg.solve(U, np.eye(len(D)))
         with np.errstate(divide="ignore"):
             return (inverse.T / D) @ inverse
 
     def coloured(self, normals: Float, scale: float) -> Float:
         """Independent standard normals (n, p) as draws with covariance scale·P."""
-        U, D = self._flt._factors()
+        U, D = self._factors()
         return (normals * np.sqrt(D * scale)) @ U.T
 
     def pivot_ratio(self) -> float:
         """Smallest D_j/P_jj."""
-        U, D = self._flt._factors()
+        U, D = self._factors()
         return _smallest_ratio(D, (U * U) @ D)
+
+    def _factors(self) -> tuple[Float, Float]:
+        """Those of a trailing block of P are the trailing blocks of its own, for U is upper triangular."""
+        U, D = self._flt._factors()
+        return U[self._free :, self._free :], D[self._free :]
 
 
 class Independent:
     """A diagonal belief; O(p) but for the two matrices."""
 
-    def __init__(self, flt: Belief) -> None:
-        self._V: Float = flt._state()["V"].astype(np.float64)
+    def __init__(self, flt: Belief, free: int = 0) -> None:
+        self._V: Float = flt._state()["V"].astype(np.float64)[free:]
 
     def covariance(self) -> Float:
         """(p, p), refused where p is large."""

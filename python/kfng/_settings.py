@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _fit
 from . import _validate as check
 from ._component import Arrays, Component, Spec, component_from_spec
+from ._fit import fit_dtype
 from ._validate import Array
 from .errors import (
     BadHeaderError,
     DtypeError,
-    NonFiniteError,
     ParameterError,
     ShapeError,
     UnsupportedError,
 )
-from .reference.belief import BELIEFS, Belief, Full
+from .reference.belief import BELIEFS, POINT, Belief, Full
 from .reference.family import FAMILIES, Family
 from .reference.guards import Guards
-from .reference.model import MODELS, Model
-from .reference.rule import RULES, Kalman, Rule
+from .reference.model import MODELS, RECURRENT, Model
+from .reference.rule import GRADIENT, RULES, Kalman, Rule
+from .reference.sensitivity import RTRL, SENSITIVITIES, Sensitivity
 
 Number = float  # Settings has a field of that name
-MAX_PARAMETERS = 2**26
-MAX_OUTPUTS = 2**13
 AXES: dict[str, Mapping[str, type[Component]]] = {
     "model": MODELS,
     "family": FAMILIES,
@@ -37,6 +38,15 @@ AXES: dict[str, Mapping[str, type[Component]]] = {
     "rule": RULES,
     "guards": {"Guards": Guards},
 }
+PENDING: dict[str, Mapping[str, type[Component]]] = {
+    "model": RECURRENT,
+    "rule": GRADIENT,
+    "belief": POINT,
+    "sensitivity": SENSITIVITIES,
+}
+"""Entries that the reference alone knows so far."""
+OPTIONAL = ("iterations", "sensitivity", "state", "state_prior")
+"""Keys that a spec has only where they say something."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +68,13 @@ class Settings:
     theta_given: bool
     iterations: int | str = 1
     """Linearisations of a row, or 'implicit'."""
+    sensitivity: Sensitivity | None = None
+    """None where the model has no state."""
+    state: Array = field(default_factory=lambda: np.zeros(0))
+    """s_0 (n,), or its mean where it is unknown."""
+    state_given: bool = False
+    state_prior: Number | Array | None = None
+    """Covariance of an unknown s_0."""
 
     @classmethod
     def build(
@@ -86,25 +103,27 @@ class Settings:
         belief = _component("belief", Full() if belief is None else belief, Belief)
         rule = _component("rule", Kalman() if rule is None else rule, Rule)
         guards = _component("guards", Guards() if guards is None else guards, Guards)
-        for name, value in (("sensitivity", sensitivity), ("state", state), ("state_prior", state_prior)):
-            if value is not None:
-                raise UnsupportedError(
-                    argument=name, expected="None (the model has no state)", got=type(value).__name__
-                )
-        iterations = _iterations(iterations, model, rule)
+        if model.recurrent and sensitivity is not None:
+            _component("sensitivity", sensitivity, Sensitivity)
+        belief = _fit.fit_belief(belief, rule)
+        sensitivity = _fit.fit_sensitivity(sensitivity, model, rule)
+        iterations = _fit.fit_iterations(iterations, model, rule)
         if robust is not None:
             raise UnsupportedError(argument="robust", expected="None", got=repr(robust))
-        _fit(model, family)
+        _fit.fit_family(model, family)
         evidence = check.flag("evidence", evidence)
-        p = _parameter_count(model, belief)
+        p = _fit.parameter_count(model, belief)
         dtype = _dtype_name(dtype)
         seed = check.integer("seed", seed, high=2**63 - 1)
         belief.check(p)
         rule.check(p)
         belief.check_diffusion(rule.diffusion)
-        _fit_rule(rule, family, model.outputs, bool(evidence))
+        _fit.fit_rule(rule, family, model.outputs, bool(evidence))
+        prior = _fit.fit_state_prior(state_prior, model, belief, rule)
         theta_0 = model.initial_theta(seed) if theta is None else check.finite_array("theta", theta, (p,))
+        state_0 = _fit.fit_state(state, model)
         fit_dtype(theta_0, belief, dtype)
+        fit_dtype(state_0, 1.0 if prior is None else prior, dtype, ("state", "state_prior"))
         return cls(
             model=model,
             family=family,
@@ -119,12 +138,53 @@ class Settings:
             seed=seed,
             theta_given=theta is not None,
             iterations=iterations,
+            sensitivity=sensitivity,
+            state=state_0,
+            state_given=state is not None,
+            state_prior=prior,
         )
 
     # -- sizes used everywhere
     @property
     def p(self) -> int:
         return len(self.theta)
+
+    @property
+    def n(self) -> int:
+        """Length of the hidden state."""
+        return len(self.state)
+
+    @property
+    def free(self) -> int:
+        """How many entries of the initial state are unknown: n or 0."""
+        return 0 if self.state_prior is None else self.n
+
+    @property
+    def size(self) -> int:
+        """P, the length of phi = (the unknown s_0, theta), which the belief is about."""
+        return self.free + self.p
+
+    # -- what the belief is about
+    @property
+    def phi(self) -> Array:
+        """Its mean before the first row, (P,)."""
+        return np.concatenate([self.state, self.theta]) if self.free else self.theta
+
+    @cached_property
+    def belief_of_phi(self) -> Belief:
+        """The belief with the prior of phi; `belief` has that of theta alone."""
+        return _fit.belief_of_phi(self.belief, self.state_prior, self.n, self.p)
+
+    @cached_property
+    def diffusion(self) -> Any:
+        """Q of phi: the initial state does not move."""
+        Q = self.rule.diffusion
+        return Q if Q is None or not self.free else _fit.joined(0.0, self.n, Q, self.p)
+
+    @cached_property
+    def structure(self) -> Any:
+        """What the sensitivity needs to know of the model's structure."""
+        return None if self.sensitivity is None else self.sensitivity.constants(self.model, self.free)  # type: ignore[arg-type]
 
     @property
     def k(self) -> int:
@@ -153,7 +213,7 @@ class Settings:
     # -- JSON form
     def spec(self) -> Spec:
         """Plain JSON values; arrays stand as {"shape": [...]} and are found in `arrays()`."""
-        return self._spec({axis: getattr(self, axis).spec() for axis in AXES})
+        return self._spec({axis: getattr(self, axis).spec() for axis in AXES}) | self._memory()
 
     def _spec(self, parts: Spec) -> Spec:
         optional = {} if self.iterations == 1 else {"iterations": self.iterations}
@@ -166,46 +226,100 @@ class Settings:
             "seed": self.seed,
         }  # fmt: skip
 
+    def _memory(self) -> Spec:
+        """What only a recurrent model has."""
+        if self.sensitivity is None:
+            return {}
+        prior = self.state_prior
+        return {
+            "sensitivity": self.sensitivity.spec(),
+            "state": {"shape": [self.n]} if self.state_given else None,
+            "state_prior": {"shape": list(prior.shape)} if isinstance(prior, np.ndarray) else prior,
+        }
+
     def arrays(self) -> Arrays:
         """Arrays of the spec by dotted name ('belief.prior_variance', 'theta'); float64, C-order."""
-        found = {}
-        for axis in AXES:
-            for name, array in getattr(self, axis).core_arrays().items():
-                found[f"{axis}.{name}"] = np.ascontiguousarray(array, dtype=np.float64)
-        return found | ({"theta": self.theta} if self.theta_given else {})
+        found = _component_arrays({axis: getattr(self, axis) for axis in AXES})
+        if self.theta_given:
+            found["theta"] = self.theta
+        if self.state_given:
+            found["state"] = self.state
+        return found | ({"state_prior": self.state_prior} if isinstance(self.state_prior, np.ndarray) else {})
+
+    # -- what the core is made from: theta_0, and for recurrent models s_0, always given, and the prior of all of phi
+    def _core_parts(self) -> dict[str, Component]:
+        parts: dict[str, Component] = {axis: getattr(self, axis) for axis in AXES} | {"belief": self.belief_of_phi}
+        if self.free and self.diffusion is not None:
+            parts["rule"] = replace(self.rule, Q=self.diffusion)  # type: ignore[type-var]
+        return parts
 
     def core_json(self) -> str:
-        """What the core parses: the spec, with theta_0 always given."""
-        parts = {axis: getattr(self, axis).core_spec() for axis in AXES}
-        return json.dumps(self._spec(parts) | {"theta": {"shape": [self.p]}}, allow_nan=False)
+        """What the core parses."""
+        parts = {axis: part.core_spec() for axis, part in self._core_parts().items()}
+        spec = self._spec(parts) | {"theta": {"shape": [self.p]}}
+        if self.sensitivity is not None:
+            shape = None if self.state_prior is None else {"shape": list(self._state_prior().shape)}
+            spec |= {"sensitivity": self.sensitivity.core_spec(), "state": {"shape": [self.n]}, "state_prior": shape}
+        return json.dumps(spec, allow_nan=False)
 
     def core_arrays(self) -> Arrays:
-        return self.arrays() | {"theta": np.ascontiguousarray(self.theta, dtype=np.float64)}
+        found = _component_arrays(self._core_parts()) | {"theta": np.ascontiguousarray(self.theta, dtype=np.float64)}
+        if self.sensitivity is not None:
+            found["state"] = np.ascontiguousarray(self.state, dtype=np.float64)
+        return found | ({} if self.state_prior is None else {"state_prior": self._state_prior()})
+
+    def _state_prior(self) -> Array:
+        """(n,) or (n, n)."""
+        prior = np.asarray(self.state_prior, dtype=np.float64)
+        return np.full(self.n, float(prior)) if prior.ndim == 0 else np.ascontiguousarray(prior)
 
     @classmethod
     def from_spec(cls, spec: Any, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `spec()` and `arrays()`, for files of unknown origin: everything is checked again."""
         known = {*AXES, "theta", "evidence", "dtype", "num_threads", "feature_names", "seed"}
-        if not isinstance(spec, dict) or set(spec) - {"iterations"} != known:
+        if not isinstance(spec, dict) or set(spec) - set(OPTIONAL) != known:
             got = sorted(spec) if isinstance(spec, dict) else type(spec).__name__
             raise BadHeaderError(argument="spec", expected=sorted(known), got=got)
         parts = {}
-        for axis, names in AXES.items():
+        for axis in (*AXES, *(("sensitivity",) if spec.get("sensitivity") is not None else ())):
             own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{axis}.")}
+            names = {**AXES.get(axis, {}), **PENDING.get(axis, {})}
             parts[axis] = component_from_spec(axis, names, spec[axis], own)
-        rest = {name: value for name, value in spec.items() if name not in AXES and name != "theta"}
-        if (spec["theta"] is None) == ("theta" in arrays):
-            raise BadHeaderError(argument="theta", expected="an array where the spec names one", got=spec["theta"])
-        return cls.build(parts.pop("model"), parts.pop("family"), theta=arrays.get("theta"), **parts, **rest)
+        rest = {name: value for name, value in spec.items() if name not in parts}
+        for name in ("theta", "state", "state_prior"):
+            if (isinstance(rest.get(name), dict)) != (name in arrays):
+                raise BadHeaderError(argument=name, expected="an array where the spec names one", got=rest.get(name))
+            if name in arrays:
+                rest[name] = arrays[name]
+        if isinstance(rest["theta"], (int, float)):
+            raise BadHeaderError(argument="theta", expected="an array, or null", got=rest["theta"])
+        return cls.build(parts.pop("model"), parts.pop("family"), **parts, **rest)
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments that differ from Filter's defaults, for the repr."""
         defaults: dict[str, Any] = {"belief": Full(), "rule": Kalman(), "guards": Guards(), "evidence": False}
         defaults |= {"iterations": 1, "dtype": "float64", "num_threads": None, "seed": 0}
+        if self.rule.gradient:
+            del defaults["belief"]
         shown = {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}
+        if self.sensitivity not in (None, RTRL()):
+            shown["sensitivity"] = self.sensitivity
         if self.theta_given:
             shown["theta"] = self.theta.tolist()
+        if self.state_given:
+            shown["state"] = self.state.tolist()
+        if self.state_prior is not None:
+            prior = self.state_prior
+            shown["state_prior"] = prior.tolist() if isinstance(prior, np.ndarray) else prior
         return shown if self.feature_names is None else shown | {"feature_names": list(self.feature_names)}
+
+
+def _component_arrays(parts: Mapping[str, Component]) -> Arrays:
+    found = {}
+    for axis, part in parts.items():
+        for name, array in part.core_arrays().items():
+            found[f"{axis}.{name}"] = np.ascontiguousarray(array, dtype=np.float64)
+    return found
 
 
 def _component(axis: str, value: Any, base: type[Any]) -> Any:
@@ -213,65 +327,6 @@ def _component(axis: str, value: Any, base: type[Any]) -> Any:
         hint = " (an instance, not the class)" if isinstance(value, type) else ""
         raise ParameterError(argument=axis, expected=f"one of kfng's components: {axis}{hint}", got=repr(value)[:80])
     return value
-
-
-def _fit(model: Model, family: Family) -> None:
-    needed = family.outputs_needed()
-    if needed is not None and model.outputs != needed:
-        raise ShapeError(
-            argument="family",
-            expected=f"a model with {needed} output(s) for {type(family).__name__}",
-            got=model.outputs,
-        )
-
-
-def _fit_rule(rule: Rule, family: Family, k: int, evidence: bool) -> None:
-    if rule.needs_known_noise and family.noise_scales(k):
-        raise UnsupportedError(argument="rule", expected="a known noise variance with this rule", got=repr(rule)[:80])
-    if evidence and not rule.has_posterior:
-        raise UnsupportedError(argument="evidence", expected="a rule with a posterior covariance", got=repr(rule)[:80])
-
-
-def _iterations(value: Any, model: Model, rule: Rule) -> int | str:
-    if isinstance(value, str):
-        check.choice("iterations", value, ("implicit",))
-        if not model.linear or model.outputs != 1:
-            raise UnsupportedError(argument="iterations", expected="a linear model of one output", got=repr(model)[:80])
-    elif check.integer("iterations", value, low=1) == 1:
-        return 1
-    elif model.inputs is None:
-        raise UnsupportedError(
-            argument="iterations", expected="a model that can be linearised again", got=repr(model)[:80]
-        )
-    if not rule.has_posterior:
-        raise UnsupportedError(
-            argument="iterations", expected="a rule with a posterior covariance", got=repr(rule)[:80]
-        )
-    return value if isinstance(value, str) else int(value)
-
-
-def _parameter_count(model: Model, belief: Belief) -> int:
-    p, limit = model.n_parameters, min(MAX_PARAMETERS, belief.max_parameters)
-    if p > limit:
-        raise ParameterError(
-            argument="model", expected=f"at most {limit} parameters with {type(belief).__name__}", got=f"{p} parameters"
-        )
-    if model.outputs > MAX_OUTPUTS:  # k x k matrices are made for every row
-        raise ParameterError(
-            argument="model", expected=f"at most {MAX_OUTPUTS} outputs", got=f"{model.outputs} outputs"
-        )
-    return p
-
-
-def fit_dtype(theta: Array, belief: Belief, dtype: str) -> None:
-    """theta_0 and the prior must survive the filter's dtype: 1e300 is infinite and 1e-300 zero in float32."""
-    with np.errstate(over="ignore", under="ignore"):
-        start, prior = theta.astype(dtype), np.asarray(belief.prior_variance).astype(dtype)
-    for name, array in (("theta", start), ("prior_variance", prior)):
-        if not np.isfinite(array).all():
-            raise NonFiniteError(argument=name, expected=f"finite numbers in {dtype}", got="overflow")
-    if not ((np.diagonal(prior) if prior.ndim == 2 else prior) > 0).all():
-        raise ParameterError(argument="prior_variance", expected=f"variances > 0 in {dtype}", got="underflow to 0")
 
 
 def _dtype_name(dtype: Any) -> str:

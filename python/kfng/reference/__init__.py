@@ -7,7 +7,7 @@ textbook extended Kalman filter (ekf.py).
 from typing import Any
 
 # the components before the filter: kfng's shared Python, which the filter needs, imports them from here
-from .belief import Diagonal, Full
+from .belief import Diagonal, Full, Point  # noqa: F401
 from .family import (
     Bernoulli,
     Binomial,
@@ -19,8 +19,9 @@ from .family import (
     Poisson,
 )
 from .guards import Guards
-from .model import MLP, External, Linear
-from .rule import Fading, InverseTime, Kalman, NaturalGradient, Power, ProcessNoise
+from .model import GRU, LRU, LSTM, MLP, RNN, External, ExternalRecurrent, Linear, LinearStateSpace  # noqa: F401
+from .rule import SGD, Adam, Fading, InverseTime, Kalman, NaturalGradient, Power, ProcessNoise  # noqa: F401
+from .sensitivity import RTRL, UORO, DiagonalRTRL, SnAp  # noqa: F401
 
 from .. import errors  # isort: skip
 from ..errors import *  # isort: skip  # noqa: F403

@@ -14,10 +14,10 @@ from .._settings import Settings
 from .._trace import Step
 from .._validate import Array
 from ..errors import KfngError, NonFiniteError, ParameterError
-from . import noise
+from . import noise, recurrent
 from .family import Family
 from .iterate import Outputs
-from .state import State, from_arrays, to_arrays
+from .state import State, from_arrays, memory_arrays, restarted, to_arrays
 from .step import Prediction, clamp, step
 
 Rows = tuple[int, KfngError | None, Array, Array, Array, Array, NDArray[np.uint8]]
@@ -64,26 +64,46 @@ class Filter(FilterBase):
         """One row: let time pass, predict, then learn from y. Details as for `kfng.Filter.update`."""
         row = _border.row(self.settings, u, y, weight, dt, offset)
         with self._lock:
-            return self._take(self._linearised(self._now, row), self._elsewhere(row))
+            given, after = self._linearised(self._now, row)
+            return self._take(given, self._elsewhere(row), after)
 
-    def condition(self, y: Any, output: Any, jacobian: Any, *, weight: Any = 1.0, dt: Any = 1.0) -> Step:
-        """One row of a model that lives elsewhere: output z (k,) and dz/dtheta (k, p), both at `theta`."""
-        row = _border.given(self.settings, y, output, jacobian, weight, dt)
+    def condition(
+        self,
+        y: Any,
+        output: Any,
+        jacobian: Any,
+        *,
+        weight: Any = 1.0,
+        dt: Any = 1.0,
+        state: Any = None,
+        transition: Any = None,
+    ) -> Step:
+        """One row of a model that lives elsewhere: output z (k,) and dz/dtheta (k, p), both at `theta`.
+
+        Of a recurrent one (`ExternalRecurrent`) also the new state (n,), transition = (f_s, f_theta), and
+        jacobian = (h_s, h_theta), all at `state` and `theta` before the call.
+        """
+        row = _border.given(self.settings, y, output, jacobian, weight, dt, state, transition)
         with self._lock:
+            if self.settings.sensitivity is not None:
+                given, after = recurrent.given(self.settings, self._now, row)
+                return self._take(given, None, after)
             return self._take(row._replace(jacobian=row.jacobian.astype(np.float64)))
 
-    def _take(self, row: _border.Given, at: Outputs | None = None) -> Step:
-        self._now, seen, flags = step(self.settings, self._now, row, at)
+    def _take(self, row: _border.Given, at: Outputs | None = None, after: recurrent.Advanced | None = None) -> Step:
+        self._now, seen, flags = step(self.settings, self._now, row, at, after)
         return Step(self.settings, self._likelihood, seen.z, seen.C, row.y, seen.a, seen.b, flags)
 
-    def _linearised(self, state: State, row: _border.Row) -> _border.Given:
+    def _linearised(self, state: State, row: _border.Row) -> tuple[_border.Given, recurrent.Advanced | None]:
         """z = h(u, theta) + offset and dz at the theta of `state`; a blank row is the column h = 0."""
+        if self.settings.sensitivity is not None:
+            return recurrent.linearised(self.settings, state, row)
         if row.blank:
             k, p = self.settings.k, self.settings.p
-            return _border.Given(np.zeros(k), np.zeros((k, p)), row.y, row.weight, row.dt, True)
+            return _border.Given(np.zeros(k), np.zeros((k, p)), row.y, row.weight, row.dt, True), None
         with np.errstate(all="ignore"):
             z, dz = self.settings.model.forward(state.theta, row.u.astype(np.float64))
-            return _border.Given(z + row.offset, dz, row.y, row.weight, row.dt, False)
+            return _border.Given(z + row.offset, dz, row.y, row.weight, row.dt, False), None
 
     def _elsewhere(self, row: _border.Row) -> Outputs:
         """The row's z, clamped, and dz at other theta."""
@@ -107,7 +127,8 @@ class Filter(FilterBase):
             for u, y, w, time, shift, hidden in zip(U, Y, weight, dt, offset, blank, strict=True):
                 row = _border.Row(u, y, float(w), float(time), shift, bool(hidden))
                 try:
-                    now, prediction, flag = step(self.settings, now, self._linearised(now, row), self._elsewhere(row))
+                    given, after = self._linearised(now, row)
+                    now, prediction, flag = step(self.settings, now, given, self._elsewhere(row), after)
                 except (NonFiniteError, ParameterError) as refused:  # overflow, or a schedule that leaves its range
                     error = refused
                     break
@@ -133,7 +154,7 @@ class Filter(FilterBase):
     @property
     def theta(self) -> NDArray[Any]:  # type: ignore[override]
         """Posterior mean (p,), a copy in the filter's dtype."""
-        return self._now.theta.astype(self.settings.float)
+        return self._now.theta[self.settings.free :].astype(self.settings.float)
 
     @property
     def n_updates(self) -> int:  # type: ignore[override]
@@ -142,14 +163,26 @@ class Filter(FilterBase):
 
     def _predict(self, U: NDArray[Any], offset: Array) -> tuple[Array, Array]:
         """z (n, k) and C (n, k, k) of rows U (n, d) at the present time."""
-        now, k, rule = self._now, self.settings.k, self.settings.rule
-        P = now.P * (rule.scale(now.n_updates) if rule.has_posterior else 0.0)
-        z, C = np.zeros((len(U), k)), np.zeros((len(U), k, k))
+        now, k = self._now, self.settings.k
+        z, dz = np.zeros((len(U), k)), np.zeros((len(U), k, self.settings.size))
         with np.errstate(all="ignore"):
-            for i, u in enumerate(U):
-                output, dz = self.settings.model.forward(now.theta, u.astype(np.float64))
-                z[i], C[i] = clamp(self.settings, output + offset[i]), self.settings.belief.spread(P, dz)
-        return z, C
+            for i, u in enumerate(U.astype(np.float64)):
+                if self.settings.sensitivity is not None:
+                    output, dz[i], _ = recurrent.outputs(self.settings, now, now.theta[self.settings.free :], u)
+                else:
+                    output, dz[i] = self.settings.model.forward(now.theta, u)
+                z[i] = clamp(self.settings, output + offset[i])
+        return z, self._spread(dz)
+
+    def _spread(self, dz: Array) -> Array:
+        """dz P dz' (m, k, k) of rows dz (m, k, P), the posterior covariance."""
+        now, rule = self._now, self.settings.rule
+        P = now.P * (rule.scale(now.n_updates) if rule.has_posterior else 0.0)
+        C = np.zeros((*dz.shape[:2], dz.shape[1]))
+        with np.errstate(all="ignore"):
+            for i, part in enumerate(dz):
+                C[i] = self.settings.belief.spread(P, part)
+        return C
 
     def _noise(self) -> tuple[Array, Array]:
         now = self._now.noise
@@ -160,6 +193,16 @@ class Filter(FilterBase):
 
     def _factors(self) -> tuple[Array, Array]:
         return self.settings.belief.factors(self._now.P)
+
+    # -- the hidden state
+    def _recurrence(self) -> dict[str, NDArray[Any]]:
+        """The arrays of `_state` that a recurrent model has."""
+        return memory_arrays(self.settings, self._now)
+
+    def _reset_state(self, state: Array | None) -> None:
+        """A new sequence: s is `state` (n,), or the initial state."""
+        with self._lock:
+            self._now = restarted(self.settings, self._now, state)
 
     # -- saving
     def _state(self) -> dict[str, NDArray[Any]]:

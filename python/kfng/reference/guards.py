@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .._component import Component
+from .._component import Component, Spec
 from .._validate import number, positive
 from ..errors import UnknownNameError
 
@@ -34,6 +35,9 @@ class Guards(Component):
         precision has halved since the last check.
     r_floor : float or None, default 1e-9
         A learned noise variance is not reported below this multiple of the running variance of y.
+    influence : float or None, default 1e8
+        Of a recurrent model: where the influence of the parameters on an entry of the state passes this bound, it starts
+        again at 0 (an exploding sensitivity). Counted as `restarts`.
 
     Raises
     ------
@@ -44,6 +48,7 @@ class Guards(Component):
     z_clamp: float | str | None = "auto"
     windup: float | None = 4.0
     r_floor: float | None = 1e-9
+    influence: float | None = 1e8
 
     axis: ClassVar[str] = "guards"
 
@@ -59,11 +64,21 @@ class Guards(Component):
             self._set("windup", number("windup", self.windup, "a finite number > 2", 2.0, np.inf, ends="()"))
         if self.r_floor is not None:
             self._set("r_floor", number("r_floor", self.r_floor, "a number in [0, 1)", 0.0, 1.0, ends="[)"))
+        if self.influence is not None:
+            self._set("influence", positive("influence", self.influence))
 
     @classmethod
     def none(cls) -> Self:
         """All of them off; validation of every row and y NaN = missing stay."""
-        return cls(step_clip=None, z_clamp=None, windup=None, r_floor=None)
+        return cls(step_clip=None, z_clamp=None, windup=None, r_floor=None, influence=None)
+
+    def core_spec(self) -> Spec:
+        """The core knows no influence yet."""
+        return {name: value for name, value in self.spec().items() if name != "influence"}
+
+    @classmethod
+    def _from_spec(cls, spec: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
+        return super()._from_spec({"influence": cls.influence, **spec}, arrays)  # files from before it was there
 
     def step_clip_for(self, link: str) -> float | None:
         return STEP_CLIP[link] if isinstance(self.step_clip, str) else self.step_clip

@@ -13,6 +13,7 @@ from .._settings import Settings
 from .._validate import Array
 from ..errors import BadValueError
 from .belief.base import require
+from .memory import Memory
 from .noise import Noise
 
 
@@ -21,7 +22,7 @@ class State:
     """Arrays are never written in place: a step puts new ones into a copy."""
 
     theta: Array
-    """(p,)"""
+    """(p,), or phi = (s_0, theta) (P,) where the initial state is unknown"""
     P: Array
     """Covariance in the belief's form"""
     noise: Noise
@@ -48,12 +49,19 @@ class State:
     nis_sum: float = 0.0
     nis_count: float = 0.0
     rho_max: float = 0.0
+    moments: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    """(m, p), the running averages of a gradient rule."""
+    memory: Memory | None = None
+    """Of a recurrent model."""
 
     @classmethod
     def start(cls, settings: Settings) -> Self:
         noise = Noise.start(*settings.family.prior_noise(settings.k), settings.k)
-        log_D = np.zeros(settings.p if settings.rule.towards_prior else 0)
-        return cls(settings.theta, settings.belief.prior(settings.p), noise, log_D=log_D).rounded(settings)
+        log_D = np.zeros(settings.size if settings.rule.towards_prior else 0)
+        start = cls(settings.phi, settings.belief_of_phi.prior(settings.size), noise, log_D=log_D)
+        start.moments = np.zeros((settings.rule.moments, settings.size))
+        start.memory = None if settings.sensitivity is None else Memory.start(settings)
+        return start.rounded(settings)
 
     def copy(self) -> Self:
         return replace(self)
@@ -62,15 +70,21 @@ class State:
         """theta and P as the filter's dtype keeps them; the arithmetic is float64 throughout."""
         if settings.float == np.float64:
             return self
+
+        def narrow(part: Array) -> Array:
+            return part.astype(settings.float).astype(np.float64)
+
         with np.errstate(over="ignore"):
-            theta, P = (part.astype(settings.float).astype(np.float64) for part in (self.theta, self.P))
-        return replace(self, theta=theta, P=P)
+            memory = None if self.memory is None else self.memory.rounded(narrow)
+            theta, P, moments = narrow(self.theta), narrow(self.P), narrow(self.moments)
+        return replace(self, theta=theta, P=P, moments=moments, memory=memory)
 
     def possible(self, settings: Settings) -> bool:
         """False where something overflowed, or a variance turned negative."""
         noise = self.noise
         scalars = (self.elapsed, self.owed, self.accumulated, self.evidence, self.nis_sum, self.rho_max)
-        parts = (self.theta, self.P, self.log_D, noise.a, noise.b, noise.W, noise.mean, noise.M2, np.array(scalars))
+        parts = (self.theta, self.P, self.log_D, noise.a, noise.b, noise.W, noise.mean, noise.M2, np.array(scalars),
+                 self.moments, *(() if self.memory is None else self.memory.arrays()))  # fmt: skip
         return all(np.isfinite(part).all() for part in parts) and bool((settings.belief.variances(self.P) >= 0).all())
 
 
@@ -92,18 +106,64 @@ def to_arrays(settings: Settings, state: State) -> dict[str, NDArray[Any]]:
     }
     if settings.rule.towards_prior:
         arrays |= {"turns": state.log_D.copy(), "turn": np.array([state.accumulated, state.position])}
-    parts = {"theta": state.theta} | settings.belief.pack(state.P)
-    return arrays | {name: part.astype(settings.float) for name, part in parts.items()}
+    if state.memory is not None:
+        arrays |= state.memory.wide()
+    return arrays | {name: part.astype(settings.float) for name, part in _narrow(settings, state).items()}
+
+
+MOMENTS = ("m", "v")
+
+
+def _narrow(settings: Settings, state: State) -> dict[str, Array]:
+    """What is kept in the filter's dtype."""
+    parts = {"theta": state.theta[settings.free :]} | settings.belief.pack(state.P)
+    if settings.free:
+        parts["initial_state"] = state.theta[: settings.free]
+    parts |= dict(zip(MOMENTS, state.moments, strict=False))
+    return parts if state.memory is None else parts | state.memory.narrow(settings)
+
+
+def _narrow_shapes(settings: Settings, arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    shapes = {"theta": (settings.p,)} | settings.belief.shapes(settings.size, arrays)
+    if settings.free:
+        shapes["initial_state"] = (settings.n,)
+    shapes |= dict.fromkeys(MOMENTS[: settings.rule.moments], (settings.size,))
+    return shapes if settings.sensitivity is None else shapes | Memory.narrow_shapes(settings)
+
+
+def memory_arrays(settings: Settings, state: State) -> dict[str, NDArray[Any]]:
+    """The part of `to_arrays` that a recurrent model has, without the belief."""
+    assert state.memory is not None
+    parts = state.memory.narrow(settings)
+    if settings.free:
+        parts["initial_state"] = state.theta[: settings.free]
+    return state.memory.wide() | {name: part.astype(settings.float) for name, part in parts.items()}
+
+
+def restarted(settings: Settings, state: State, s: Array | None) -> State:
+    """The state at the start of another sequence: an unknown s_0 is again what its prior says, and tells nothing of theta."""
+    assert state.memory is not None
+    new, n = state.copy(), settings.free
+    s = settings.state if s is None else s
+    new.memory = state.memory.again(settings, s)
+    if n:
+        new.theta = np.concatenate([s, state.theta[n:]])
+        new.P = settings.belief.renew(state.P, settings.belief_of_phi.prior(settings.size), n)
+        if settings.rule.towards_prior:
+            new.log_D = np.where(np.arange(settings.size) < n, 0.0, state.log_D)
+    return new.rounded(settings)
 
 
 def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
     """The inverse of `to_arrays`, for files of unknown origin; a belief may also come in the form of kfng's filter."""
-    p, k, m = settings.p, settings.k, settings.family.noise_scales(settings.k)
-    own_dtype = {"theta": (p,)} | settings.belief.shapes(p, arrays)
+    P, k, m = settings.size, settings.k, settings.family.noise_scales(settings.k)
+    own_dtype = _narrow_shapes(settings, arrays)
     shapes = {"counters": (8,), "clock": (_clock(settings),), "evidence": (1,), "gauges": (3,), "noise": (2, m)}
     shapes |= {"y_stats": (3, k if m else 0)} | own_dtype
     if settings.rule.towards_prior:
-        shapes |= {"turns": (p,), "turn": (2,)}
+        shapes |= {"turns": (P,), "turn": (2,)}
+    if settings.sensitivity is not None:
+        shapes |= Memory.wide_shapes(settings)
     if set(arrays) != set(shapes):
         raise BadValueError(argument="state", expected=sorted(shapes), got=sorted(arrays))
     dtypes = {name: settings.float if name in own_dtype else np.dtype(np.float64) for name in shapes}
@@ -116,10 +176,12 @@ def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
     )
     counters: dict[str, Any] = {name: int(count) for name, count in zip(COUNTERS, own["counters"], strict=True)}
     noise = Noise(*own["noise"], *own["y_stats"])
-    start = State(
-        own["theta"], settings.belief.unpack(own, p), noise, **counters, **scalars, evidence=float(own["evidence"][0])
-    )
-    return replace(start, **_turns(own, p)) if settings.rule.towards_prior else start
+    phi = np.concatenate([own["initial_state"], own["theta"]]) if settings.free else own["theta"]
+    start = State(phi, settings.belief.unpack(own, P), noise, **counters, **scalars, evidence=float(own["evidence"][0]))
+    start.moments = np.array([own[name] for name in MOMENTS[: settings.rule.moments]]).reshape(-1, P)
+    require("v", bool((start.moments[1:] >= 0).all()), "averages of squares, >= 0")
+    start.memory = None if settings.sensitivity is None else Memory.unpack(settings, own)
+    return replace(start, **_turns(own, P)) if settings.rule.towards_prior else start
 
 
 def _clock(settings: Settings) -> int:

@@ -9,6 +9,7 @@ the step. e and L come from the family in closed form: no fitted variance divide
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from .._trace import CLIPPED, SKIPPED
 from .._validate import Array
 from . import noise, turns, windup
 from .iterate import Outputs, Row, Taught, implicit, iterated, once
+from .recurrent import Advanced
 from .rule import TimeStep
 from .state import State
 
@@ -33,11 +35,12 @@ class Prediction(NamedTuple):
 
 
 def step(
-    settings: Settings, state: State, row: _border.Given, at: Outputs | None = None
+    settings: Settings, state: State, row: _border.Given, at: Outputs | None = None, after: Advanced | None = None
 ) -> tuple[State, Prediction, int]:
     """Propose the state after a row; with it the row's prediction and flags.
 
-    `at` gives z and dz at another theta, for more than one iteration. `state` is not touched, so that a row is either
+    `at` gives z and dz at another theta, for more than one iteration; `after` is what a recurrent model's state is after f,
+    None where it stays. `state` is not touched, so that a row is either
     taken whole or, where it overflows, refused (NonFiniteError).
     """
     new = state.copy()
@@ -47,6 +50,7 @@ def step(
             let_time_pass(settings, new, row.dt, learns)
             seen = predict(settings, new, row, new.theta - state.theta, learns)
             flags = learn(settings, new, row, seen, at)
+            remember(settings, new, new.theta - state.theta, row, seen, after)
         except np.linalg.LinAlgError:
             raise _border.overflow() from None
         new = new.rounded(settings)
@@ -89,7 +93,7 @@ def diffuse(settings: Settings, new: State, dt: float) -> None:
     """P <- P + Q·owed, at every so many rows; `owed` is the time since it was last done."""
     new.owed += dt
     if settings.rule.diffuses(new.n_seen):
-        new.P, new.owed = settings.belief.diffuse(new.P, settings.rule.diffusion * new.owed), 0.0
+        new.P, new.owed = settings.belief.diffuse(new.P, settings.diffusion * new.owed), 0.0
 
 
 def predict(settings: Settings, new: State, row: _border.Given, pulled: Array, learns: bool) -> Prediction:
@@ -115,7 +119,10 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction, 
     family = settings.family.for_rows(y[None]).at_noise(seen.a, seen.b)
     observed = family.observed(y, settings.k)
     taught = teach(new, Row(settings, family, y, observed, w, settings.rule.rates(new.n_updates + 1)), row, seen, at)
-    dtheta, flags = clip(settings, row.jacobian, taught.dtheta)
+    dtheta = taught.dtheta
+    if settings.rule.gradient:
+        new.moments, dtheta = settings.rule.move(new.moments, dtheta, new.n_updates + 1)
+    dtheta, flags = clip(settings, row.jacobian, dtheta)
     new.theta, new.P = new.theta + dtheta, taught.P
     new.n_updates += 1
     new.clipped += flags == CLIPPED
@@ -128,6 +135,21 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction, 
     innovations = settings.family.noise_innovations(seen.z, seen.C, y, seen.a, seen.b, w)
     new.noise = noise.learn(new.noise, innovations, y, observed, w)
     return flags
+
+
+def remember(
+    settings: Settings, new: State, dphi: Array, row: _border.Given, seen: Prediction, after: Advanced | None
+) -> None:
+    """The state of a recurrent model follows the parameters, s = s- + ds·dphi; the row's y and residual are kept."""
+    if new.memory is None:
+        return
+    assert settings.sensitivity is not None
+    if after is not None:
+        corrected = settings.sensitivity.state_correction
+        s = after.s + settings.sensitivity.moves(after.trace, dphi) if corrected else after.s
+        new.memory = replace(new.memory, s=s, trace=after.trace, restarts=new.memory.restarts + after.restarts)
+    mean = settings.family.for_rows(row.y[None]).mean(seen.z[None])[0]
+    new.memory = new.memory.seen(settings, row.y, np.full_like(mean, np.nan) if after is None else mean)
 
 
 def teach(new: State, what: Row, row: _border.Given, seen: Prediction, at: Outputs | None) -> Taught:

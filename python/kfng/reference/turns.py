@@ -31,28 +31,28 @@ def take(settings: Settings, new: State, time: TimeStep) -> None:
     """The time step: decay, then as many turns as whole ln 2/p have accumulated, at most one for each column."""
     a_0, b_0 = settings.family.prior_noise(settings.k)
     if time.decay < SMALLEST_DECAY:
-        new.theta, new.P = settings.theta, settings.belief.prior(settings.p)
+        new.theta, new.P = settings.phi, settings.belief_of_phi.prior(settings.size)
         new.noise = noise.fade_towards(new.noise, 0.0, a_0, b_0)
-        new.log_D, new.accumulated = np.zeros(settings.p), 0.0
+        new.log_D, new.accumulated = np.zeros(settings.size), 0.0
         return
     new.P = settings.belief.fade(new.P, time.decay)
     new.noise = noise.fade_towards(new.noise, time.decay, a_0, b_0)
     new.log_D = new.log_D + time.log_decay
-    each = LN2 / settings.p
+    each = LN2 / settings.size
     due = math.floor((new.accumulated - time.log_decay) / each)
     new.accumulated = max(new.accumulated - time.log_decay - due * each, 0.0)
     if due == 0:
         return
-    C = settings.belief.prior_columns(settings.p)
-    for _ in range(min(due, settings.p)):
+    C = settings.belief_of_phi.prior_columns(settings.size)
+    for _ in range(min(due, settings.size)):
         pull(settings, new, C[:, new.position])
-        new.position = (new.position + 1) % settings.p
+        new.position = (new.position + 1) % settings.size
 
 
 def pull(settings: Settings, new: State, c: Array) -> None:
     """Fuse c'theta = c'theta_0 + noise of variance 1/(1-D) for the column whose turn it is."""
     precision = -math.expm1(new.log_D[new.position])
-    away = float(c @ (settings.theta - new.theta))
+    away = float(c @ (settings.phi - new.theta))
     new.P, G, dtheta = settings.belief.fuse(new.P, math.sqrt(precision) * c[:, None], c * (precision * away))
     new.theta = new.theta + dtheta
     if settings.family.relative:

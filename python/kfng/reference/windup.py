@@ -36,9 +36,9 @@ def pull(settings: Settings, P: Array, scale: float, scale_0: float) -> tuple[Ar
     assert settings.guards.windup is not None
     if scale_0 == 0:  # a metric that did not move at first: there is no posterior variance to compare with
         return P, 0
-    belief, pulls = settings.belief, 0
-    prior = belief.prior_diagonal(settings.p) * scale_0 / scale
-    for i in range(settings.p):
+    belief, pulls = settings.belief_of_phi, 0
+    prior = belief.prior_diagonal(settings.size) * scale_0 / scale
+    for i in range(settings.size):
         if belief.variances(P)[i] > settings.guards.windup / 2 * prior[i]:
             P, pulls = belief.bound(P, i, prior[i]), pulls + 1
     return P, pulls

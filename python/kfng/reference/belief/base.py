@@ -68,6 +68,10 @@ class Belief(Component):
         """P after a zero-innovation pseudo-observation of coordinate i that takes its variance down to c."""
         raise NotImplementedError
 
+    def renew(self, P: Array, prior: Array, n: int) -> Array:
+        """P with the first n coordinates as in the prior again, independent of the others."""
+        raise NotImplementedError
+
     # -- reading
     def variances(self, P: Array) -> Array:
         """The diagonal of the covariance, (p,)."""
@@ -101,17 +105,16 @@ def require(name: str, holds: bool, expected: str, got: Any = None) -> None:
         raise BadValueError(argument=name, expected=expected, got=got)
 
 
-def prior_field(value: Any, dimensions: tuple[int, ...]) -> float | Array:
-    """`prior_variance` in canonical form: a float, or a read-only array with one of the given numbers of dimensions."""
-    array = finite_array("prior_variance", value)
+def prior_field(value: Any, dimensions: tuple[int, ...], argument: str = "prior_variance") -> float | Array:
+    """A prior variance in canonical form: a float, or a read-only array with one of the given numbers of dimensions."""
+    array = finite_array(argument, value)
+    size = "p" if argument == "prior_variance" else "n"
     if array.ndim not in (0, *dimensions) or (array.ndim == 2 and array.shape[0] != array.shape[1]):
-        expected = ["a number"] + [{1: "(p,)", 2: "(p, p)"}[n] for n in dimensions]
-        raise ShapeError(argument="prior_variance", expected=" or ".join(expected), got=array.shape)
+        expected = ["a number"] + [{1: f"({size},)", 2: f"({size}, {size})"}[n] for n in dimensions]
+        raise ShapeError(argument=argument, expected=" or ".join(expected), got=array.shape)
     diagonal = np.diagonal(array) if array.ndim == 2 else array
     if not (diagonal > 0).all():
-        raise ParameterError(argument="prior_variance", expected="variances > 0", got=float(np.min(diagonal)))
+        raise ParameterError(argument=argument, expected="variances > 0", got=float(np.min(diagonal)))
     if array.ndim == 2 and not np.allclose(array, array.T, rtol=1e-12, atol=0):
-        raise NotPositiveDefiniteError(
-            argument="prior_variance", expected="a symmetric matrix", got="an asymmetric one"
-        )
+        raise NotPositiveDefiniteError(argument=argument, expected="a symmetric matrix", got="an asymmetric one")
     return float(array) if array.ndim == 0 else array

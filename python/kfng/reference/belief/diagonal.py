@@ -98,6 +98,9 @@ class Diagonal(Belief):
         pulled[i] = c
         return pulled
 
+    def renew(self, P: Array, prior: Array, n: int) -> Array:
+        return np.concatenate([prior[:n], P[n:]])
+
     # -- reading
     def variances(self, P: Array) -> Array:
         return P

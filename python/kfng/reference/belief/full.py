@@ -92,6 +92,12 @@ class Full(Belief):
     def bound(self, P: Array, i: int, c: float) -> Array:
         return bound(P, i, c)
 
+    def renew(self, P: Array, prior: Array, n: int) -> Array:
+        renewed = prior.copy()
+        renewed[n:, n:] = P[n:, n:]
+        renewed[:n, n:] = renewed[n:, :n] = 0.0
+        return renewed
+
     # -- reading
     def variances(self, P: Array) -> Array:
         return np.diagonal(P)

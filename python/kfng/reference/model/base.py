@@ -23,6 +23,13 @@ class Model(Component):
     axis: ClassVar[str] = "model"
     linear: ClassVar[bool] = False
     """True where dz does not depend on theta."""
+    recurrent: ClassVar[bool] = False
+    """True where rows share a hidden state (recurrent.py)."""
+
+    @property
+    def state_size(self) -> int:
+        """n, the length of the hidden state; 0 for none."""
+        return 0
 
     @property
     def inputs(self) -> int | None:

@@ -34,6 +34,10 @@ class Rule(Component):
     axis: ClassVar[str] = "rule"
     needs_known_noise: ClassVar[bool] = False
     """True where a noise variance cannot be learned beside theta."""
+    gradient: ClassVar[bool] = False
+    """True where theta moves along the score itself, with no belief about it (gradient.py)."""
+    moments: ClassVar[int] = 0
+    """How many running averages (p,) of the score such a rule keeps."""
 
     @property
     def forgets(self) -> bool:
@@ -84,6 +88,10 @@ class Rule(Component):
     def predictive_scale(self, t: int) -> float:
         """Before row t, times P itself: what its prediction is made from."""
         return 1.0
+
+    def move(self, moments: Array, g: Array, t: int) -> tuple[Array, Array]:
+        """Of a gradient rule: the moments (m, p) after the t-th row that learns, of score g (p,), and the step (p,)."""
+        raise NotImplementedError
 
     @property
     def diffusion(self) -> Any:
