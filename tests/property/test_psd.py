@@ -1,32 +1,59 @@
-"""P stays symmetric, its factors positive, its diagonal within the prior's, whatever the rows."""
+"""P stays symmetric, its factors positive, its diagonal within bounds: every family, model and rule, whatever the rows."""
 
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from property.streams import cases, smallest_eigenvalue
+from property.streams import LAWS, cases, smallest_eigenvalue
 
 ROUNDING = {"float64": 1e-13, "float32": 1e-4}
 """Negative eigenvalue of the unit-diagonal P that roundoff of its entries alone can make."""
 
 
-@given(case=cases(), dtype=st.sampled_from(["float64", "float32"]))
-def test_after_every_row(impl, case, dtype):
+LARGEST = {"kalman": 1.0, "fading": 4.0, "gradient": 4.0, "towards the prior": 2.0}
+"""No variance passes this multiple of its prior: nothing is forgotten; the wind-up guard; what is forgotten is given back."""
+
+
+@settings(max_examples=8)
+@pytest.mark.parametrize("law", LAWS)
+@given(data=st.data(), dtype=st.sampled_from(["float64", "float32"]))
+def test_after_every_row(impl, law, data, dtype):
+    case = data.draw(cases(laws=(law,), rows=40))
     flt = case.filter(impl, dtype=dtype)
     U, Y, columns = case.rows()
-    prior = np.diagonal(flt._covariance())
+    bound = np.diagonal(flt._covariance()) * LARGEST.get(case.rule, 1.0)
     for i in range(case.n):
         flt.update(U[i], Y[i], **{name: float(column[i]) for name, column in columns.items()})
         P = flt._covariance()
+        assert np.isfinite(P).all()
         np.testing.assert_array_equal(P, P.T)
         assert smallest_eigenvalue(P) > -ROUNDING[dtype]
         factor, D = flt._factors()
         assert (D >= 0).all()
         np.testing.assert_array_equal(np.tril(factor), np.eye(len(D)))
-        if not case.forgetting:
-            assert (np.diagonal(P) <= prior * (1 + ROUNDING[dtype])).all()
-        assert (np.diagonal(P) <= 4 * prior).all()
+        walked = case.forgetting * columns["dt"][: i + 1].sum() if case.rule == "walk" else 0.0
+        assert (np.diagonal(P) <= (bound + walked) * (1 + ROUNDING[dtype])).all()
+    cov = flt.cov()
+    np.testing.assert_array_equal(cov, cov.T)
+    assert smallest_eigenvalue(cov) > -ROUNDING[dtype]
+
+
+@settings(max_examples=4)
+@pytest.mark.parametrize("projection", ["precision", "covariance"])
+@pytest.mark.parametrize("law", LAWS)
+@given(data=st.data(), dtype=st.sampled_from(["float64", "float32"]))
+def test_a_diagonal_belief_after_every_row(impl, law, projection, data, dtype):
+    case = data.draw(cases(laws=(law,), rows=40))
+    flt = case.filter(impl, dtype=dtype, belief=impl.Diagonal(2.0, projection))
+    U, Y, columns = case.rows()
+    for i in range(case.n):
+        flt.update(U[i], Y[i], **{name: float(column[i]) for name, column in columns.items()})
+        variances, walked = np.diagonal(flt._covariance()), case.forgetting * columns["dt"][: i + 1].sum()
+        assert (variances > 0).all()
+        bound = 2.0 * LARGEST.get(case.rule, 1.0) + (walked if case.rule == "walk" else 0.0)
+        assert (variances <= bound * (1 + ROUNDING[dtype])).all()
 
 
 @given(

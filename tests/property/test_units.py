@@ -16,15 +16,21 @@ def rows(law, seed):
     rng = np.random.default_rng(seed)
     U = rng.normal(size=(N, D)) + [0.0, 1.0, -2.0]
     z = U @ [0.5, -0.3, 0.2] + 0.4
-    if law == "bernoulli":
-        return U, (rng.random(N) < 1 / (1 + np.exp(-z))).astype(np.float64)
-    if law == "poisson":
-        return U, rng.poisson(np.exp(z)).astype(np.float64)
-    return U, z + 0.5 * rng.normal(size=N)
+    m, share, trials = np.exp(z), 1 / (1 + np.exp(-z)), rng.integers(1, 8, N)
+    y = {
+        "bernoulli": lambda: rng.random(N) < share,
+        "binomial": lambda: rng.binomial(5, share),
+        "trials": lambda: np.stack([rng.binomial(trials, share), trials], axis=1),
+        "poisson": lambda: rng.poisson(m),
+        "negative binomial": lambda: rng.poisson(m * rng.gamma(2.0, 0.5, N)),
+        "gamma": lambda: m * rng.gamma(2.0, 0.5, N),
+        "categorical": lambda: (rng.random(N) < share).astype(int) + (rng.random(N) < 0.3),
+    }.get(law, lambda: z + 0.5 * rng.normal(size=N))
+    return U, y().astype(np.float64)
 
 
-def run(impl, family, U, y, start=40, **more):
-    flt = impl.Filter.from_rows(U[:start], y[:start], impl.Linear(D), family, **more)
+def run(impl, family, U, y, start=40, k=1, **more):
+    flt = impl.Filter.from_rows(U[:start], y[:start], impl.Linear(D, k), family, **more)
     return flt, flt.update_many(U[start:], y[start:])
 
 
@@ -47,14 +53,27 @@ def test_learned_variance(impl, units, unit, seed, forgetting):
     assert mine["mean_nis"] == pytest.approx(others["mean_nis"], rel=1e-8)
 
 
-@pytest.mark.parametrize("law", ["bernoulli", "poisson"])
-@settings(max_examples=12)
+FAMILIES = {
+    "bernoulli": (1, lambda impl: impl.Bernoulli()),
+    "binomial": (1, lambda impl: impl.Binomial(5)),
+    "trials": (1, lambda impl: impl.Binomial()),
+    "poisson": (1, lambda impl: impl.Poisson()),
+    "negative binomial": (1, lambda impl: impl.NegativeBinomial(0.5)),
+    "gamma": (1, lambda impl: impl.Gamma(2.0)),
+    "categorical": (3, lambda impl: impl.Categorical(3)),
+    "mean and variance": (2, lambda impl: impl.GaussianMeanVariance()),
+    "each": (1, lambda impl: impl.Gaussian("each")),
+}
+
+
+@pytest.mark.parametrize("law", FAMILIES)
+@settings(max_examples=5)
 @given(units=st.lists(UNITS, min_size=D, max_size=D), seed=st.integers(0, 1000))
-def test_generalised_linear(impl, law, units, seed):
-    family = {"bernoulli": impl.Bernoulli, "poisson": impl.Poisson}[law]()
+def test_the_features_of_every_other_family(impl, law, units, seed):
+    k, family = FAMILIES[law]
     U, y = rows(law, seed)
-    _, trace = run(impl, family, U, y)
-    _, other = run(impl, family, U * units, y)
+    _, trace = run(impl, family(impl), U, y, k=k)
+    _, other = run(impl, family(impl), U * units, y, k=k)
     np.testing.assert_allclose(other.prediction, trace.prediction, rtol=1e-8, atol=TOLERANCE)
     np.testing.assert_allclose(other.std, trace.std, rtol=1e-8)
 
