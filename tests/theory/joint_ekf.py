@@ -101,46 +101,56 @@ def stream(cell, law, seed=4, rows=ROWS, gaps=True, times=True):
 
 @dataclass(frozen=True)
 class Path:
-    """After each row: s (T, n), theta (T, p), the joint covariance (T, n + p, n + p); what each row moved s by, (T, n)."""
+    """After each row: s (T, n), theta (T, p), the joint covariance (T, n + p, n + p); what each row moved s by, (T, n).
+
+    `first` (n,) and `first_P` (n + p, n + p) are the last s_0 and the last covariance of (s_0, theta).
+    """
 
     s: np.ndarray
     theta: np.ndarray
     P: np.ndarray
     corrections: np.ndarray
+    first: np.ndarray
+    first_P: np.ndarray
 
 
 def run(rows, lam=0.0, state_noise=0.0, stale=False, s_0=None, state_prior=None):
-    """The filter over a stream; controls: noise of its own for the state, partials at the state before its correction."""
+    """The filter over a stream, of x = (s, s_0, theta) where s_0 does not move.
+
+    Controls: noise of its own for the state, partials at the state before its correction.
+    """
     cell, law, n, k = rows.cell, rows.law, rows.cell.n, rows.law.k
-    s, theta, uncorrected = np.zeros(n) if s_0 is None else s_0, rows.theta_0, np.zeros(n)
-    P = np.zeros((n + rows.p, n + rows.p))
-    P[n:, n:] = rows.prior
-    if state_prior is not None:
-        P[:n, :n] = state_prior
+    s = np.zeros(n) if s_0 is None else s_0
+    first, theta, uncorrected = s, rows.theta_0, s
+    prior = np.zeros((n, n)) if state_prior is None else state_prior
+    corner = np.zeros((2 * n, rows.p))
+    P = np.block([[np.kron(np.ones((2, 2)), prior), corner], [corner.T, rows.prior]])
+    inner, both = np.arange(len(P)) >= n, np.r_[np.arange(n), np.arange(2 * n, len(P))]
     path = []
     for u, y, dt, w in zip(rows.U, rows.Y, rows.dt, rows.weight, strict=True):
         at = uncorrected if stale else s
-        f_s = derivative(lambda x, u=u, theta=theta: cell.f(theta, x, u), at)
-        f_theta = derivative(lambda x, u=u, at=at: cell.f(x, at, u), theta)
-        F = np.block([[f_s, f_theta], [np.zeros((rows.p, n)), np.eye(rows.p)]])
+        F = np.eye(len(P))
+        F[:n, :n] = derivative(lambda x, u=u, theta=theta: cell.f(theta, x, u), at)
+        F[:n, 2 * n :] = derivative(lambda x, u=u, at=at: cell.f(x, at, u), theta)
         s = cell.f(theta, s, u)
         P = F @ P @ F.T / (1 - lam) ** dt
         P[:n, :n] += state_noise * np.eye(n)
         uncorrected, moved = s, np.zeros(n)
         if not np.isnan(y).all():
-            h_s = derivative(lambda x, theta=theta: cell.h(theta, x, k), s)
-            h_theta = derivative(lambda x, s=s: cell.h(x, s, k), theta)
+            h = np.zeros((k, len(P)))
+            h[:, :n] = derivative(lambda x, theta=theta: cell.h(theta, x, k), s)
+            h[:, 2 * n :] = derivative(lambda x, s=s: cell.h(x, s, k), theta)
             y_hat, R, slope = law.moments(cell.h(theta, s, k))
             seen = ~np.isnan(law.indicators(y))
-            H, R = (slope @ np.hstack([h_s, h_theta]))[seen], R[np.ix_(seen, seen)] / w
+            H, R = (slope @ h)[seen], R[np.ix_(seen, seen)] / w
             S = H @ P @ H.T + R
             K = np.linalg.solve(S, H @ P).T
             step = K @ (law.indicators(y) - y_hat)[seen]
             moved = step[:n]
-            s, theta, P = s + moved, theta + step[n:], P - K @ H @ P
+            s, first, theta, P = s + moved, first + step[n : 2 * n], theta + step[2 * n :], P - K @ H @ P
         P = (P + P.T) / 2
-        path.append((s, theta, P, moved))
-    return Path(*(np.array(part) for part in zip(*path, strict=True)))
+        path.append((s, theta, P[np.ix_(both, both)], moved))
+    return Path(*(np.array(part) for part in zip(*path, strict=True)), first, P[np.ix_(inner, inner)])
 
 
 def feed(flt, rows):
