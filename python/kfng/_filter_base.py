@@ -151,7 +151,9 @@ class FilterBase(Hidden):
         """A filter that starts at the level and scale of its first rows, which are then conditioned on in order.
 
         The output intercepts start at the link of the mean of Y0 (counts + 1/2); each weight's prior variance is the
-        variance of y in link units over that of its feature, times the belief's prior_variance.
+        variance of y in link units over that of its feature, times the belief's prior_variance. A recurrent model gets
+        `input_center` and `input_scale` from U0 (where it has none of its own), its readout starts in the units of y, and
+        a weight's prior variance is 1/fan_in, in those units for the readout.
 
         Parameters
         ----------

@@ -2,7 +2,8 @@
 
 With theta_0 = 0 a rare event or a count far from 1 leaves the intercept many posterior standard deviations off; with
 unit priors a feature in small units hardly moves. Both follow from the first rows: the intercept starts at the link of
-their mean, a weight's prior variance is Var(y in link units)/Var(feature).
+their mean, a weight's prior variance is Var(y in link units)/Var(feature). A recurrent model has its inputs centred and
+scaled instead, and its readout in the units of y.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ._fit import fit_dtype
 from ._settings import Settings
 from ._validate import Array, real_array
 from .errors import ParameterError
+from .reference.model import Cell
 from .reference.model.base import Features
 
 
@@ -31,9 +33,13 @@ def _start(settings: Settings, U: Any, Y: Any) -> Settings:
     level, V = settings.family.level(Y_used), settings.family.link_variance(Y_used)
     V = np.where(V > 0, V, np.where(level != 0, level**2, 1.0))  # constant y: its own size is the only scale there is
     family, unit = settings.family.at_level(Y_used, float(np.mean(V)))
+    if isinstance(settings.model, Cell):
+        settings = replace(settings, model=settings.model.with_inputs(_seen(settings, U)))
     features = Features(np.mean(U_used, axis=0), _feature_variance(U_used))
     variance = settings.model.scale_free_variance(features.variance, V) / unit
-    belief: Any = replace(cast(Any, settings.belief), prior_variance=_times(variance, settings.belief.prior_variance))
+    belief: Any = settings.belief
+    if not settings.rule.gradient:
+        belief = replace(cast(Any, belief), prior_variance=_times(variance, belief.prior_variance))
     theta = settings.theta
     if not settings.theta_given:
         theta = settings.model.at_level(theta, level, V, features)
@@ -51,6 +57,15 @@ def _usable(settings: Settings, U: Any, Y: Any) -> tuple[Array, Array]:
     if not good.any():
         raise ParameterError(argument="U0", expected="at least one complete row", got="none")
     return U[good], rows.Y[good]
+
+
+def _seen(settings: Settings, U: Any) -> Features:
+    """Mean and variance of the inputs of a recurrent model, which all rows have a part in; a constant column: variance 1."""
+    U = real_array("U0", U)
+    columns = [column[np.isfinite(column)] for column in U.T]
+    mean = np.array([np.mean(column) if len(column) else 0.0 for column in columns])
+    variance = np.array([np.var(column) if len(column) and np.ptp(column) > 0 else 1.0 for column in columns])
+    return Features(mean, np.where(variance > 0, variance, 1.0))
 
 
 def _feature_variance(U: Array) -> Array:

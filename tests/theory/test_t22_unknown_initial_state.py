@@ -56,9 +56,7 @@ def test_it_is_the_joint_ekf(recurrent_impl, cell, lam, control):
     found, initial, P, influence = fed(recurrent_impl, cell, lam)
     n, sd = rows.cell.n, np.sqrt(np.diagonal(path.first_P))
     assert influence.shape == (n, n + rows.p)
-    smoothed = max(
-        np.max(np.abs(initial - path.first) / sd[:n]), np.max(np.abs(P - path.first_P) / np.outer(sd, sd))
-    )
+    smoothed = max(np.max(np.abs(initial - path.first) / sd[:n]), np.max(np.abs(P - path.first_P) / np.outer(sd, sd)))
     assert np.max(np.abs(path.first - START)) > 0.01  # something was learned about s_0
     error = max(joint_ekf.apart(found, path), smoothed)
     assert error > CONTROL * TOL[lam] if control else error < TOL[lam]

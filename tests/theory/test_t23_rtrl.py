@@ -5,7 +5,7 @@ theta stands still (every y is missing); T = 50 rows. Control: what enters from 
 
 import numpy as np
 import pytest
-from theory.cells import CELLS, D, STEP, derivative
+from theory.cells import CELLS, STEP, D, derivative
 from tolerances import CONTROL
 
 T, K, TOL = 50, 2, 1e-12
@@ -67,5 +67,7 @@ def test_the_state_is_the_run_of_the_cell(recurrent_impl, name):
     trace = flt.update_many(U, np.full((T, K), np.nan))
     for t, u in enumerate(U):
         s = cell.f(theta, s, u)
-        np.testing.assert_allclose(trace.prediction[t], cell.h(theta, s, K), rtol=0, atol=1e-12 * max(1, np.abs(s).max()))
+        np.testing.assert_allclose(
+            trace.prediction[t], cell.h(theta, s, K), rtol=0, atol=1e-12 * max(1, np.abs(s).max())
+        )
     np.testing.assert_allclose(flt.state, s, rtol=0, atol=1e-12 * max(1, np.abs(s).max()))

@@ -52,7 +52,9 @@ def test_snap_on_a_dense_cell(recurrent_impl, name, n, same):
     check(run(impl, model, impl.SnAp(n)), run(impl, model, impl.RTRL()), same)
 
 
-@pytest.mark.parametrize(("name", "same"), [("LRU", True), ("LRU scaled", True), ("RNN", False), ("GRU", False), ("LSTM", False)])
+@pytest.mark.parametrize(
+    ("name", "same"), [("LRU", True), ("LRU scaled", True), ("RNN", False), ("GRU", False), ("LSTM", False)]
+)
 def test_units_that_do_not_mix(recurrent_impl, name, same):
     impl, model = recurrent_impl, CELLS[name].model(recurrent_impl, 2)
     check(run(impl, model, impl.DiagonalRTRL()), run(impl, model, impl.RTRL()), same)
@@ -84,7 +86,12 @@ def partials(cell, theta, U):
     """f_s and f_theta of each row, theta standing still."""
     s, found = np.full(cell.n, 0.2), []
     for u in U:
-        found.append((derivative(lambda x, s=s, u=u: cell.f(theta, x, u), s), derivative(lambda x, s=s, u=u: cell.f(x, s, u), theta)))
+        found.append(
+            (
+                derivative(lambda x, s=s, u=u: cell.f(theta, x, u), s),
+                derivative(lambda x, s=s, u=u: cell.f(x, s, u), theta),
+            )
+        )
         s = cell.f(theta, s, u)
     return found
 
