@@ -27,31 +27,38 @@ class Loop:
 
     def ahead(self, s, theta, P, U=None, y=None, without_noise=False, without_loop=False):
         """Means and covariances (STEPS, k, k) of y."""
-        n, mean, cov = len(s), [], []
+        mean, cov = [], []
         for i in range(STEPS):
-            known = np.zeros(len(y), dtype=bool) if U is None and i > 0 else None if y is None else ~np.isnan(y)
-
-            def u_of(s, theta, i=i, known=known):
-                if U is not None:
-                    return U[i]
-                return np.where(known, y, self.moments(self.h(theta, s))[0])
-
-            u = u_of(s, theta)
-            fixed = (lambda s, theta, u=u: u) if without_loop else u_of
-            F = np.eye(len(P))
-            F[:n, :n] = derivative(lambda x: self.f(theta, x, fixed(x, theta)), s)
-            F[:n, n:] = derivative(lambda x: self.f(x, s, fixed(s, x)), theta)
-            noise = np.zeros((n, n))
-            if U is None and not without_noise:
-                f_u = derivative(lambda x: self.f(theta, s, x), u)[:, ~known]
-                noise = f_u @ np.atleast_2d(self.moments(self.h(theta, s))[1])[np.ix_(~known, ~known)] @ f_u.T
-            s, P = self.f(theta, s, u), F @ P @ F.T
-            P[:n, :n] += noise
-            H = np.hstack([derivative(lambda x: self.h(theta, x), s), derivative(lambda x: self.h(x, s), theta)])
+            if U is not None:
+                s, P = self.once(s, theta, P, U[i], np.ones(len(U[i]), dtype=bool), without_noise, without_loop)
+            else:
+                known = ~np.isnan(y) if i == 0 else np.zeros(len(y), dtype=bool)
+                s, P = self.once(s, theta, P, y, known, without_noise, without_loop)
+            H = np.hstack(
+                [derivative(lambda x, s=s: self.h(theta, x), s), derivative(lambda x, s=s: self.h(x, s), theta)]
+            )
             m, R, slope = self.moments(self.h(theta, s))
             mean.append(m)
             cov.append(slope @ H @ P @ H.T @ slope.T + R)
         return np.array(mean), np.array(cov)
+
+    def once(self, s, theta, P, y, known, without_noise, without_loop):
+        """s and P after a row whose input is y where it is known, else the mean of the row before, plus its noise."""
+        n = len(s)
+        u = np.where(known, y, self.moments(self.h(theta, s))[0])
+
+        def loop(theta, s):
+            return self.f(theta, s, u if without_loop else np.where(known, y, self.moments(self.h(theta, s))[0]))
+
+        F, noise = np.eye(len(P)), np.zeros((n, n))
+        F[:n, :n] = derivative(lambda x: loop(theta, x), s)
+        F[:n, n:] = derivative(lambda x: loop(x, s), theta)
+        if not (known.all() or without_noise):
+            f_u = derivative(lambda x: self.f(theta, s, x), u)[:, ~known]
+            noise = f_u @ np.atleast_2d(self.moments(self.h(theta, s))[1])[np.ix_(~known, ~known)] @ f_u.T
+        P = F @ P @ F.T
+        P[:n, :n] += noise
+        return self.f(theta, s, u), P
 
 
 def single(theta, s, x):
