@@ -71,7 +71,7 @@ def outcome(flt, predictions, stds, nlls):
 
 def in_chunks(flt, rows, stops):
     traces = []
-    for start, stop in itertools.pairwise([0, *stops, N]):
+    for start, stop in itertools.pairwise([0, *stops, len(rows["U"])]):
         part = {name: array[start:stop].copy() for name, array in rows.items()}
         traces.append(flt.update_many(part.pop("U"), part.pop("Y"), **part))
     return outcome(flt, *([getattr(t, name) for t in traces] for name in ("prediction", "std", "nll")))
@@ -79,7 +79,7 @@ def in_chunks(flt, rows, stops):
 
 def one_by_one(flt, rows):
     steps = []
-    for t in range(N):
+    for t in range(len(rows["U"])):
         row = {name: array[t].copy() for name, array in rows.items()}
         y = row.pop("Y")
         steps.append(flt.update(row.pop("U"), y if len(y) > 1 else float(y[0]), **row))
@@ -96,14 +96,16 @@ def differences(one, other):
 def test_any_chunking_gives_the_same_bits(impl, family, d, rule, dtype):
     rng = np.random.default_rng(d)
     rows = eventful_rows(family, d, FAMILIES[family][0], seed=d + 100)
+    n = N if impl.__name__ == "kfng" else N // 2  # the reference has no waves: a chunk or two say as much
+    rows = {name: array[:n] for name, array in rows.items()}
     flt = make(impl, family, d, rule, dtype=dtype)
     whole = in_chunks(flt, rows, [])
     assert flt.health()["missing"] > 0
-    assert flt.n_updates < N
+    assert flt.n_updates < n
     if rule != "kalman" and d > 0:
         assert flt.health()["windup"] > 0
     assert differences(whole, one_by_one(make(impl, family, d, rule, dtype=dtype), rows)) == []
-    stops = np.sort(rng.choice(np.arange(1, N), 12, replace=False)).tolist()
+    stops = np.sort(rng.choice(np.arange(1, n), 12, replace=False)).tolist()
     assert differences(whole, in_chunks(make(impl, family, d, rule, dtype=dtype), rows, stops)) == []
 
 
