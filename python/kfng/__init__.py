@@ -9,6 +9,7 @@ from typing import Any
 from . import errors, reference  # isort: skip  (the reference first: the shared Python imports the components from it)
 from ._core import __version__
 from ._filter import Filter
+from ._joint import JointEkf, StateFilter
 from .errors import *  # noqa: F403
 from .reference import (
     MLP,
@@ -66,6 +67,7 @@ __all__ = [
     "GaussianMeanVariance",
     "Guards",
     "InverseTime",
+    "JointEkf",
     "Kalman",
     "Linear",
     "NaturalGradient",
@@ -73,6 +75,7 @@ __all__ = [
     "Poisson",
     "Power",
     "ProcessNoise",
+    "StateFilter",
     "__version__",
     "errors",
     "forgetting_to_learning_rate",

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from ._joint_settings import JointSettings
 from ._settings import Settings
 from .errors import KfngError
 
-__all__ = ["Filter", "Likelihood", "Step", "__version__"]
+__all__ = ["Filter", "Joint", "Likelihood", "Step", "__version__"]
 
 __version__: str
 
@@ -46,6 +47,32 @@ class Filter:
     def _covariance(self) -> _Float: ...
     def _state(self) -> dict[str, NDArray[Any]]: ...
     def _set_state(self, state: dict[str, NDArray[Any]]) -> None: ...
+    def _panic(self) -> None: ...
+
+@final
+class Joint:
+    """Mean and covariance of x = (s, theta), and one row's change of them."""
+
+    def __new__(cls, settings: JointSettings) -> Self: ...
+    def step(
+        self,
+        state: _Float,
+        transition: _Float,
+        output: _Float,
+        jacobian: _Float,
+        y: _Float,
+        scalars: tuple[float, float, float, float],
+        noise: _Float | None,
+        blank: bool,
+        learns: bool,
+        commit: bool,
+    ) -> tuple[_Float, _Float, int, bool, float, int]: ...
+    def mean(self) -> _Float: ...
+    def covariance(self) -> _Float: ...
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
+    def set_arrays(self, arrays: dict[str, NDArray[Any]]) -> None: ...
+    @property
+    def _likelihood(self) -> Likelihood: ...
     def _panic(self) -> None: ...
 
 @final

@@ -114,8 +114,9 @@ class Path:
     first_P: np.ndarray
 
 
-def run(rows, lam=0.0, state_noise=0.0, stale=False, s_0=None, state_prior=None):
-    """The filter over a stream, of x = (s, s_0, theta) where s_0 does not move.
+def run(rows, lam=0.0, state_noise=0.0, stale=False, s_0=None, state_prior=None, noise=None):
+    """The filter over a stream, of x = (s, s_0, theta) where s_0 does not move; noise: Q (n + p, n + p) of (s, theta) in a
+    unit of time, or one for each row.
 
     Controls: noise of its own for the state, partials at the state before its correction.
     """
@@ -127,7 +128,8 @@ def run(rows, lam=0.0, state_noise=0.0, stale=False, s_0=None, state_prior=None)
     P = np.block([[np.kron(np.ones((2, 2)), prior), corner], [corner.T, rows.prior]])
     inner, both = np.arange(len(P)) >= n, np.r_[np.arange(n), np.arange(2 * n, len(P))]
     path = []
-    for u, y, dt, w in zip(rows.U, rows.Y, rows.dt, rows.weight, strict=True):
+    Q = np.broadcast_to(0.0 if noise is None else noise, (len(rows.U), n + rows.p, n + rows.p))
+    for u, y, dt, w, Q_t in zip(rows.U, rows.Y, rows.dt, rows.weight, Q, strict=True):
         at = uncorrected if stale else s
         F = np.eye(len(P))
         F[:n, :n] = derivative(lambda x, u=u, theta=theta: cell.f(theta, x, u), at)
@@ -135,6 +137,7 @@ def run(rows, lam=0.0, state_noise=0.0, stale=False, s_0=None, state_prior=None)
         s = cell.f(theta, s, u)
         P = F @ P @ F.T / (1 - lam) ** dt
         P[:n, :n] += state_noise * np.eye(n)
+        P[np.ix_(both, both)] += dt * Q_t
         uncorrected, moved = s, np.zeros(n)
         if not np.isnan(y).all():
             h = np.zeros((k, len(P)))

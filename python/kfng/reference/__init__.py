@@ -26,6 +26,7 @@ from .sensitivity import RTRL, UORO, DiagonalRTRL, SnAp  # noqa: F401
 from .. import errors  # isort: skip
 from ..errors import *  # isort: skip  # noqa: F403
 from .filter import Filter  # isort: skip
+from .joint import JointEkf, StateFilter  # isort: skip
 
 from .._merge import merge  # isort: skip
 from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting  # isort: skip
@@ -60,6 +61,7 @@ __all__ = [
     "GaussianMeanVariance",
     "Guards",
     "InverseTime",
+    "JointEkf",
     "Kalman",
     "Linear",
     "NaturalGradient",
@@ -67,6 +69,7 @@ __all__ = [
     "Poisson",
     "Power",
     "ProcessNoise",
+    "StateFilter",
     "errors",
     "forgetting_to_learning_rate",
     "learning_rate_to_forgetting",

@@ -1,7 +1,7 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → belief → rule → guard, state, scale, spec, row → filter and
-//! what stands beside it (clock, pulls, relinearise, prepare, learn, wave, access, saved).
+//! what stands beside it (clock, pulls, relinearise, prepare, learn, wave, access, saved; joint).
 
 mod access;
 pub mod belief;
@@ -12,6 +12,7 @@ pub mod field;
 pub mod filter;
 pub mod guard;
 mod iterate;
+pub mod joint;
 mod learn;
 pub mod linalg;
 pub mod model;

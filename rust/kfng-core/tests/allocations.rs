@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use kfng_core::field::{Array, Arrays};
+use kfng_core::joint::{self, Joint};
 use kfng_core::scalar::Scalar;
 use kfng_core::{Block, Filter, Input, Report, Spec};
 
@@ -249,5 +250,80 @@ fn a_step_of_every_other_entry_allocates_nothing() {
             let parts = [&model[..], known, &belief, &rules[0].0, r#""implicit""#];
             feed(&mut made::<f64>(parts, (*k, *p), true), 50);
         }
+    }
+}
+
+/// A joint filter of n state entries and p parameters, with noise on both.
+fn joint<T: Scalar>(n: usize, p: usize, k: usize, family: &str) -> Joint<T> {
+    let json = format!(
+        r#"{{"family":{family},"guards":{{"kind":"Guards","step_clip":"auto","z_clamp":"auto","windup":4.0,"r_floor":1e-9}},
+        "dtype":"{}","n":{n},"parameters":{p},"k":{k}}}"#,
+        T::NAME
+    );
+    let matrix = |stride: usize, shape: &[usize]| Array {
+        shape: shape.to_vec(),
+        values: (0..shape.iter().product())
+            .map(|ij| if ij % stride == 0 { 2.0 } else { 0.1 })
+            .collect(),
+    };
+    let parts = [
+        ("state", matrix(1, &[n])),
+        ("theta", matrix(1, &[p])),
+        ("state_prior", matrix(n + 1, &[n, n])),
+        ("state_noise", matrix(n + 1, &[n, n])),
+        ("prior_variance", matrix(p + 1, &[p, p])),
+        ("parameter_noise", matrix(2, &[2, p])),
+        ("family.covariance", matrix(k + 1, &[k, k])),
+    ];
+    let arrays = parts.map(|(name, part)| (name.to_owned(), part));
+    Joint::new(&joint::Spec::parse(&json).unwrap(), &Arrays::from(arrays)).unwrap()
+}
+
+/// Rows with gaps and noise of their own. Every one is taken, and what is read of the filter is then something else.
+fn drive<T: Scalar>(filter: &mut Joint<T>, n: usize, k: usize, width: usize) {
+    let m = filter.size();
+    let f: Vec<f64> = (0..n * m).map(|i| 0.4 * (i as f64).cos()).collect();
+    let h: Vec<f64> = (0..k * m).map(|i| (i as f64 * 0.3).sin()).collect();
+    let (noise, state, output) = (vec![0.1; n * n], vec![0.2; n], vec![0.3; k]);
+    let (y, gone) = (vec![1.0; width], vec![f64::NAN; width]);
+    let (mut z, mut c, mut x) = (vec![0.0; k], vec![0.0; k * k], vec![0.0; m]);
+    let count = allocations(|| {
+        for i in 0..20 {
+            let learns = i % 5 != 3;
+            let row = joint::Row {
+                state: &state,
+                transition: &f,
+                output: &output,
+                jacobian: &h,
+                y: if learns { &y } else { &gone },
+                weight: 0.5,
+                decay: 0.9,
+                dt: 0.5,
+                owed: 0.5,
+                noise: (i % 2 == 0).then_some(&noise[..]),
+                blank: i % 10 == 3,
+                learns,
+            };
+            filter.step(&row, i % 7 != 0, &mut z, &mut c).unwrap();
+        }
+        filter.mean(&mut x);
+    });
+    assert_eq!(count, 0);
+    assert!(x.iter().any(|&x| x != 2.0 && x != 0.2));
+}
+
+#[test]
+fn a_joint_filter_allocates_nothing_in_a_step() {
+    for (k, width, family) in [
+        (1, 1, r#"{"kind":"Poisson"}"#),
+        (3, 1, r#"{"kind":"Categorical","n_classes":3}"#),
+        (
+            2,
+            2,
+            r#"{"kind":"Gaussian","variance":1.0,"covariance":{"shape":[2,2]},"prior_dof":3.0,"prior_scale":1.0}"#,
+        ),
+    ] {
+        drive(&mut joint::<f64>(4, 30, k, family), 4, k, width);
+        drive(&mut joint::<f32>(4, 30, k, family), 4, k, width);
     }
 }

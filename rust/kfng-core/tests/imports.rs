@@ -24,6 +24,7 @@ const LAYERS: [&[&str]; 11] = [
         "wave",
         "access",
         "saved",
+        "joint",
     ],
 ];
 

@@ -2,7 +2,8 @@
 //!
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
 //! lock.rs: the filter behind its
-//! mutex · rows.rs: rows on their way in · called.rs: rates that are Python functions · filter.rs, step.rs, likelihood.rs: the classes.
+//! mutex · rows.rs: rows on their way in · called.rs: rates that are Python functions · filter.rs,
+//! joint.rs, step.rs, likelihood.rs: the classes.
 
 use pyo3::prelude::*;
 
@@ -11,6 +12,7 @@ mod called;
 mod convert;
 mod errors;
 mod filter;
+mod joint;
 mod likelihood;
 mod lock;
 mod rows;
@@ -21,6 +23,8 @@ mod step;
 mod _core {
     #[pymodule_export]
     use crate::filter::Filter;
+    #[pymodule_export]
+    use crate::joint::Joint;
     #[pymodule_export]
     use crate::likelihood::Likelihood;
     #[pymodule_export]

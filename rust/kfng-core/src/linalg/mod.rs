@@ -19,6 +19,7 @@ pub mod simd;
 pub mod small;
 #[cfg(test)]
 mod testing;
+mod transition;
 pub mod ud;
 pub mod vector;
 
@@ -30,6 +31,7 @@ pub use diffuse::add_outer;
 pub use fuse::fuse;
 pub use read::{all_finite, diagonal, diagonal_at, variance};
 pub use simd::Path;
+pub use transition::{Runs, transition, transition_work, triangular};
 pub use ud::{INDEX_ORDER_MAX, Layout};
 pub use vector::{axpy, dot};
 
