@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-extras check bench science golden clean need-python
+.PHONY: help demo test test-extras check bench bench-pages profile science golden clean need-python
 
 # PYTHON=... chooses another interpreter for the environments that make builds
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -14,6 +14,7 @@ BIN := .venv/bin
 DEMO_BIN := .venv-demo/bin
 EXTRAS_BIN := .venv-extras/bin
 SCIENCE_BIN := .venv-science/bin
+BENCH_BIN := .venv-bench/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
@@ -44,8 +45,16 @@ check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest kfng._core --mypy-config-file pyproject.toml
 
-bench: .venv/.installed ## measure rows per second against the reference and a NumPy three-liner
-	$(BIN)/python -m pytest bench -o addopts=--import-mode=importlib -o timeout=0
+# CASE='stream-*' and PEER=jax,numpy measure a part; BENCH= takes further options, as --rounds 3
+bench: .venv-bench/.installed ## measure kfng beside its peers and the hardware, all or CASE=... PEER=... (some minutes)
+	$(BENCH_BIN)/python -m pytest bench -q -o addopts=--import-mode=importlib -o timeout=0 --benchmark-quiet \
+		--case '$(CASE)' --peer '$(PEER)' $(BENCH)
+
+bench-pages: .venv-bench/.installed ## put the last full run into README and docs/performance.md
+	@for page in table bars plots; do $(BENCH_BIN)/python bench/$$page.py || exit 1; done
+
+profile: .venv-bench/.profiled ## show where the time of one case goes: CASE=stream-linear-p100 (PEER=kfng)
+	PYTHONPATH=.venv-bench/profiled $(BENCH_BIN)/python bench/profile_case.py --case '$(CASE)' --peer '$(or $(PEER),kfng)'
 
 science: .venv-science/.installed ## reproduce what the papers say: three tables and pictures, some minutes
 	@for name in schedules regret uci_style; do $(SCIENCE_BIN)/python bench/science/$$name.py || exit 1; done
@@ -54,16 +63,16 @@ golden: .venv/.installed ## rewrite the golden traces: only on purpose, then rea
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-demo .venv-extras .venv-science .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-extras .venv-science .venv-bench .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/kfng/_core*.so python/kfng/_core*.pyd
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-# Four environments, each made once and brought up to date when a source it was built from has changed. The first is an
-# editable install for tests, checks and benches, the third another with the frameworks that External documents use; the
-# other two are kfng as a user installs it, with the packages of the demo and of the reproductions.
+# Five environments, each made once and brought up to date when a source it was built from has changed. The first is an
+# editable install for tests and checks, .venv-extras another with the frameworks that External documents use; the others
+# are kfng as a user installs it, with the packages of the demo, of the reproductions and of the bench.
 .venv/.installed: .venv/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv (the first time: a few minutes)"
-	$(RUST) $(BIN)/python $(PIP) --editable '.[test,check,bench]'
+	$(RUST) $(BIN)/python $(PIP) --editable '.[test,check]'
 	@touch $@
 
 .venv-demo/.installed: .venv-demo/.made pyproject.toml $(rust_sources) $(python_sources)
@@ -76,12 +85,24 @@ clean: ## remove everything that make has made
 	$(RUST) $(SCIENCE_BIN)/python $(PIP) '.[science]'
 	@touch $@
 
+.venv-bench/.installed: .venv-bench/.made pyproject.toml $(rust_sources) $(python_sources)
+	@echo "kfng: building into .venv-bench (the first time: a few minutes, and the peers are some GB)"
+	$(RUST) $(BENCH_BIN)/python $(PIP) '.[bench]'
+	@touch $@
+
+# the same, with its symbols
+.venv-bench/.profiled: .venv-bench/.installed
+	rm -rf .venv-bench/profiled
+	CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_TARGET_DIR=target/profiled \
+		$(RUST) $(BENCH_BIN)/python $(PIP) --no-deps --target .venv-bench/profiled .
+	@touch $@
+
 .venv-extras/.installed: .venv-extras/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv-extras (the first time: JAX and PyTorch, some GB)"
 	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,jax,torch]'
 	@touch $@
 
-.venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made: | need-python
+.venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made: | need-python
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D) || { rm -rf $(@D); echo "kfng: python's venv did not work (Debian: apt install python3-venv)" >&2; exit 1; }
 	@touch $@

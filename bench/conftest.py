@@ -1,41 +1,108 @@
-"""Benches: kfng beside its peers in one run, interleaved; medians and spread; nothing here asserts a time, only ratios."""
+"""`make bench`: kfng beside its peers in one run. Prints one table, writes one JSON file; asserts thetas, never a time."""
 
 import one_thread  # noqa: F401  isort: skip  (before NumPy is imported)
 import json
-import platform
+import os
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from timing import Comparison
+from cases import CASES
+from peers import PEERS
+from workers import Workers
 
-OUTPUT = Path(__file__).parent / "output" / "results.json"
+OUTPUT = Path(__file__).parent / "output"
+RESULTS = pytest.StashKey[dict]()
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("kfng bench")
+    group.addoption(
+        "--case", default="", help="only cases whose name matches, comma-separated: 'call-*', stream-mlp-p501"
+    )
+    group.addoption(
+        "--peer", default="", help="only these peers (and kfng), comma-separated, any part of a name: jax,numpy"
+    )
+    group.addoption("--rounds", type=int, default=11, help="rounds of every case")
+    group.addoption("--turn", type=float, default=0.05, help="seconds of a contender's turn in a round")
+    group.addoption(
+        "--json", default=None, help="where results go (default output/results.json; a part: output/part.json)"
+    )
+
+
+def patterns(config, name: str) -> list[str]:
+    return [part.strip() for part in config.getoption(name).split(",") if part.strip()]
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        wanted = patterns(metafunc.config, "--case") or ["*"]
+        cases = [case for case in CASES if any(fnmatch(case.name, pattern) for pattern in wanted)]
+        if not cases:
+            raise pytest.UsageError(f"no case matches {wanted}; there are {', '.join(case.name for case in CASES)}")
+        metafunc.parametrize("case", cases, ids=[case.name for case in cases])
+
+
+def pytest_collection_modifyitems(config, items):
+    """Asked for some cases, measure nothing else."""
+    if patterns(config, "--case"):
+        items[:] = [item for item in items if "case" in getattr(item, "fixturenames", ())]
 
 
 @pytest.fixture(scope="session")
-def comparisons(request):
-    """Comparisons of this run; a table and a JSON file are made of them at the end."""
-    found: list[Comparison] = []
-    request.config.stash[KEY] = found
+def names(request) -> list[str]:
+    """The contenders of this run."""
+    wanted = patterns(request.config, "--peer")
+    own = [name for name, peer in PEERS.items() if name == "kfng" or (peer.variant_of and not wanted)]
+    chosen = [name for name in PEERS if any(part.lower() in name.lower() for part in wanted)] if wanted else list(PEERS)
+    if wanted and not chosen:
+        raise pytest.UsageError(f"no peer matches {wanted}; there are {', '.join(PEERS)}")
+    return [name for name in PEERS if name in own or name in chosen]
+
+
+@pytest.fixture(scope="session")
+def workers():
+    found = Workers(OUTPUT / "peers.log")
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def results(request) -> dict:
+    """What this run has found; written when it ends."""
+    from machine import about
+
+    found = {"about": about(PEERS.values()), "cases": []}
+    found["about"] |= {"rounds": request.config.getoption("--rounds"), "turn": request.config.getoption("--turn")}
+    request.config.stash[RESULTS] = found
     return found
 
 
-KEY = pytest.StashKey[list]()
+@pytest.fixture
+def say(request):
+    """Print a line at once."""
+    plugins = request.config.pluginmanager
+    capture, writer = plugins.get_plugin("capturemanager"), plugins.get_plugin("terminalreporter")
+
+    def print_line(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            writer.write_line(line)
+
+    return print_line
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    found = config.stash.get(KEY, [])
-    if not found or config.getoption("benchmark_disable"):
+    found = config.stash.get(RESULTS, None)
+    if not found or not (found["cases"] or "imports" in found) or config.getoption("benchmark_disable"):
         return
-    from table import text  # tabulate is an extra
+    from table import legend, text  # tabulate is an extra
 
+    part = bool(patterns(config, "--case") or patterns(config, "--peer"))
+    path = Path(config.getoption("--json") or OUTPUT / ("part.json" if part else "results.json"))
+    found["about"]["load_at_end"] = os.getloadavg()[0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
     terminalreporter.write_line("")
-    terminalreporter.write_line(text([comparison.row() for comparison in found]))
-    import numpy
-
-    import kfng
-
-    OUTPUT.parent.mkdir(exist_ok=True)
-    about = {"kfng": kfng.__version__, "numpy": numpy.__version__, "python": platform.python_version()}
-    about |= {"machine": platform.machine(), "threads": 1, "dtype": "float64"}
-    OUTPUT.write_text(json.dumps({"about": about, "rows": [comparison.row() for comparison in found]}, indent=1) + "\n")
-    terminalreporter.write_line(f"written to {OUTPUT.relative_to(Path.cwd())}; bench/table.py puts it into the README")
+    terminalreporter.write_line(text(found))
+    terminalreporter.write_line(legend(found))
+    terminalreporter.write_line(f"written to {os.path.relpath(path)}")

@@ -1,0 +1,114 @@
+"""What is measured: a list of cases, each one small value. To add a case, add a line to `CASES`."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+CALL, STREAM = "one call", "stream"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is learned: `linear`, `logistic`, `softmax` or `mlp` (one hidden tanh layer), and how the data are made.
+
+    d features; k classes of softmax, hidden units of mlp. The prior is weak but mild, so that no guard acts and every
+    peer, which has none, computes the same theta. No intercepts, except in networks.
+    """
+
+    kind: str
+    d: int
+    k: int = 1
+    diagonal: bool = False
+
+    @property
+    def p(self) -> int:
+        """The number of parameters."""
+        return {"softmax": self.d * self.k, "mlp": self.k * (self.d + 2) + 1}.get(self.kind, self.d)
+
+    @property
+    def prior_variance(self) -> float:
+        full_linear = self.kind == "linear" and not self.diagonal
+        return 1.0 if full_linear else 0.05 if self.kind == "mlp" else 1 / self.d
+
+    def theta_0(self) -> np.ndarray:
+        """(p,) where everybody starts."""
+        if self.kind != "mlp":
+            return np.zeros(self.p)
+        rng = np.random.default_rng(self.p)
+        inner, outer = rng.normal(size=(self.k, self.d)) / np.sqrt(self.d), rng.normal(size=self.k) / np.sqrt(self.k)
+        return np.concatenate([inner.ravel(), np.zeros(self.k), outer, [0.0]])
+
+    def rows(self, n: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+        """X (n, d), Y (n,): standard normal features, y drawn from the model."""
+        rng = np.random.default_rng(self.p)
+        X = rng.standard_normal((n, self.d), dtype=dtype)
+        slope = rng.normal(size=(self.d, self.k if self.kind in ("softmax", "mlp") else 1)) / np.sqrt(self.d)
+        Z = X @ slope.astype(dtype)
+        if self.kind == "linear":
+            return X, (Z[:, 0] + rng.normal(size=n)).astype(dtype)
+        if self.kind == "logistic":
+            return X, (rng.random(n) < 1 / (1 + np.exp(-Z[:, 0]))).astype(dtype)
+        if self.kind == "softmax":
+            return X, np.argmax(Z + rng.gumbel(size=Z.shape), axis=1).astype(dtype)
+        return X, (np.tanh(Z).sum(axis=1) / np.sqrt(self.k) + rng.normal(size=n)).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement: `work` is CALL (`update(x, y)` from Python, row by row) or STREAM (`update_many(X, Y)`)."""
+
+    work: str
+    problem: Problem
+    dtype: str = "float64"
+    threads: int = 1
+
+    @property
+    def name(self) -> str:
+        parts = ["call" if self.work == CALL else "stream", self.label.replace(" ", "-"), f"p{self.problem.p}"]
+        parts += ["f32"] if self.dtype == "float32" else []
+        return "-".join(parts + ([f"{self.threads}threads"] if self.threads > 1 else []))
+
+    @property
+    def label(self) -> str:
+        """'linear', 'diagonal linear', 'softmax', ..."""
+        return f"{'diagonal ' if self.problem.diagonal else ''}{self.problem.kind}"
+
+    @property
+    def n(self) -> int:
+        """Rows in memory, at most 64 MB of them; a turn that needs more goes round them again."""
+        return 2000 if self.work == CALL else min(200_000, max(80, 4_000_000 // self.problem.p))
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.problem.rows(self.n, self.dtype)
+
+    def tiny(self) -> "Case":
+        """The same case with few parameters, for tests."""
+        d, k = min(self.problem.d, 7), min(self.problem.k, 3)
+        return replace(self, problem=replace(self.problem, d=d, k=k))
+
+
+def _linear(p: int) -> Problem:
+    return Problem("linear", p)
+
+
+def _logistic(p: int) -> Problem:
+    return Problem("logistic", p)
+
+
+SOFTMAX = Problem("softmax", 64, 10)
+NETWORKS = [Problem("mlp", 18, 25), Problem("mlp", 18, 100)]  # p = 501, 2001
+DIAGONALS = [Problem("linear", p, diagonal=True) for p in (10_000, 100_000)]
+DTYPES = ("float64", "float32")
+
+CASES: list[Case] = [
+    *(Case(CALL, _linear(p), dtype) for dtype in DTYPES for p in (4, 10, 100)),
+    *(Case(STREAM, _linear(p), dtype) for dtype in DTYPES for p in (4, 10, 100, 500, 1000, 2000)),
+    *(Case(STREAM, _logistic(p), dtype) for dtype in DTYPES for p in (10, 100, 500, 1000, 2000)),
+    *(Case(STREAM, problem, dtype) for dtype in DTYPES for problem in (SOFTMAX, *NETWORKS, *DIAGONALS)),
+    *(Case(STREAM, _linear(p), dtype, threads=2) for dtype in DTYPES for p in (500, 1000, 2000)),
+    *(Case(STREAM, _logistic(p), threads=2) for p in (500, 1000, 2000)),
+    *(Case(STREAM, problem, threads=2) for problem in (SOFTMAX, *NETWORKS, *DIAGONALS)),
+]
+BY_NAME = {case.name: case for case in CASES}
+ALONG = BY_NAME["stream-linear-p100"]
+"""The case whose cost is followed along a long stream, to show that it is flat."""

@@ -1,0 +1,121 @@
+"""The same recursion in JAX, written well: one compiled scan or step, float64, buffers donated, compilation left out."""
+
+import numpy as np
+from cases import CALL, Case
+
+from peers.base import Peer, stream
+
+
+class JaxScan(Peer):
+    """A whole stream in one `lax.scan`."""
+
+    name, rank = "JAX lax.scan", 40
+    module, distribution = "jax", "jax"
+
+    @classmethod
+    def can(cls, case: Case) -> bool:
+        return stream(case)
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        import jax
+
+        jax.config.update("jax_enable_x64", case.dtype == "float64")
+        self.jax = jax
+        step = steps(self.problem)
+        self.learn = jax.jit(
+            lambda state, X, Y: jax.lax.scan(lambda s, row: (step(s, *row), None), state, (X, Y))[0], donate_argnums=0
+        )
+
+    def prepare(self, X, Y):
+        return self.jax.device_put((X, Y.astype(int) if self.problem.kind == "softmax" else Y))
+
+    def reset(self) -> None:
+        p, variance = self.problem.p, self.problem.prior_variance
+        P = np.full(p, variance) if self.problem.diagonal else np.eye(p) * variance
+        state = self.problem.theta_0().astype(self.case.dtype), P.astype(self.case.dtype)
+        self.state = self.jax.block_until_ready(self.jax.device_put(state))
+
+    def run(self, rows) -> None:
+        self.state = self.jax.block_until_ready(self.learn(self.state, *rows))
+
+    def theta(self) -> np.ndarray:
+        return np.asarray(self.state[0])
+
+
+class JaxStep(JaxScan):
+    """One compiled step a call; rows arrive as NumPy arrays and floats, as they do from Python."""
+
+    name, rank = "JAX jitted step", 41
+
+    @classmethod
+    def can(cls, case: Case) -> bool:
+        return case.work == CALL
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        step = steps(self.problem)
+        self.learn = self.jax.jit(lambda th, P, x, y: step((th, P), x, y), donate_argnums=(0, 1))
+
+    def prepare(self, X, Y):
+        return list(zip(X, Y, strict=True))
+
+    def run(self, rows) -> None:
+        learn, (th, P) = self.learn, self.state
+        for x, y in rows:
+            th, P = learn(th, P, x, y)
+        self.state = self.jax.block_until_ready((th, P))
+
+
+def steps(problem):
+    """step((theta, P), x, y) -> (theta, P) of the problem."""
+    import jax
+    import jax.numpy as jnp
+
+    def linear(state, x, y):
+        th, P = state
+        Px = P @ x
+        k = Px / (1 + x @ Px)
+        return th + k * (y - x @ th), P - jnp.outer(k, Px)
+
+    def logistic(state, x, y):
+        th, P = state
+        Px = P @ x
+        m = jax.nn.sigmoid(x @ th)
+        w = m * (1 - m)
+        k = Px / (1 + w * (x @ Px))
+        return th + k * (y - m), P - jnp.outer(w * k, Px)
+
+    def mlp(state, x, y):
+        th, P = state
+        z, h = jax.value_and_grad(network)(th, x, problem.k)
+        Ph = P @ h
+        k = Ph / (1 + h @ Ph)
+        return th + k * (y - z), P - jnp.outer(k, Ph)
+
+    def softmax(state, x, y):
+        (th, P), K, d = state, problem.k, problem.d
+        m = jax.nn.softmax(th.reshape(K, d) @ x)
+        F = jnp.diag(m) - jnp.outer(m, m)
+        PG = (P.reshape(-1, d) @ x).reshape(-1, K)
+        C = jnp.einsum("i,aib->ab", x, PG.reshape(K, d, K))
+        M = jnp.linalg.solve(jnp.eye(K, dtype=P.dtype) + F @ C, F)
+        e = jax.nn.one_hot(y, K, dtype=P.dtype) - m
+        return th + PG @ (e - M @ (C @ e)), P - PG @ (M @ PG.T)
+
+    def diagonal(state, x, y):
+        th, V = state
+        Vx = V * x
+        return th + Vx * ((y - x @ th) / (1 + x @ Vx)), V / (1 + x * Vx)
+
+    found = {"linear": linear, "logistic": logistic, "mlp": mlp, "softmax": softmax}
+    return diagonal if problem.diagonal else found[problem.kind]
+
+
+def network(th, x, units):
+    """The output of a network with one hidden tanh layer."""
+    import jax.numpy as jnp
+
+    d = len(x)
+    W, b, c = th[: units * d].reshape(units, d), th[units * d : units * (d + 1)], th[units * (d + 1) : -1]
+    return c @ jnp.tanh(W @ x + b) + th[-1]

@@ -1,0 +1,94 @@
+"""What people write by hand in NumPy: theta and P alone, no prediction kept, no guard."""
+
+import numpy as np
+from cases import Case
+
+from peers.base import Peer
+
+
+class ThreeLiner(Peer):
+    """Recursive least squares in three lines of NumPy, and its likes for the other problems; BLAS on the case's threads."""
+
+    name, rank = "NumPy three-liner", 20
+
+    @classmethod
+    def can(cls, case: Case) -> bool:
+        return True
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self.steps = getattr(self, "diagonal" if self.problem.diagonal else self.problem.kind)
+
+    def prepare(self, X, Y):
+        return list(zip(X, Y.astype(int) if self.problem.kind == "softmax" else Y, strict=True))
+
+    def reset(self) -> None:
+        p, variance = self.problem.p, self.problem.prior_variance
+        self.th = self.problem.theta_0().astype(self.case.dtype)
+        P = np.full(p, variance) if self.problem.diagonal else np.eye(p) * variance
+        self.P = P.astype(self.case.dtype)
+
+    def run(self, rows) -> None:
+        self.steps(self.th, self.P, rows)
+
+    def theta(self) -> np.ndarray:
+        return self.th
+
+    @staticmethod
+    def linear(th, P, rows) -> None:
+        for x, y in rows:
+            Px = P @ x
+            k = Px / (1 + x @ Px)
+            th += k * (y - x @ th)
+            P -= np.outer(k, Px)
+
+    @staticmethod
+    def logistic(th, P, rows) -> None:
+        for x, y in rows:
+            m = 1 / (1 + np.exp(-(x @ th)))
+            Px = P @ x
+            w = m * (1 - m)
+            k = Px / (1 + w * (x @ Px))
+            th += k * (y - m)
+            P -= np.outer(w * k, Px)
+
+    def mlp(self, th, P, rows) -> None:
+        for x, y in rows:
+            z, h = network(th, x, self.problem.k)
+            Ph = P @ h
+            k = Ph / (1 + h @ Ph)
+            th += k * (y - z)
+            P -= np.outer(k, Ph)
+
+    def softmax(self, th, P, rows) -> None:
+        K, d = self.problem.k, self.problem.d
+        eye = np.eye(K, dtype=P.dtype)
+        for x, y in rows:
+            m = np.exp(th.reshape(K, d) @ x)
+            m /= m.sum()
+            F = np.diag(m) - np.outer(m, m)
+            PG = (P.reshape(-1, d) @ x).reshape(-1, K)  # P dz', (p, K)
+            C = x @ PG.reshape(K, d, K)
+            M = np.linalg.solve(eye + F @ C, F)
+            e = eye[y] - m
+            th += PG @ (e - M @ (C @ e))
+            P -= PG @ (M @ PG.T)
+
+    @staticmethod
+    def diagonal(th, V, rows) -> None:
+        for x, y in rows:
+            Vx = V * x
+            th += Vx * ((y - x @ th) / (1 + x @ Vx))
+            V /= 1 + x * Vx
+
+
+def network(th: np.ndarray, x: np.ndarray, units: int) -> tuple[float, np.ndarray]:
+    """The output of a network with one hidden tanh layer, and its gradient (p,)."""
+    d = len(x)
+    W, b, c = th[: units * d].reshape(units, d), th[units * d : units * (d + 1)], th[units * (d + 1) : -1]
+    a = np.tanh(W @ x + b)
+    back = c * (1 - a * a)
+    h = np.empty_like(th)
+    np.multiply(back[:, None], x, out=h[: units * d].reshape(units, d))
+    h[units * d : units * (d + 1)], h[units * (d + 1) : -1], h[-1] = back, a, 1
+    return c @ a + th[-1], h
