@@ -109,7 +109,8 @@ def _note(results: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items() if version)
     return (
         f"{about['processor']} ({', '.join(about['simd']) or about['machine']}), load {about['load_at_start']:.1f} when the run "
-        f"began; {about['rounds']} rounds of {1000 * about['turn']:.0f} ms a contender; Python {about['python']}, {versions}; "
+        f"began; {about['rounds']} rounds of {1000 * about['turn']:.0f} ms a contender"
+        f"{', time of the processor' if about.get('clock') == 'cpu' else ''}; Python {about['python']}, {versions}; "
         f"{about['date']}."
     )
 

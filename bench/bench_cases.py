@@ -13,7 +13,8 @@ ALONG_SECONDS = 3.0
 def test_case(case, names, workers, results, benchmark, say, pytestconfig):
     """All contenders interleaved; what they have learned is what kfng has."""
     rounds = pytestconfig.getoption("--rounds")
-    comparison = Comparison(case, workers, names, pytestconfig.getoption("--turn"), rounds)
+    clock = pytestconfig.getoption("--clock") if case.threads == 1 else "wall"
+    comparison = Comparison(case, workers, names, pytestconfig.getoption("--turn"), rounds, clock)
     benchmark.pedantic(comparison.round, rounds=rounds, iterations=1)
     row = comparison.result()
     benchmark.extra_info.update(row)
@@ -24,10 +25,10 @@ def test_case(case, names, workers, results, benchmark, say, pytestconfig):
 
 
 @pytest.mark.parametrize("name", ["kfng", "NumPy three-liner"])
-def test_cost_along_the_stream(name, workers, results):
+def test_cost_along_the_stream(name, workers, results, pytestconfig):
     """The cost of a row against the number of rows so far, for the picture that shows it is flat."""
     try:
-        worker, _ = workers.ready(PEERS[name], ALONG, 0.05)
+        worker, _ = workers.ready(PEERS[name], ALONG, 0.05, pytestconfig.getoption("--clock"))
         found = worker.ask("along", ALONG_SECONDS)
     except Unable as reason:
         found = {"status": str(reason)}

@@ -15,7 +15,9 @@ ROUNDS_FOR_ALL = 3  # every contender has at least so many, however slow it is
 class Comparison:
     """`round()` gives every contender its turn; `result()` says what came of it, as JSON can hold it."""
 
-    def __init__(self, case: Case, workers: Workers, names: list[str], seconds: float, rounds: int) -> None:
+    def __init__(
+        self, case: Case, workers: Workers, names: list[str], seconds: float, rounds: int, clock: str = "wall"
+    ) -> None:
         self.case, self.budget = case, 2 * seconds * rounds
         self.pause = 0.05 if case.threads > 1 else 0.0  # BLAS threads spin for a while after their last work
         self.ready: dict[str, Worker] = {}
@@ -24,7 +26,7 @@ class Comparison:
         self.unable: dict[str, str] = {}
         for name in names:
             try:
-                self.ready[name], self.rows[name] = workers.ready(PEERS[name], case, seconds)
+                self.ready[name], self.rows[name] = workers.ready(PEERS[name], case, seconds, clock)
                 self.seconds[name] = []
             except Unable as reason:
                 self.unable[name] = str(reason)

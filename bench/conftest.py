@@ -26,6 +26,9 @@ def pytest_addoption(parser):
     group.addoption("--rounds", type=int, default=11, help="rounds of every case")
     group.addoption("--turn", type=float, default=0.05, help="seconds of a contender's turn in a round")
     group.addoption(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: for busy machines; one-thread cases only"
+    )
+    group.addoption(
         "--json", default=None, help="where results go (default output/results.json; a part: output/part.json)"
     )
 
@@ -73,7 +76,7 @@ def results(request) -> dict:
     from machine import about
 
     found = {"about": about(PEERS.values()), "cases": []}
-    found["about"] |= {"rounds": request.config.getoption("--rounds"), "turn": request.config.getoption("--turn")}
+    found["about"] |= {name: request.config.getoption(f"--{name}") for name in ("rounds", "turn", "clock")}
     request.config.stash[RESULTS] = found
     return found
 

@@ -29,12 +29,12 @@ class Work:
         self.imported = memory().get("rss_mb")
         self.contender = None
 
-    def prepare(self, case, seconds):
+    def prepare(self, case, seconds, clock):
         """Rows a turn."""
         from contender import Contender
 
         self.contender = None  # the memory of the case before is given back first
-        self.contender = Contender(self.peer, case, seconds)
+        self.contender = Contender(self.peer, case, seconds, clock)
         return self.contender.rows
 
     def turn(self):

@@ -74,7 +74,7 @@ class Workers:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
 
-    def ready(self, peer: type[Peer], case: Case, seconds: float) -> tuple[Worker, int]:
+    def ready(self, peer: type[Peer], case: Case, seconds: float, clock: str = "wall") -> tuple[Worker, int]:
         """The peer's process, prepared for the case, and its rows a turn. Raises Unable."""
         if not peer.can(case):
             raise Unable("does not do this")
@@ -83,7 +83,7 @@ class Workers:
         key = (peer.name, case.threads)
         if key not in self._workers or not self._workers[key].alive:
             self._workers[key] = Worker(peer, case.threads, self._log)
-        return self._workers[key], self._workers[key].ask("prepare", case, seconds)
+        return self._workers[key], self._workers[key].ask("prepare", case, seconds, clock)
 
     def stop(self) -> None:
         for worker in self._workers.values():
