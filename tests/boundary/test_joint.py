@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from kfng import reference
+
 N, K = 3, 2
 GOOD = {"state": np.ones(N), "transition": np.eye(N), "output": np.zeros(K), "jacobian": np.ones((K, N))}
 
@@ -155,6 +157,94 @@ def test_settings_are_not_shared_with_the_caller(impl):
     F[:] = 0.0
     flt.update([np.nan, np.nan])
     assert (flt.state == 1).all()
+
+
+def joint_ekf(impl, **options):
+    return impl.JointEkf(reference.LinearStateSpace(2, N, K), impl.Gaussian(0.5), **options)
+
+
+BAD_INPUTS = {
+    "u too long": ({"u": [1.0, 2.0, 3.0]}, "ShapeError", "u"),
+    "u NaN": ({"u": [1.0, np.nan]}, "NonFiniteError", "u"),
+    "y too long": ({"y": [0.0, 1.0, 2.0]}, "ShapeError", "y"),
+    "y infinite": ({"y": [np.inf, 0.0]}, "NonFiniteError", "y"),
+    "weight": ({"weight": -1.0}, "ParameterError", "weight"),
+    "dt": ({"dt": np.inf}, "NonFiniteError", "dt"),
+    "offset": ({"offset": np.ones(K + 1)}, "ShapeError", "offset"),
+    "overflow": ({"u": [1e308, 1e308]}, "NonFiniteError", "u"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_bad_inputs_change_nothing(impl, name):
+    change, error, argument = BAD_INPUTS[name]
+    flt = joint_ekf(impl, state_noise=0.1, parameter_noise=0.01, every=3)
+    flt.update([0.1, -0.2], [0.3, 0.4])
+    theta = flt.theta
+    refused(impl, flt, lambda: flt.update(**({"u": [0.1, 0.2], "y": [0.0, 1.0]} | change)), error, argument)
+    assert (flt.theta == theta).all()
+    flt.update([0.1, -0.2], [0.3, 0.4])
+
+
+BAD_PARTS = {
+    "no state": ({"state": None}, "ParameterError", "state"),
+    "no transition": ({"transition": None}, "ParameterError", "transition"),
+    "half a transition": ({"transition": np.eye(N)}, "ShapeError", "transition"),
+    "half a jacobian": ({"jacobian": np.ones((K, N))}, "ShapeError", "jacobian"),
+    "f_theta": ({"transition": (np.eye(N), np.ones((N, 5)))}, "ShapeError", "transition"),
+    "h_theta": ({"jacobian": (np.ones((K, N)), np.ones((K, 5)))}, "ShapeError", "jacobian"),
+    "state NaN": ({"state": [0.0, np.nan, 0.0]}, "NonFiniteError", "state"),
+    "output": ({"output": np.ones(K + 1)}, "ShapeError", "output"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PARTS)
+def test_bad_parts_of_a_model_elsewhere_change_nothing(impl, name):
+    change, error, argument = BAD_PARTS[name]
+    flt = impl.JointEkf(reference.ExternalRecurrent(4, N, K), impl.Gaussian(0.5), state_noise=0.1)
+    good = {"y": [0.0, 1.0], "output": np.zeros(K), "jacobian": (np.ones((K, N)), np.ones((K, 4))), "state": np.ones(N)}
+    good["transition"] = np.eye(N), np.ones((N, 4))
+    flt.condition(**good)
+    refused(impl, flt, lambda: flt.condition(**(good | change)), error, argument)
+    flt.condition(**good)
+    with pytest.raises(impl.UnsupportedError):
+        flt.update([1.0], [0.0, 1.0])
+
+
+BAD_JOINTS = {
+    "theta": ({"theta": [1.0]}, "ShapeError", "theta"),
+    "prior_variance": ({"prior_variance": 0.0}, "ParameterError", "prior_variance"),
+    "prior_variance shape": ({"prior_variance": np.eye(2)}, "ShapeError", "prior_variance"),
+    "state_noise": ({"state_noise": -1.0}, "ParameterError", "state_noise"),
+    "state_noise indefinite": ({"state_noise": np.eye(N) * 3 - 2}, "NotPositiveDefiniteError", "state_noise"),
+    "parameter_noise": ({"parameter_noise": np.nan}, "NonFiniteError", "parameter_noise"),
+    "state_prior": ({"state_prior": np.eye(2)}, "ShapeError", "state_prior"),
+    "forgetting": ({"forgetting": 1.0}, "ParameterError", "forgetting"),
+    "every": ({"every": 0}, "ParameterError", "every"),
+    "seed": ({"seed": -1}, "ParameterError", "seed"),
+    "dtype": ({"dtype": "int8"}, "DtypeError", "dtype"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_JOINTS)
+def test_bad_settings_of_a_joint_filter_are_named(impl, name):
+    change, error, argument = BAD_JOINTS[name]
+    with pytest.raises(getattr(impl.errors, error)) as caught:
+        joint_ekf(impl, **change)
+    assert caught.value.argument == argument, str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_row_without_inputs_lets_time_alone_pass(impl, dtype):
+    flt = joint_ekf(impl, state_noise=0.5, state_prior=1.0, dtype=dtype)
+    flt.update([0.1, 0.2], [0.3, 0.4])
+    before, state = flt.joint_cov(), flt.state
+    step = flt.update([np.nan, 1.0], [np.nan, np.nan], dt=2.0)
+    assert np.isnan(step.prediction).all()
+    assert (flt.state == state).all()
+    before[:N, :N] += np.eye(N)
+    assert np.allclose(flt.joint_cov(), before, rtol=1e-6 if dtype == "float32" else 1e-13, atol=1e-7)
+    assert flt.theta.dtype == dtype
 
 
 def test_a_fault_is_an_error_and_the_last_one():

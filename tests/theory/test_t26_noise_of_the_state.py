@@ -3,7 +3,8 @@
     P <- F P F'/(1-lam)^dt + blockdiag(Q_s, Q_theta)·dt,   F = [[f_s, f_theta], [0, I]];   then H, R, S, K
 
 Without any it is natural gradient on RTRL (T20, T22). `ProcessNoise` there is Q_joint = [ds; I] Q [ds; I]', which is not
-noise of theta alone. Sources: arXiv 1703.00209 and 1901.00696.
+noise of theta alone. Sources: arXiv 1703.00209 and 1901.00696. The filter on
+RTRL is the reference's here; kfng's is that one by T20 and by parity.
 """
 
 from functools import cache
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from theory import joint_ekf
 from tolerances import CONTROL
+
+from kfng import reference
 
 MODELS = ("RNN", "GRU scaled", "LSTM", "LinearStateSpace", "LRU", "RNN masked")
 TOLERANCE = 1e-10
@@ -40,7 +43,7 @@ def noises(cell, law, form):
 
 def joint_filter(impl, rows, guards="no_guards", **options):
     return impl.JointEkf(
-        rows.cell.model(impl, rows.law.k),
+        rows.cell.model(reference, rows.law.k),
         rows.law.family(impl),
         theta=rows.theta_0,
         prior_variance=rows.prior,
@@ -58,11 +61,11 @@ CASES = [("RNN", law) for law in joint_ekf.LAWS] + [(cell, "Gaussian") for cell 
 
 @pytest.mark.parametrize("form", ["numbers", "vectors", "matrices"])
 @pytest.mark.parametrize(("cell", "law"), CASES)
-def test_it_is_the_textbook_filter(recurrent_impl, guards, cell, law, form):
+def test_it_is_the_textbook_filter(impl, guards, cell, law, form):
     rows, (Q_s, Q_theta, Q) = problem(cell, law), noises(cell, law, form)
     lam = 0.01 if form == "vectors" else 0.0
     options = {"state_prior": PRIOR, "state_noise": Q_s, "parameter_noise": Q_theta, "forgetting": lam}
-    flt = joint_filter(recurrent_impl, rows, guards, **options)
+    flt = joint_filter(impl, rows, guards, **options)
     found = joint_ekf.feed(flt, rows)
     assert flt.health()["clipped"] == flt.health()["clamped"] == 0
     path = joint_ekf.run(rows, lam, noise=Q, state_prior=PRIOR * np.eye(rows.cell.n))
@@ -79,13 +82,13 @@ def test_it_is_the_textbook_filter(recurrent_impl, guards, cell, law, form):
 @pytest.mark.parametrize("unknown", [False, True], ids=["s_0 known", "s_0 unknown"])
 @pytest.mark.parametrize("lam", [0.0, 0.01])
 @pytest.mark.parametrize(("cell", "law"), CASES)
-def test_without_noise_it_is_natural_gradient_on_rtrl(recurrent_impl, cell, law, lam, unknown):
+def test_without_noise_it_is_natural_gradient_on_rtrl(impl, cell, law, lam, unknown):
     """T20 and T22 between two filters; the control has a little noise of the state's own."""
-    impl, rows = recurrent_impl, problem(cell, law)
+    rows = problem(cell, law)
     settings = {"state_prior": PRIOR} if unknown else {}
     rule = impl.Fading(lam) if lam else impl.Kalman()
-    rtrl = impl.Filter(
-        rows.cell.model(impl, rows.law.k), rows.law.family(impl), belief=impl.Full(rows.prior), rule=rule,
+    rtrl = reference.Filter(
+        rows.cell.model(reference, rows.law.k), rows.law.family(impl), belief=impl.Full(rows.prior), rule=rule,
         theta=rows.theta_0, guards=impl.Guards.none(), **settings,
     )  # fmt: skip
     s, theta, P = joint_ekf.feed(rtrl, rows)
@@ -97,11 +100,11 @@ def test_without_noise_it_is_natural_gradient_on_rtrl(recurrent_impl, cell, law,
 
 
 @pytest.mark.parametrize(("cell", "law"), CASES)
-def test_process_noise_on_rtrl_moves_the_state_along(recurrent_impl, cell, law):
+def test_process_noise_on_rtrl_moves_the_state_along(impl, cell, law):
     """`ProcessNoise(Q)` there is Q_joint = [ds; I] Q [ds; I]', by the influence ds of the row; noise of theta alone is another filter."""
-    impl, rows, Q = recurrent_impl, problem(cell, law), 1e-3
-    flt = impl.Filter(
-        rows.cell.model(impl, rows.law.k), rows.law.family(impl), belief=impl.Full(rows.prior),
+    rows, Q = problem(cell, law), 1e-3
+    flt = reference.Filter(
+        rows.cell.model(reference, rows.law.k), rows.law.family(impl), belief=impl.Full(rows.prior),
         rule=impl.ProcessNoise(Q), theta=rows.theta_0, guards=impl.Guards.none(),
     )  # fmt: skip
     influences, found = [], []
@@ -117,9 +120,9 @@ def test_process_noise_on_rtrl_moves_the_state_along(recurrent_impl, cell, law):
 
 
 @pytest.mark.parametrize("control", [False, True])
-def test_what_is_owed_to_theta_comes_every_so_many_rows(recurrent_impl, control):
+def test_what_is_owed_to_theta_comes_every_so_many_rows(impl, control):
     rows, every, Q = problem("RNN", "Gaussian"), 4, 1e-3
-    found = joint_ekf.feed(joint_filter(recurrent_impl, rows, parameter_noise=Q, every=every), rows)
+    found = joint_ekf.feed(joint_filter(impl, rows, parameter_noise=Q, every=every), rows)
     n, owed, noise = rows.cell.n, 0.0, []
     for t, dt in enumerate(rows.dt):
         owed += dt
@@ -130,14 +133,14 @@ def test_what_is_owed_to_theta_comes_every_so_many_rows(recurrent_impl, control)
     assert apart > CONTROL * TOLERANCE if control else apart < TOLERANCE
 
 
-def test_rows_of_a_model_elsewhere(recurrent_impl):
+def test_rows_of_a_model_elsewhere(impl):
     """`condition` with the partials of a model is `update` with that model."""
-    impl, rows = recurrent_impl, problem("RNN", "Gaussian")
-    model, (Q_s, Q_theta, _) = rows.cell.model(impl, 2), noises("RNN", "Gaussian", "matrices")
+    rows = problem("RNN", "Gaussian")
+    model, (Q_s, Q_theta, _) = rows.cell.model(reference, 2), noises("RNN", "Gaussian", "matrices")
     noise = {"state_noise": Q_s, "parameter_noise": Q_theta}
     inside = joint_filter(impl, rows, **noise)
     outside = impl.JointEkf(
-        impl.ExternalRecurrent(rows.p, rows.cell.n, 2), impl.Gaussian(covariance=joint_ekf.R2), theta=rows.theta_0,
+        reference.ExternalRecurrent(rows.p, rows.cell.n, 2), impl.Gaussian(covariance=joint_ekf.R2), theta=rows.theta_0,
         prior_variance=rows.prior, guards=impl.Guards.none(), **noise,
     )  # fmt: skip
     for u, y in zip(rows.U, rows.Y, strict=True):
@@ -149,10 +152,10 @@ def test_rows_of_a_model_elsewhere(recurrent_impl):
     assert (inside.joint_cov() == outside.joint_cov()).all()
 
 
-def test_many_rows_a_forecast_and_what_may_come_next(recurrent_impl):
+def test_many_rows_a_forecast_and_what_may_come_next(impl):
     """`update_many` is a loop; `predict` is what a missing y would have shown, and rows of NaN a forecast."""
     rows = problem("GRU scaled", "Gaussian")
-    one, many = (joint_filter(recurrent_impl, rows, state_noise=0.01, parameter_noise=1e-4) for _ in range(2))
+    one, many = (joint_filter(impl, rows, state_noise=0.01, parameter_noise=1e-4) for _ in range(2))
     joint_ekf.feed(one, rows)
     trace = many.update_many(rows.U, np.array(rows.Y), dt=rows.dt, weight=rows.weight)
     assert (one.theta == many.theta).all()
