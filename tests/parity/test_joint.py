@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from tolerances import PARITY, covariance_error, relative_error, theta_error
 
+from kfng import reference
+
 N = 4
 ROWS = 60
 R3 = np.array([[0.5, 0.2, 0.0], [0.2, 0.4, 0.1], [0.0, 0.1, 0.6]])
@@ -132,3 +134,27 @@ def test_the_same_surface(both, cls):
     assert inspect.signature(mine) == inspect.signature(other)
     for name in names - {"settings"}:
         assert inspect.getdoc(getattr(mine, name)), name
+
+
+@pytest.mark.parametrize("dtype", PARITY)
+@pytest.mark.parametrize("cell", ["RNN", "LSTM", "LRU"])
+def test_joint_filters_agree(both, cell, dtype):
+    """A cell of more parameters than a register is long, with noise of every kind."""
+    model = getattr(reference, cell)(3, 8, 2)
+    rng, n, p = np.random.default_rng(4), model.state_size, model.n_parameters
+    U, Y = rng.normal(size=(50, 3)), rng.normal(size=(50, 2))
+    Y[rng.random(Y.shape) < 0.2] = np.nan
+    noise = np.where(np.arange(p) % 9 == 0, 1e-3, 0.0)
+    settings = {"state_prior": 0.1, "state_noise": 0.02, "parameter_noise": noise, "forgetting": 0.001, "every": 3}
+    pair = [impl.JointEkf(model, impl.Gaussian(0.3), prior_variance=0.05, dtype=dtype, **settings) for impl in both]
+    traces = [flt.update_many(U, Y, dt=np.linspace(0.5, 1.5, 50)) for flt in pair]
+    P = pair[1].joint_cov()
+    joint = [np.concatenate([flt.state, flt.theta]) for flt in pair]
+    assert len(P) == n + p
+    assert theta_error(*joint, P) < PARITY[dtype]
+    assert covariance_error(pair[0].joint_cov(), P) < PARITY[dtype]
+    for name in ("prediction", "std", "nll"):
+        assert relative_error(*(getattr(trace, name) for trace in traces)) < 10 * PARITY[dtype], name
+    means = [flt.predict(U, return_std=True) for flt in pair]
+    for mine, other in zip(*means, strict=True):
+        assert relative_error(mine, other) < 10 * PARITY[dtype]
