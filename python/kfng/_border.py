@@ -7,6 +7,7 @@ A row is (u, y, weight, dt, offset). y NaN means missing: time passes, nothing i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,15 @@ from numpy.typing import NDArray
 
 from ._settings import Settings
 from ._validate import real_array
-from .errors import DtypeError, KfngError, NonFiniteError, ParameterError, ShapeError, UnsupportedError
+from .errors import (
+    DtypeError,
+    KfngError,
+    NonFiniteError,
+    ParameterError,
+    ShapeError,
+    UnknownNameError,
+    UnsupportedError,
+)
 
 CHUNK_BYTES = 1 << 20
 
@@ -62,7 +71,7 @@ class Given(NamedTuple):
 def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any) -> Row:
     """Check the arguments of `update`; raise the error that names what is wrong."""
     d = inputs(settings)
-    u = real_array("u", u, settings.float)
+    u = real_array("u", in_order(settings, u) if isinstance(u, Mapping) else u, settings.float)
     if u.shape != (d,):
         raise ShapeError(argument="u", expected=(d,), got=u.shape)
     block = Block(
@@ -253,9 +262,26 @@ def inputs(settings: Settings) -> int:
     return d
 
 
+def in_order(settings: Settings, u: Mapping[Any, Any]) -> list[Any]:
+    """The values of a row that comes by name, in the order of `feature_names`; every name once and no other."""
+    names = settings.feature_names
+    if names is None:
+        expected = "an array; a dict needs a filter with feature_names"
+        raise DtypeError(argument="u", expected=expected, got=type(u).__name__)
+    for name in names:
+        if name not in u:
+            raise UnknownNameError(argument="u", expected="every name of feature_names", got=f"no {name!r}")
+    for name in u:
+        if name not in names:
+            raise UnknownNameError(argument="u", expected=f"one of {list(names)}", got=repr(name))
+    return [u[name] for name in names]
+
+
 def matrix(settings: Settings, argument: str, U: Any) -> NDArray[Any]:
     """Rows (n, d) of real numbers, of any dtype and layout (not converted yet)."""
     d = inputs(settings)
+    if isinstance(U, Mapping) or (isinstance(U, (list, tuple)) and U and isinstance(U[0], Mapping)):
+        raise DtypeError(argument=argument, expected=f"an array (n, {d}); only `update` takes a dict", got="dicts")
     array = U if isinstance(U, np.ndarray) and U.dtype.kind in "biuf" else real_array(argument, U)
     if array.ndim != 2 or array.shape[1] != d:
         raise ShapeError(argument=argument, expected=f"(n, {d})", got=array.shape)

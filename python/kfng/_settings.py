@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -344,7 +345,8 @@ def _names(names: Any, model: Model) -> tuple[str, ...] | None:
         return None
     if isinstance(names, str) or not isinstance(names, (Sequence, np.ndarray)):
         raise ParameterError(argument="feature_names", expected="a list of strings", got=repr(names)[:80])
-    result = tuple(str(name) if isinstance(name, str) else name for name in names)
+    # Interned as most keys of dicts are: a key that is the same object needs no comparison.
+    result = tuple(sys.intern(str(name)) if isinstance(name, str) else name for name in names)
     if not all(isinstance(name, str) for name in result):
         raise ParameterError(argument="feature_names", expected="a list of strings", got=repr(names)[:80])
     if len(set(result)) != len(result):

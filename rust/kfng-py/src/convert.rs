@@ -53,6 +53,16 @@ pub fn number(ob: &Bound<'_, PyAny>) -> Option<f64> {
     ob.cast_exact::<PyInt>().ok()?.extract().ok()
 }
 
+/// One of several numbers: a float, or an int that float64 holds exactly (NumPy rounds others in its own ways).
+#[inline]
+pub fn element(ob: &Bound<'_, PyAny>) -> Option<f64> {
+    if let Ok(x) = ob.cast::<PyFloat>() {
+        return Some(x.value());
+    }
+    let x: i64 = ob.cast_exact::<PyInt>().ok()?.extract().ok()?;
+    (x.unsigned_abs() <= 1 << 53).then_some(x as f64)
+}
+
 /// Named arrays as the core takes them; `narrow` says which must have the filter's dtype, the others are float64.
 pub fn named_arrays(
     dict: &Bound<'_, PyDict>,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use kfng_core::family::Likelihood as _;
 use kfng_core::{Block, Dtype, Error, Input, Spec};
@@ -23,6 +23,8 @@ pub struct Filter {
     pub(crate) sizes: kfng_core::filter::Sizes,
     /// Whether rows come as inputs u.
     has_inputs: bool,
+    /// Names of the inputs, interned, where they have some.
+    pub(crate) names: Option<Vec<Py<PyString>>>,
     /// Whether dt must be 0 or 1.
     pub(crate) counts_rows: bool,
     /// Whether the rule's rates are functions of the user's.
@@ -67,6 +69,7 @@ impl Filter {
             law: Arc::new(law),
             sizes,
             has_inputs,
+            names: settings.getattr("feature_names")?.extract()?,
             called,
             counts_rows,
             settings: settings.clone().unbind(),
@@ -77,7 +80,7 @@ impl Filter {
     ///
     /// Parameters
     /// ----------
-    /// u : (d,)
+    /// u : (d,), or a dict by `feature_names`
     ///     Inputs.
     /// y : float or (k,)
     ///     Observation; NaN is missing: time passes, nothing is learned.
@@ -95,7 +98,7 @@ impl Filter {
     ///
     /// Raises
     /// ------
-    /// ShapeError, DtypeError, ParameterError, NonFiniteError, UnsupportedError
+    /// ShapeError, DtypeError, ParameterError, NonFiniteError, UnknownNameError, UnsupportedError
     ///     The filter is then as it was before.
     #[pyo3(
         signature = (u, y, *, weight = Keyword::Default, dt = Keyword::Default, offset = Keyword::Default),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use kfng_core::family::Likelihood as _;
 use kfng_core::state::finite;
 use kfng_core::{Block, Error, Input, Report};
 
 use crate::arrays::{Fresh, Number, numbers};
-use crate::convert::number;
+use crate::convert::{element, number};
 use crate::errors::{raise, to_python};
 use crate::filter::Filter;
 use crate::lock::Kind;
@@ -37,14 +37,7 @@ impl Filter {
             far.resize(d, T::zero());
             &mut far
         };
-        if let Some(from) = numbers::<T>(u, &[d]) {
-            inputs.copy_from_slice(from);
-        } else if let Some(from) = numbers::<f64>(u, &[d]) {
-            inputs
-                .iter_mut()
-                .zip(from)
-                .for_each(|(to, &x)| *to = T::of(x));
-        } else {
+        if !self.features(u, inputs) {
             return Ok(None);
         }
         let (mut values, mut flag) = (Values::new(law), 0);
@@ -279,6 +272,68 @@ impl Filter {
         self.with(py, |core| to.copy_from_slice(T::within(core).theta()))?;
         Ok(out.done())
     }
+}
+
+impl Filter {
+    /// Writes plain inputs, an array, a list or tuple of numbers, or a dict of them; whether they were plain.
+    #[inline]
+    fn features<T: Kind>(&self, u: &Bound<'_, PyAny>, to: &mut [T]) -> bool {
+        if let Some(from) = numbers::<T>(u, &[to.len()]) {
+            to.copy_from_slice(from);
+            return true;
+        }
+        self.unusual_features(u, to)
+    }
+
+    fn unusual_features<T: Kind>(&self, u: &Bound<'_, PyAny>, to: &mut [T]) -> bool {
+        if let Some(from) = numbers::<f64>(u, &[to.len()]) {
+            to.iter_mut().zip(from).for_each(|(to, &x)| *to = T::of(x));
+            true
+        } else if let Ok(list) = u.cast_exact::<PyList>() {
+            list.len() == to.len() && fill(to, list.iter())
+        } else if let Ok(dict) = u.cast_exact::<PyDict>() {
+            self.names
+                .as_ref()
+                .is_some_and(|names| by_name(dict, names, to))
+        } else if let Ok(tuple) = u.cast_exact::<PyTuple>() {
+            tuple.len() == to.len() && fill(to, tuple.iter_borrowed().map(|x| x.to_owned()))
+        } else {
+            false
+        }
+    }
+}
+
+/// Writes numbers in order; whether all were plain ones.
+#[inline]
+fn fill<'py, T: Kind>(to: &mut [T], from: impl Iterator<Item = Bound<'py, PyAny>>) -> bool {
+    let written = to.iter_mut().zip(from).map(|(to, x)| write(to, &x));
+    written.fold(true, |plain, x| plain & x)
+}
+
+#[inline]
+fn write<T: Kind>(to: &mut T, x: &Bound<'_, PyAny>) -> bool {
+    element(x).map(|x| *to = T::of(x)).is_some()
+}
+
+/// Writes the values of a dict with exactly these names; whether it was one, of plain numbers. While its keys come in the order of the
+/// names and are the same objects, nothing is looked up.
+fn by_name<T: Kind>(dict: &Bound<'_, PyDict>, names: &[Py<PyString>], to: &mut [T]) -> bool {
+    let py = dict.py();
+    if dict.len() != names.len() {
+        return false;
+    }
+    let mut ordered = true;
+    for (((key, x), name), to) in dict.iter().zip(names).zip(&mut *to) {
+        ordered = key.is(name) && write(to, &x);
+        if !ordered {
+            break;
+        }
+    }
+    ordered
+        || to.iter_mut().zip(names).all(|(to, name)| {
+            let found = dict.get_item(name.bind(py)).ok().flatten();
+            found.is_some_and(|x| write(to, &x))
+        })
 }
 
 /// Writes a plain y; whether it was one.
