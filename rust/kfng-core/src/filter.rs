@@ -22,6 +22,7 @@ use crate::row::{Block, Report};
 use crate::rule::{PLAIN, Rates, Rule, STILL, Time};
 use crate::scalar::Scalar;
 use crate::scale::Scale;
+use crate::short::goes_short;
 use crate::spec::{Iterations, Spec};
 use crate::state::{BOUND, State, finite};
 use crate::turns::{LOG_D, Turns};
@@ -44,6 +45,8 @@ pub struct Filter<T> {
     pub(crate) evidence: bool,
     pub(crate) iterations: Iterations,
     pub(crate) iterate: Option<Iterate<T>>,
+    /// Whether most rows can go the short way.
+    pub(crate) short: bool,
     pub(crate) sizes: Sizes,
     pub(crate) state: State<T>,
     pub(crate) next: State<T>,
@@ -225,7 +228,10 @@ impl<T: Scalar> Filter<T> {
         } else {
             rule.scale(0.0)?
         };
+        let plain = iterations == Iterations::default() && rule.noise().is_none();
+        let short = plain && turns.is_none() && goes_short(&model, &belief);
         Ok(Filter {
+            short,
             model,
             family,
             belief,

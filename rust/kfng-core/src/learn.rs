@@ -10,7 +10,7 @@ use crate::scale::Parts;
 use crate::state::{CLAMPED, CLIPPED, EVIDENCE, MISSING, N_UPDATES, NIS_COUNT, NIS_SUM, RHO_MAX};
 
 /// What correcting theta has shown: w·e'S^-1 e (NaN where L has no inverse), and max(alpha) - 1.
-struct Fit {
+pub(crate) struct Fit {
     distance: f64,
     rho: f64,
     clipped: bool,
@@ -48,10 +48,29 @@ impl<T: Scalar> Filter<T> {
                 clipped: false,
             }
         } else if self.sizes.k == 1 {
-            self.correct(index, row)?
+            let score = if self.shares(&row.input) {
+                self.family.score(&self.work.seen_by(index, 1, row))
+            } else {
+                slot.score
+            };
+            self.correct(slot.first, slot.rates.learning, score, row.weight)?
         } else {
             self.correct_many(index, row)
         };
+        self.account(&fit, slot.seen, row, i, report);
+        Ok(())
+    }
+
+    /// What a row leaves besides theta and the belief: counters, gauges, the noise scale, evidence. `seen`: its observed outputs.
+    #[inline]
+    pub(crate) fn account(
+        &mut self,
+        fit: &Fit,
+        seen: usize,
+        row: &Row<'_, T>,
+        i: usize,
+        report: &mut Report<'_>,
+    ) {
         report.flags[i] = if fit.clipped { FLAG_CLIPPED } else { 0 };
         let wide = &mut self.next.wide;
         wide[N_UPDATES] += 1.0;
@@ -64,7 +83,7 @@ impl<T: Scalar> Filter<T> {
                 b[0] / a[0]
             });
             wide[NIS_SUM] += fit.distance / unit;
-            wide[NIS_COUNT] += self.family.degrees(slot.seen) as f64;
+            wide[NIS_COUNT] += self.family.degrees(seen) as f64;
         }
         let Sizes { k, scales, .. } = self.sizes;
         let reported = Seen {
@@ -87,7 +106,6 @@ impl<T: Scalar> Filter<T> {
             self.next.wide[EVIDENCE] -=
                 row.weight * self.family.nll(&reported, &mut self.work.small);
         }
-        Ok(())
     }
 
     /// z, C = dz P dz' and the noise after the row's time step, before y is used.
@@ -127,19 +145,20 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
-    /// One output: dtheta = learning_rate·(b/alpha)·w·e, shortened by the step clip; P is not.
-    fn correct(&mut self, index: usize, row: &Row<'_, T>) -> Result<Fit, Error> {
-        let slot = &self.work.slots[index];
-        let (e, information) = if self.shares(&row.input) {
-            self.family.score(&self.work.seen_by(index, 1, row))
-        } else {
-            slot.score
-        };
+    /// One output, its column fused: dtheta = learning_rate·(b/alpha)·w·e, shortened by the step clip; P is not. `score`: (e, L²).
+    #[inline]
+    pub(crate) fn correct(
+        &mut self,
+        column: usize,
+        learning: f64,
+        (e, information): (f64, f64),
+        weight: f64,
+    ) -> Result<Fit, Error> {
         let (alpha, q) = (
-            self.columns.alpha(slot.first).to_f64(),
-            self.columns.q(slot.first).to_f64(),
+            self.columns.alpha(column).to_f64(),
+            self.columns.q(column).to_f64(),
         );
-        let mut gain = slot.rates.learning * row.weight * e / alpha;
+        let mut gain = learning * weight * e / alpha;
         if !(gain.is_finite() && alpha.is_finite()) {
             return Err(Error::Overflow);
         }
@@ -147,13 +166,9 @@ impl<T: Scalar> Filter<T> {
         if clipped {
             gain = gain.signum() * (self.limits.step_clip / q);
         }
-        axpy(
-            T::of(gain),
-            self.columns.b(slot.first),
-            self.next.theta_mut(),
-        );
+        axpy(T::of(gain), self.columns.b(column), self.next.theta_mut());
         let distance = if information > 0.0 {
-            row.weight * (e * e / information) / alpha
+            weight * (e * e / information) / alpha
         } else {
             f64::NAN
         };

@@ -1,7 +1,7 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → belief → rule → guard, state, scale, spec, row → filter and
-//! what stands beside it (clock, pulls, relinearise, prepare, learn, wave, access, saved; joint).
+//! what stands beside it (clock, pulls, relinearise, prepare, learn, short, wave, access, saved; joint).
 
 mod access;
 pub mod belief;
@@ -24,6 +24,7 @@ pub mod rule;
 mod saved;
 pub mod scalar;
 pub mod scale;
+mod short;
 pub mod spec;
 pub mod state;
 mod turns;

@@ -27,7 +27,19 @@ impl<T: Scalar> Filter<T> {
             );
         }
         let (mut done, mut alone) = (0, 0);
+        let short = self.short && (m == 1 || !self.gains_by_waves());
         while done < m {
+            if short {
+                let row = block.row(done, sizes.d, sizes.k, sizes.width);
+                match self.short_step(&row, done, report) {
+                    Ok(true) => {
+                        done += 1;
+                        continue;
+                    }
+                    Ok(false) => {}
+                    Err(error) => return (done, Some(error)),
+                }
+            }
             let rows = if done < alone {
                 done..done + 1
             } else {

@@ -5,10 +5,10 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::block::{dots, pivots, update};
-use super::columns::Tally;
-use super::index_order;
+use super::columns::{Setting, Tally};
 use super::ud::{NC, block_len, block_start};
 use super::{Columns, Layout};
+use super::{index_order, pipeline};
 use crate::scalar::Scalar;
 
 /// Fuses columns into P = U D U', one after another, streaming U once.
@@ -56,14 +56,22 @@ pub fn fuse<T: Scalar>(
     if layout.is_index_order() {
         index_order::fuse(layout, from, u, d, columns, range.clone());
     } else {
-        layout.path().run(Wave {
-            layout,
-            from,
-            u,
-            d,
-            columns,
-            range: range.clone(),
-        });
+        let padded = columns.padded;
+        let places = range.start * padded..range.end * padded;
+        columns.b[places.clone()].fill(T::zero());
+        if !pipeline::fuse(layout, from, u, d, columns, range.clone()) {
+            layout.path().run(Part {
+                blocks: 0..layout.blocks(),
+                from,
+                u,
+                d,
+                padded,
+                h: &columns.h[places.clone()],
+                b: &mut columns.b[places],
+                settings: &columns.settings[range.clone()],
+                tallies: &mut columns.tallies[range.clone()],
+            });
+        }
     }
     columns.tallies[range].iter().map(growth).product()
 }
@@ -81,40 +89,49 @@ fn growth<T: Scalar>(tally: &Tally<T>) -> f64 {
     }
 }
 
-struct Wave<'a, T> {
-    layout: &'a Layout,
-    from: Option<(&'a [T], &'a [T])>,
-    u: &'a mut [T],
-    d: &'a mut [T],
-    columns: &'a mut Columns<T>,
-    range: Range<usize>,
+/// Some columns of a wave, (r, padded), against some blocks of U.
+pub(super) struct Part<'a, T> {
+    pub blocks: Range<usize>,
+    /// The old U and D of these blocks, which the first column reads.
+    pub from: Option<(&'a [T], &'a [T])>,
+    /// U of these blocks.
+    pub u: &'a mut [T],
+    /// D of these blocks.
+    pub d: &'a mut [T],
+    pub padded: usize,
+    pub h: &'a [T],
+    pub b: &'a mut [T],
+    pub settings: &'a [Setting<T>],
+    pub tallies: &'a mut [Tally<T>],
 }
 
-impl<T: Scalar> WithSimd for Wave<'_, T> {
+impl<T: Scalar> WithSimd for Part<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Wave {
-            layout,
+        let Part {
+            blocks,
             from,
             u,
             d,
-            columns,
-            range,
+            padded,
+            h,
+            b,
+            settings,
+            tallies,
         } = self;
-        let padded = columns.padded;
-        columns.b[range.start * padded..range.end * padded].fill(T::zero());
-        for k in 0..layout.blocks() {
+        let (first, origin) = (blocks.start, block_start(blocks.start));
+        for k in blocks {
             let end = (k + 1) * NC;
             // Whole registers up to the last row of the block; the rest of the padding stays as it is, zero.
             let len = end.next_multiple_of(T::reg_lanes::<S>());
-            let place = block_start(k)..block_start(k) + NC * block_len(k);
+            let start = block_start(k) - origin;
+            let (place, pivot) = (start..start + NC * block_len(k), (k - first) * NC);
             let block = &mut u[place.clone()];
-            let d = d[end - NC..].first_chunk_mut::<NC>().expect("D is padded");
-            let mut source = from.map(|(u0, d0)| (&u0[place], &d0[end - NC..end]));
-            for t in range.clone() {
-                let setting = columns.settings[t];
+            let d = d[pivot..].first_chunk_mut::<NC>().expect("D is padded");
+            let mut source = from.map(|(u0, d0)| (&u0[place], &d0[pivot..pivot + NC]));
+            for (t, (setting, tally)) in settings.iter().zip(&mut *tallies).enumerate() {
                 let old = source.take();
                 if let Some((_, d0)) = old {
                     d.copy_from_slice(d0);
@@ -128,11 +145,11 @@ impl<T: Scalar> WithSimd for Wave<'_, T> {
                     }
                     continue;
                 }
-                let h = &columns.h[t * padded..t * padded + len];
-                let b = &mut columns.b[t * padded..t * padded + len];
+                let h = &h[t * padded..t * padded + len];
+                let b = &mut b[t * padded..t * padded + len];
                 let old = old.map(|(block0, _)| block0);
                 let f = dots(s, old.unwrap_or(block), h);
-                let (v, lambda) = pivots(f, d, setting.weight, &mut columns.tallies[t]);
+                let (v, lambda) = pivots(f, d, setting.weight, tally);
                 update(s, old, block, b, v, lambda);
             }
         }

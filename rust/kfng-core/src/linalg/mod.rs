@@ -14,11 +14,13 @@ pub mod fuse;
 #[cfg(test)]
 mod fuse_tests;
 mod index_order;
+mod pipeline;
 pub mod read;
 pub mod simd;
 pub mod small;
 #[cfg(test)]
 mod testing;
+pub mod threads;
 mod transition;
 pub mod ud;
 pub mod vector;
