@@ -59,8 +59,10 @@ class FilterBase(Hidden):
         Sum log predictive densities, for `log_evidence`.
     dtype : 'float64' or 'float32'
     num_threads : int, optional
+        Threads that `update_many` may use from 1000 parameters on, where rows share a pass (a linear model with Gaussian
+        noise, or several outputs). Default: the variable KFNG_NUM_THREADS, else one. No bit depends on it.
     feature_names : list of d strings, optional
-        Shown in error messages and by `kfng inspect`.
+        The order of the inputs of a row that comes as a dict; shown in error messages and by `kfng inspect`.
     seed : int, default 0
         Of a random theta_0.
     sensitivity : Sensitivity, default RTRL()
@@ -190,6 +192,7 @@ class FilterBase(Hidden):
         Parameters
         ----------
         U : (n, d)
+            An array, or what NumPy makes one of; rows as dicts are for `update`.
         Y : (n,) or (n, k)
             NaN is missing: time passes, nothing is learned.
         weight, dt : number or (n,), default 1

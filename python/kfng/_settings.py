@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ from .reference.rule import GRADIENT, RULES, Kalman, Rule
 from .reference.sensitivity import RTRL, SENSITIVITIES, Sensitivity
 
 Number = float  # Settings has a field of that name
+MAX_THREADS = 1024
+THREADS_VARIABLE = "KFNG_NUM_THREADS"
 AXES: dict[str, Mapping[str, type[Component]]] = {
     "model": MODELS,
     "family": FAMILIES,
@@ -134,7 +137,7 @@ class Settings:
             theta=theta_0,
             evidence=bool(evidence),
             dtype=dtype,
-            num_threads=None if num_threads is None else check.integer("num_threads", num_threads, low=1, high=1024),
+            num_threads=None if num_threads is None else check.integer("num_threads", num_threads, low=1, high=MAX_THREADS),
             feature_names=_names(feature_names, model),
             seed=seed,
             theta_given=theta is not None,
@@ -202,6 +205,19 @@ class Settings:
     @property
     def mean_shape(self) -> tuple[int, ...]:
         return self.family.mean_shape(self.k)
+
+    @property
+    def threads(self) -> int:
+        """Threads that a call may use: `num_threads`, else KFNG_NUM_THREADS, else one."""
+        if self.num_threads is not None:
+            return self.num_threads
+        text = os.environ.get(THREADS_VARIABLE, "").strip()
+        if not text:
+            return 1
+        if not (text.isascii() and text.isdigit()):
+            expected = f"an integer in [1, {MAX_THREADS}]"
+            raise ParameterError(argument=THREADS_VARIABLE, expected=expected, got=repr(text)[:80])
+        return check.integer(THREADS_VARIABLE, int(text[:9]), low=1, high=MAX_THREADS)
 
     @property
     def z_clamp(self) -> Number | None:

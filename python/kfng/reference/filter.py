@@ -55,6 +55,7 @@ class Filter(FilterBase):
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
         self = object.__new__(cls)
+        _ = settings.threads  # checked as kfng does, though NumPy has threads of its own
         self.settings, self._now, self._lock = settings, State.start(settings), threading.Lock()
         self._likelihood = Likelihood(settings.family)
         return self

@@ -48,8 +48,9 @@ pub struct Filter<T> {
     /// Whether most rows can go the short way.
     pub(crate) short: bool,
     pub(crate) sizes: Sizes,
-    pub(crate) state: State<T>,
-    pub(crate) next: State<T>,
+    // Boxed, for they change places in every step.
+    pub(crate) state: Box<State<T>>,
+    pub(crate) next: Box<State<T>>,
     pub(crate) columns: Columns<T>,
     pub(crate) work: Work<T>,
 }
@@ -202,7 +203,7 @@ impl<T: Scalar> Filter<T> {
         let columns = belief.columns(product(&[wave, most])?)?;
         let noise = scale.as_ref().map_or(Ok(0), Scale::size)?;
         let turns = if rule.towards_prior() { LOG_D + p } else { 0 };
-        let zeros = || State::zeros(noise, sizes.padded, belief.size(), turns);
+        let zeros = || State::zeros(noise, sizes.padded, belief.size(), turns).map(Box::new);
         let (mut state, next) = (zeros()?, zeros()?);
         belief.start(state.belief_mut())?;
         for (to, x) in state.theta_mut().iter_mut().zip(theta_0) {

@@ -53,7 +53,10 @@ impl<T: Scalar> Filter<T> {
             } else {
                 slot.score
             };
-            self.correct(slot.first, slot.rates.learning, score, row.weight)?
+            let (column, learning) = (slot.first, slot.rates.learning);
+            let (gain, fit) = self.gain(column, learning, score, row.weight)?;
+            axpy(T::of(gain), self.columns.b(column), self.next.theta_mut());
+            fit
         } else {
             self.correct_many(index, row)
         };
@@ -145,15 +148,15 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
-    /// One output, its column fused: dtheta = learning_rate·(b/alpha)·w·e, shortened by the step clip; P is not. `score`: (e, L²).
+    /// One output, its column fused: dtheta = gain·b with gain = learning_rate·w·e/alpha, shortened by the step clip; P is not. `score`: (e, L²).
     #[inline]
-    pub(crate) fn correct(
-        &mut self,
+    pub(crate) fn gain(
+        &self,
         column: usize,
         learning: f64,
         (e, information): (f64, f64),
         weight: f64,
-    ) -> Result<Fit, Error> {
+    ) -> Result<(f64, Fit), Error> {
         let (alpha, q) = (
             self.columns.alpha(column).to_f64(),
             self.columns.q(column).to_f64(),
@@ -166,17 +169,18 @@ impl<T: Scalar> Filter<T> {
         if clipped {
             gain = gain.signum() * (self.limits.step_clip / q);
         }
-        axpy(T::of(gain), self.columns.b(column), self.next.theta_mut());
         let distance = if information > 0.0 {
             weight * (e * e / information) / alpha
         } else {
             f64::NAN
         };
-        Ok(Fit {
+        let rho = alpha - 1.0;
+        let fit = Fit {
             distance,
-            rho: alpha - 1.0,
+            rho,
             clipped,
-        })
+        };
+        Ok((gain, fit))
     }
 
     /// Several outputs, in residual form: dtheta += (b_j/alpha_j)·w·(r_j - metric_rate·A_j'dtheta) with L r = e, exactly the block update.

@@ -118,7 +118,7 @@ impl<T: Scalar> Filter<T> {
             state.is_finite(),
             format!("numbers that fit {}", T::NAME),
         )?;
-        self.state = state;
+        *self.state = state;
         Ok(())
     }
 

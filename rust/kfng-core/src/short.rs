@@ -7,11 +7,11 @@ use crate::belief::{Belief, Uncertainty};
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
 use crate::filter::{Filter, apart};
-use crate::linalg::{INDEX_ORDER_MAX, dot};
+use crate::linalg::{INDEX_ORDER_MAX, axpy, dot};
 use crate::model::{Model, Output};
-use crate::row::{Input, Report, Row};
+use crate::row::{Block, Input, Report, Row};
 use crate::scalar::Scalar;
-use crate::state::{BOUND, CLAMPED, ELAPSED, LOG_SINCE, N_SEEN, N_UPDATES};
+use crate::state::{BOUND, CLAMPED, ELAPSED, LOG_SINCE, N_SEEN, N_UPDATES, NOISE, finite};
 
 /// Whether these components have a short way.
 pub(crate) fn goes_short(model: &Model, belief: &Belief) -> bool {
@@ -22,6 +22,35 @@ impl<T: Scalar> Filter<T> {
     /// Whether rows in sequence are faster in waves than one by one the short way.
     pub(crate) fn gains_by_waves(&self) -> bool {
         self.sizes.p > INDEX_ORDER_MAX && apart(&self.model, &self.family, self.iterations)
+    }
+
+    /// The row of a block of one row that fits, as does the report, where there is one output.
+    #[inline]
+    pub(crate) fn alone<'a>(
+        &self,
+        block: &Block<'a, T>,
+        report: &Report<'_>,
+    ) -> Option<Row<'a, T>> {
+        let ([weight], [dt], [offset], [blank]) =
+            (block.weight, block.dt, block.offset, block.blank)
+        else {
+            return None;
+        };
+        let Input::Features(u) = block.input else {
+            return None;
+        };
+        let m = self.sizes.scales;
+        let fits = u.len() == self.sizes.d && block.y.len() == self.sizes.width;
+        let room = [report.z.len(), report.c.len(), report.flags.len()] == [1; 3]
+            && [report.a.len(), report.b.len()] == [m; 2];
+        (fits && room).then_some(Row {
+            input: block.input,
+            y: block.y,
+            weight: *weight,
+            dt: *dt,
+            offset: std::slice::from_ref(offset),
+            blank: *blank,
+        })
     }
 
     /// Row `i` of a block. `false`: it has no short way, and nothing has changed, as on an error.
@@ -50,7 +79,7 @@ impl<T: Scalar> Filter<T> {
         } else {
             0.0
         };
-        self.next.follow(&self.state);
+        follow(&mut self.next.wide, &self.state.wide);
         let wide = &mut self.next.wide;
         wide[N_SEEN] += 1.0;
         wide[ELAPSED] += row.dt;
@@ -66,13 +95,14 @@ impl<T: Scalar> Filter<T> {
         let h = self.columns.push(T::zero(), T::of(time.decay), 0);
         model.forward(&[], u, &mut [], h, self.sizes.padded, &mut []);
         // Beyond p both are zero, and a sum in index order has the same bits without them.
-        let end = if self.sizes.p <= INDEX_ORDER_MAX {
-            self.sizes.p
+        let p = self.sizes.p;
+        let end = if p <= INDEX_ORDER_MAX {
+            p
         } else {
             self.sizes.padded
         };
-        let mut z =
-            [dot(&self.columns.h(0)[..end], &self.next.theta()[..end]).to_f64() + row.offset[0]];
+        let mut z = [dot(&self.columns.h(0)[..end], &self.state.theta()[..end]).to_f64()];
+        z[0] += row.offset[0];
         if !z[0].is_finite() {
             return Err(Error::Overflow);
         }
@@ -95,19 +125,62 @@ impl<T: Scalar> Filter<T> {
             return Err(Error::Overflow);
         }
         (report.z[i], report.c[i]) = (z[0], c);
-        let m = self.sizes.scales;
-        report.a[i * m..(i + 1) * m].copy_from_slice(a);
-        report.b[i * m..(i + 1) * m].copy_from_slice(b);
-        let fit = self.correct(0, rates.learning, score, row.weight)?;
+        if let m @ 1.. = self.sizes.scales {
+            report.a[i * m..(i + 1) * m].copy_from_slice(a);
+            report.b[i * m..(i + 1) * m].copy_from_slice(b);
+        }
+        let (gain, fit) = self.gain(0, rates.learning, score, row.weight)?;
+        let fine = step(
+            self.next.theta_mut(),
+            self.state.theta(),
+            T::of(gain),
+            self.columns.b(0),
+        );
         self.account(&fit, 1, row, i, report);
         let bound = self.next.wide[BOUND];
         self.next.wide[BOUND] = self.belief.settle(self.next.belief(), bound, growth)?;
-        if !self.next.is_finite() {
+        if !(fine && finite(&self.next.wide[ELAPSED..])) {
             return Err(Error::Overflow);
         }
         std::mem::swap(&mut self.state, &mut self.next);
         Ok(true)
     }
+}
+
+/// Copies without a call where there are few numbers.
+#[inline(always)]
+fn follow(to: &mut [f64], from: &[f64]) {
+    if let (Some((to, rest)), Some((from, more))) = (
+        to.split_first_chunk_mut::<NOISE>(),
+        from.split_first_chunk::<NOISE>(),
+    ) {
+        *to = *from;
+        for (to, from) in rest.iter_mut().zip(more) {
+            *to = *from;
+        }
+    }
+}
+
+/// to = from + gain·b, with the rounding of `axpy`; whether it is finite.
+#[inline(always)]
+fn step<T: Scalar>(to: &mut [T], from: &[T], gain: T, b: &[T]) -> bool {
+    const N: usize = INDEX_ORDER_MAX;
+    if let ([], Some((to, [])), Some(from), Some(b)) = (
+        &from[N.min(from.len())..],
+        to.split_first_chunk_mut::<N>(),
+        from.first_chunk::<N>(),
+        b.first_chunk::<N>(),
+    ) {
+        let mut zeros = [T::zero(); N];
+        for i in 0..N {
+            to[i] = from[i] + gain * b[i];
+            zeros[i] = to[i] * T::zero();
+        }
+        return zeros.iter().fold(T::zero(), |sum, &x| sum + x) == T::zero();
+    }
+    to.copy_from_slice(from);
+    axpy(gain, b, to);
+    finite(to)
 }
 
 #[cfg(test)]

@@ -14,6 +14,13 @@ impl<T: Scalar> Filter<T> {
     /// Takes rows in order; returns how many, and the error of the row after them. The rows before it stay taken.
     pub fn run(&mut self, block: &Block<'_, T>, report: &mut Report<'_>) -> (usize, Option<Error>) {
         let (m, sizes) = (block.len(), self.sizes);
+        if let (true, Some(row)) = (self.short, self.alone(block, report)) {
+            match self.short_step(&row, 0, report) {
+                Ok(true) => return (1, None),
+                Ok(false) => {}
+                Err(error) => return (0, Some(error)),
+            }
+        }
         if !block.fits(self.model.inputs(), sizes.k, sizes.width, sizes.p)
             || !report.fits(m, sizes.k, sizes.scales)
         {
@@ -27,7 +34,7 @@ impl<T: Scalar> Filter<T> {
             );
         }
         let (mut done, mut alone) = (0, 0);
-        let short = self.short && (m == 1 || !self.gains_by_waves());
+        let short = self.short && !self.gains_by_waves();
         while done < m {
             if short {
                 let row = block.row(done, sizes.d, sizes.k, sizes.width);

@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 11] = [
         "relinearise",
         "prepare",
         "learn",
+        "short",
         "wave",
         "access",
         "saved",

@@ -23,6 +23,8 @@ pub struct Filter {
     pub(crate) sizes: kfng_core::filter::Sizes,
     /// Whether rows come as inputs u.
     has_inputs: bool,
+    /// Threads that a call may use.
+    pub(crate) threads: usize,
     /// Names of the inputs, interned, where they have some.
     pub(crate) names: Option<Vec<Py<PyString>>>,
     /// Whether dt must be 0 or 1.
@@ -69,6 +71,7 @@ impl Filter {
             law: Arc::new(law),
             sizes,
             has_inputs,
+            threads: settings.getattr("threads")?.extract()?,
             names: settings.getattr("feature_names")?.extract()?,
             called,
             counts_rows,

@@ -5,7 +5,7 @@
 //! every later call with an InternalError.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::TryLockError;
+use std::sync::{MutexGuard, TryLockError};
 
 use pyo3::prelude::*;
 
@@ -64,11 +64,29 @@ impl Filter {
         py: Python<'_>,
         f: impl FnOnce(&mut Core) -> R + Send,
     ) -> PyResult<R> {
-        let guard = match self.core.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::WouldBlock) => return self.detached(py, f),
-            Err(TryLockError::Poisoned(_)) => return Err(internal(py)),
-        };
+        match self.attached(py)? {
+            Some(guard) => Self::guarded(py, guard, f),
+            None => self.detached(py, f),
+        }
+    }
+
+    /// The filter, unless another thread holds it.
+    #[inline]
+    pub(crate) fn attached(&self, py: Python<'_>) -> PyResult<Option<MutexGuard<'_, Core>>> {
+        match self.core.try_lock() {
+            Ok(guard) => Ok(Some(guard)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Poisoned(_)) => Err(internal(py)),
+        }
+    }
+
+    /// Runs `f` on the filter that `attached` gave.
+    #[inline]
+    pub(crate) fn guarded<R>(
+        py: Python<'_>,
+        guard: MutexGuard<'_, Core>,
+        f: impl FnOnce(&mut Core) -> R,
+    ) -> PyResult<R> {
         // The guard goes into the closure: unwinding drops it there, which poisons the mutex.
         let run = AssertUnwindSafe(move || {
             let mut guard = guard;

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use kfng_core::family::Likelihood as _;
+use kfng_core::linalg::threads;
 use kfng_core::state::finite;
 use kfng_core::{Block, Error, Input, Report};
 
@@ -29,17 +30,45 @@ impl Filter {
         y: &Bound<'_, PyAny>,
         scalars: [f64; 3],
     ) -> PyResult<Option<Step>> {
-        let (d, k, law, [weight, dt, shift]) = (self.sizes.d, self.law.k, &*self.law, scalars);
-        let (mut near, mut far) = ([T::zero(); NEAR], Vec::new());
-        let inputs: &mut [T] = if d <= NEAR {
-            &mut near[..d]
-        } else {
-            far.resize(d, T::zero());
-            &mut far
-        };
-        if !self.features(u, inputs) {
-            return Ok(None);
+        if let Some(inputs) = numbers::<T>(u, &[self.sizes.d]) {
+            return self.take(py, inputs, y, scalars);
         }
+        self.plain_copied::<T>(py, u, y, scalars)
+    }
+
+    fn plain_copied<T: Kind>(
+        &self,
+        py: Python<'_>,
+        u: &Bound<'_, PyAny>,
+        y: &Bound<'_, PyAny>,
+        scalars: [f64; 3],
+    ) -> PyResult<Option<Step>> {
+        let (mut near, mut far) = ([T::zero(); NEAR], Vec::new());
+        let inputs = match near.get_mut(..self.sizes.d) {
+            Some(near) => near,
+            None => {
+                far.resize(self.sizes.d, T::zero());
+                &mut far
+            }
+        };
+        if self.copy_features(u, inputs) {
+            self.take(py, inputs, y, scalars)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The row, unless something about it is unusual. The inputs may be the caller's own memory: no Python code runs before they have
+    /// been read, and where another thread holds the filter the border copies them first.
+    #[inline]
+    fn take<T: Kind>(
+        &self,
+        py: Python<'_>,
+        inputs: &[T],
+        y: &Bound<'_, PyAny>,
+        [weight, dt, shift]: [f64; 3],
+    ) -> PyResult<Option<Step>> {
+        let (k, law) = (self.law.k, &*self.law);
         let (mut values, mut flag) = (Values::new(law), 0);
         let (mut report, own_y) = values.report(law, &mut flag);
         if !observation(y, own_y) {
@@ -54,14 +83,14 @@ impl Filter {
         {
             return Ok(None);
         }
-        let (near, mut far) = ([shift; NEAR], Vec::new());
-        let offset = if k <= NEAR {
-            &near[..k]
+        let several;
+        let offset = if k == 1 {
+            std::slice::from_ref(&shift)
         } else {
-            far.resize(k, shift);
-            &far
+            several = vec![shift; k];
+            &several
         };
-        let block = Block {
+        let mut block = Block {
             input: Input::Features(inputs),
             y: own_y,
             weight: &[weight],
@@ -69,7 +98,15 @@ impl Filter {
             offset,
             blank: &[false],
         };
-        let (_, error) = self.feed(py, &block, &mut report)?;
+        let error = if self.called {
+            let copied = inputs.to_vec(); // functions of Python are called first
+            block.input = Input::Features(&copied);
+            self.feed(py, &block, &mut report)?.1
+        } else if let Some(core) = self.attached(py)? {
+            Self::guarded(py, core, |core| T::within(core).run(&block, &mut report))?.1
+        } else {
+            return Ok(None);
+        };
         self.taken(py, error, values, flag).map(Some)
     }
 
@@ -209,8 +246,12 @@ impl Filter {
         let (done, error) = if self.called {
             self.feed_singly(py, block, &mut report)?
         } else {
-            let (done, error) =
-                self.detached(py, |core| T::within(core).run(block, &mut report))?;
+            let (done, error) = self.detached(py, |core| {
+                let filter = T::within(core);
+                threads::enter(self.threads, self.sizes.p, || {
+                    filter.run(block, &mut report)
+                })
+            })?;
             (done, error.map(|error| to_python(py, &error)))
         };
         let error = error.map_or_else(|| py.None(), |error| error.into_value(py).into_any());
@@ -275,17 +316,8 @@ impl Filter {
 }
 
 impl Filter {
-    /// Writes plain inputs, an array, a list or tuple of numbers, or a dict of them; whether they were plain.
-    #[inline]
-    fn features<T: Kind>(&self, u: &Bound<'_, PyAny>, to: &mut [T]) -> bool {
-        if let Some(from) = numbers::<T>(u, &[to.len()]) {
-            to.copy_from_slice(from);
-            return true;
-        }
-        self.unusual_features(u, to)
-    }
-
-    fn unusual_features<T: Kind>(&self, u: &Bound<'_, PyAny>, to: &mut [T]) -> bool {
+    /// Writes plain inputs, a list or tuple of numbers, a dict of them, or float64 for a float32 filter; whether they were plain.
+    fn copy_features<T: Kind>(&self, u: &Bound<'_, PyAny>, to: &mut [T]) -> bool {
         if let Some(from) = numbers::<f64>(u, &[to.len()]) {
             to.iter_mut().zip(from).for_each(|(to, &x)| *to = T::of(x));
             true

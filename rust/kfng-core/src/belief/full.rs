@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Uncertainty;
 use crate::error::{Error, fault};
 use crate::field::{Array, Arrays, Field, filled, positive, product};
-use crate::linalg::{self, Aligned, Columns, Layout, possible};
+use crate::linalg::{self, Aligned, Columns, INDEX_ORDER_MAX, Layout, possible};
 use crate::scalar::Scalar;
 
 const MAX_PARAMETERS: usize = 32768;
@@ -163,7 +163,8 @@ impl Uncertainty for Full {
     #[inline]
     fn settle<T: Scalar>(&self, to: &[T], bound: f64, growth: f64) -> Result<f64, Error> {
         let (d, u) = self.split(to);
-        if !possible(d) {
+        let small = self.layout.p() <= INDEX_ORDER_MAX; // the rest is zero, and whole registers are faster beyond
+        if !possible(if small { &d[..self.layout.p()] } else { d }) {
             return Err(Error::Overflow);
         }
         let limit = if T::MAX.to_f64() > 1e300 { 1e200 } else { 1e30 };
