@@ -137,7 +137,9 @@ class Settings:
             theta=theta_0,
             evidence=bool(evidence),
             dtype=dtype,
-            num_threads=None if num_threads is None else check.integer("num_threads", num_threads, low=1, high=MAX_THREADS),
+            num_threads=None
+            if num_threads is None
+            else check.integer("num_threads", num_threads, low=1, high=MAX_THREADS),
             feature_names=_names(feature_names, model),
             seed=seed,
             theta_given=theta is not None,

@@ -22,7 +22,6 @@ use crate::row::{Block, Report};
 use crate::rule::{PLAIN, Rates, Rule, STILL, Time};
 use crate::scalar::Scalar;
 use crate::scale::Scale;
-use crate::short::goes_short;
 use crate::spec::{Iterations, Spec};
 use crate::state::{BOUND, State, finite};
 use crate::turns::{LOG_D, Turns};
@@ -232,7 +231,6 @@ impl<T: Scalar> Filter<T> {
         let plain = iterations == Iterations::default() && rule.noise().is_none();
         let short = plain && turns.is_none() && goes_short(&model, &belief);
         Ok(Filter {
-            short,
             model,
             family,
             belief,
@@ -244,6 +242,7 @@ impl<T: Scalar> Filter<T> {
             evidence,
             iterations,
             iterate,
+            short,
             sizes,
             state,
             next,
@@ -322,6 +321,11 @@ impl<T: Scalar> Filter<T> {
 pub(crate) fn apart(model: &Model, family: &Family, iterations: Iterations) -> bool {
     let one_look = iterations == Iterations::default() || family.link() == Link::Identity;
     model.linear() && family.fixed_factor() && one_look
+}
+
+/// Whether these components have a short way.
+fn goes_short(model: &Model, belief: &Belief) -> bool {
+    matches!((model, belief), (Model::Linear(linear), Belief::Full(_)) if linear.outputs() == 1)
 }
 
 impl<T: Scalar> Work<T> {

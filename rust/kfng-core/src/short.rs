@@ -3,7 +3,7 @@
 //! The operations of `step`, in the same order and on the same functions, so with the same bits; what is left out is what a wave, several
 //! outputs and another belief need. For a few parameters that is most of the time of a row.
 
-use crate::belief::{Belief, Uncertainty};
+use crate::belief::Uncertainty;
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
 use crate::filter::{Filter, apart};
@@ -12,11 +12,6 @@ use crate::model::{Model, Output};
 use crate::row::{Block, Input, Report, Row};
 use crate::scalar::Scalar;
 use crate::state::{BOUND, CLAMPED, ELAPSED, LOG_SINCE, N_SEEN, N_UPDATES, NOISE, finite};
-
-/// Whether these components have a short way.
-pub(crate) fn goes_short(model: &Model, belief: &Belief) -> bool {
-    matches!((model, belief), (Model::Linear(linear), Belief::Full(_)) if linear.outputs() == 1)
-}
 
 impl<T: Scalar> Filter<T> {
     /// Whether rows in sequence are faster in waves than one by one the short way.
@@ -186,9 +181,10 @@ fn step<T: Scalar>(to: &mut [T], from: &[T], gain: T, b: &[T]) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::field::{Array, Arrays};
-    use crate::row::{FLAG_SKIPPED, Row};
+    use crate::filter::Filter;
+    use crate::row::{Block, FLAG_SKIPPED, Input, Report, Row};
     use crate::scalar::Scalar;
-    use crate::{Block, Filter, Input, Report, Spec};
+    use crate::spec::Spec;
 
     fn filter<T: Scalar>(d: usize, family: &str, rule: &str) -> Filter<T> {
         let p = d + 1;

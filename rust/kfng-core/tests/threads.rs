@@ -69,9 +69,12 @@ fn outcome<T: Scalar>(threads: usize, d: usize, k: usize, rule: &str) -> (Vec<u6
     let done = threads::enter(threads, d * k, || filter.run(&block, &mut report));
     assert_eq!(done, (ROWS, None));
     let mut bits: Vec<u64> = z.iter().chain(&c).map(|x| x.to_bits()).collect();
-    let save = |_: &str, array: Array, _: bool| bits.extend(array.values.iter().map(|x| x.to_bits()));
+    let save =
+        |_: &str, array: Array, _: bool| bits.extend(array.values.iter().map(|x| x.to_bits()));
     let mut save = save;
-    filter.save(&mut |name, array, own| save(name, array, own)).unwrap();
+    filter
+        .save(&mut |name, array, own| save(name, array, own))
+        .unwrap();
     (bits, threads::runs() - before)
 }
 
@@ -81,7 +84,11 @@ fn same<T: Scalar>(d: usize, k: usize, rule: &str) {
     for threads in [2, 7] {
         let (bits, shared) = outcome::<T>(threads, d, k, rule);
         assert!(shared > 0, "no pass was shared out");
-        assert!(bits == one, "{threads} threads, d = {d}, k = {k}, {}", T::NAME);
+        assert!(
+            bits == one,
+            "{threads} threads, d = {d}, k = {k}, {}",
+            T::NAME
+        );
     }
 }
 
