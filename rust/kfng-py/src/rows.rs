@@ -44,12 +44,11 @@ impl Filter {
         scalars: [f64; 3],
     ) -> PyResult<Option<Step>> {
         let (mut near, mut far) = ([T::zero(); NEAR], Vec::new());
-        let inputs = match near.get_mut(..self.sizes.d) {
-            Some(near) => near,
-            None => {
-                far.resize(self.sizes.d, T::zero());
-                &mut far
-            }
+        let inputs = if let Some(near) = near.get_mut(..self.sizes.d) {
+            near
+        } else {
+            far.resize(self.sizes.d, T::zero());
+            &mut far
         };
         if self.copy_features(u, inputs) {
             self.take(py, inputs, y, scalars)
@@ -328,7 +327,7 @@ impl Filter {
                 .as_ref()
                 .is_some_and(|names| by_name(dict, names, to))
         } else if let Ok(tuple) = u.cast_exact::<PyTuple>() {
-            tuple.len() == to.len() && fill(to, tuple.iter_borrowed().map(|x| x.to_owned()))
+            tuple.len() == to.len() && fill(to, tuple.iter_borrowed().map(Borrowed::to_owned))
         } else {
             false
         }
