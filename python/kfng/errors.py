@@ -50,15 +50,19 @@ class KfngError(Exception):
         text = self._message if self._message is not None else self._sentence()
         return f"{text} (row {self.row})" if self.row is not None else text
 
+    def _kept(self) -> dict[str, Any]:
+        """Attributes that a pickle keeps besides the arguments."""
+        return {"row": self.row}
+
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = {"argument": self.argument, "expected": self.expected, "got": self.got, "row": self.row}
-        return _rebuild, (type(self), self._message, fields)
+        fields = {"argument": self.argument, "expected": self.expected, "got": self.got}
+        return _rebuild, (type(self), self._message, fields, self._kept())
 
 
-def _rebuild(cls: type[KfngError], message: str | None, fields: dict[str, Any]) -> KfngError:
-    row = fields.pop("row")
+def _rebuild(cls: type[KfngError], message: str | None, fields: dict[str, Any], kept: dict[str, Any]) -> KfngError:
     error = cls(message, **fields)
-    error.row = row
+    for name, value in kept.items():
+        setattr(error, name, value)
     return error
 
 
@@ -100,6 +104,9 @@ class CheckpointError(KfngError):
 
 class UnreadableError(CheckpointError, OSError):
     """The file cannot be opened or read (a missing file is also a FileNotFoundError)."""
+
+    def _kept(self) -> dict[str, Any]:
+        return super()._kept() | {name: getattr(self, name) for name in ("errno", "strerror", "filename")}
 
 
 class TruncatedError(CheckpointError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 
@@ -34,6 +35,17 @@ def test_missing(impl, tmp_path):
     assert isinstance(error, FileNotFoundError)
     assert isinstance(error, OSError)
     assert "nowhere.kfng" in str(error)
+
+
+def test_a_pickled_error_is_the_same(impl, tmp_path):
+    """With what it has of an OSError."""
+    error = fails(impl, tmp_path / "nowhere.kfng", errors.UnreadableError)
+    again = pickle.loads(pickle.dumps(error))
+    names = ("errno", "strerror", "filename", "argument", "expected", "got", "row", "args")
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert error.errno == errno.ENOENT
+    assert [getattr(again, name) for name in names] == [getattr(error, name) for name in names]
 
 
 def test_a_folder(impl, tmp_path):
