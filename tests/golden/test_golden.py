@@ -70,8 +70,7 @@ def lines(flt, trace):
     yield "filter", repr(flt)
     learned = type(flt.settings.family).__name__ == "Gaussian"
     for i in range(0, len(trace), 3):
-        row = [*np.atleast_1d(trace.prediction[i]), *np.atleast_1d(trace.std[i]), trace.nll_plugin[i]]
-        row += [trace.nll[i]] if learned else []
+        row = [*np.atleast_1d(trace.prediction[i]), *np.atleast_1d(trace.std[i]), trace.nll_plugin[i], trace.nll[i]]
         yield f"row {i}{' skipped' * bool(trace.skipped[i])}{' clipped' * bool(trace.clipped[i])}", row
     for name, part in flt.parameters.items():
         yield name, part.ravel()
