@@ -10,6 +10,7 @@ A turn is due whenever ln 2/p of log-decay has accumulated: no D_i is below 1/2,
 """
 
 import math
+import tracemalloc
 from dataclasses import replace
 from functools import cache
 
@@ -17,6 +18,8 @@ import numpy as np
 import pytest
 from theory.literal import error, judge
 from theory.streams import LEARNED, LINEAR_GAUSSIAN, assert_quiet, partly_missing, stream
+
+from kfng import reference
 
 TOLERANCE = 1e-12
 LAM = 0.15
@@ -268,3 +271,21 @@ def test_names(impl):
     assert repr(impl.Fading(0.1, towards="prior")) == "Fading(forgetting=0.1, towards='prior')"
     with pytest.raises(impl.UnknownNameError):
         impl.Fading(0.1, towards="posterior")
+
+
+def test_a_diagonal_belief_is_linear_in_memory():
+    """The reference keeps some vectors of p numbers for its turns, no matrix."""
+    p = 20_000
+    flt = reference.Filter(
+        reference.External(p, 1),
+        reference.Gaussian(),
+        belief=reference.Diagonal(),
+        rule=reference.Fading(1e-4, towards="prior"),
+    )
+    dz = np.ones((1, p)) / p
+    tracemalloc.start()
+    flt.condition(1.0, 0.0, dz, dt=1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert flt._state()["turn"][1] > 0  # turns were taken
+    assert peak < 100 * 8 * p

@@ -41,12 +41,12 @@ def take(settings: Settings, new: State, time: TimeStep) -> None:
     each = LN2 / settings.size
     due = math.floor((new.accumulated - time.log_decay) / each)
     new.accumulated = max(new.accumulated - time.log_decay - due * each, 0.0)
-    if due == 0:
-        return
-    C = settings.belief_of_phi.prior_columns(settings.size)
-    for _ in range(min(due, settings.size)):
-        pull(settings, new, C[:, new.position])
-        new.position = (new.position + 1) % settings.size
+    p = settings.size
+    positions = [(new.position + turn) % p for turn in range(min(due, p))]
+    for position, c in zip(positions, settings.belief_of_phi.prior_columns(p, positions), strict=True):
+        new.position = position
+        pull(settings, new, c)
+        new.position = (position + 1) % p
 
 
 def pull(settings: Settings, new: State, c: Array) -> None:

@@ -6,7 +6,7 @@ inside: (p, p) for a full belief. Nothing is written in place. Source: Ollivier 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,9 +37,13 @@ class Belief(Component):
         """Its diagonal, the prior variances (p,)."""
         raise NotImplementedError
 
-    def prior_columns(self, p: int) -> Array:
-        """C (p, p) with P_0^-1 = C C'."""
-        raise NotImplementedError
+    def prior_columns(self, p: int, positions: Sequence[int]) -> Iterator[Array]:
+        """These columns (p,) of C, where P_0^-1 = C C', one by one; here of a diagonal prior, O(p) each."""
+        scales = 1 / np.sqrt(self.prior_diagonal(p))
+        for i in positions:
+            c = np.zeros(p)
+            c[i] = scales[i]
+            yield c
 
     def check_diffusion(self, Q: Any) -> None:
         """Raise unless the belief can hold P + Q; Q is None, a number, (p,) or (p, p)."""

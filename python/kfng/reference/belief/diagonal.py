@@ -70,9 +70,6 @@ class Diagonal(Belief):
     def prior_diagonal(self, p: int) -> Array:
         return self.prior(p)
 
-    def prior_columns(self, p: int) -> Array:
-        return np.diag(1 / np.sqrt(self.prior(p)))
-
     # -- the kernel
     def fade(self, P: Array, decay: float) -> Array:
         return P / decay

@@ -8,7 +8,7 @@ compared at moderate rho. P stands for J^-1, relative to sigma² where the noise
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -67,12 +67,14 @@ class Full(Belief):
         diagonal = np.diagonal(value) if value.ndim == 2 else np.broadcast_to(value, (p,))
         return diagonal.astype(np.float64)
 
-    def prior_columns(self, p: int) -> Array:
-        """C (p, p) with J_prior = P_0^-1 = C C', lower triangular; diagonal where P_0 is."""
+    def prior_columns(self, p: int, positions: Sequence[int]) -> Iterator[Array]:
+        """Of the lower triangular C; a prior with covariances is inverted."""
         if np.ndim(self.prior_variance) < 2:
-            return np.diag(1 / np.sqrt(self.prior_diagonal(p)))
+            return super().prior_columns(p, positions)
+        if not positions:
+            return iter(())
         C: Array = np.linalg.cholesky(np.linalg.inv(self.prior(p)))
-        return C
+        return (C[:, i] for i in positions)
 
     # -- the kernel, written below
     def fade(self, P: Array, decay: float) -> Array:
