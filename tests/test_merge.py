@@ -143,6 +143,14 @@ def test_forgetting_is_refused(impl, argument, change):
     assert caught.value.argument == argument
 
 
+def test_a_variance_of_each_output_is_refused(impl):
+    """Each row's share of b took the variance before it as known: no sum over filters gives what one pass would."""
+    flt = impl.Filter(impl.Linear(2, 2), impl.Gaussian("each"))
+    with pytest.raises(impl.UnsupportedError) as caught:
+        impl.merge([flt, flt.copy()])
+    assert caught.value.argument == "family"
+
+
 def test_what_is_no_filter(impl):
     flt = impl.Filter(impl.Linear(2), impl.Gaussian())
     for models, prior, argument in (

@@ -13,14 +13,13 @@ from . import _border, _from_rows, _validate, checkpoint
 from ._hidden import Hidden
 from ._posterior import Factored, Independent
 from ._settings import Settings
-from ._trace import Likelihood, Trace, TraceBuilder
+from ._trace import Likelihood, Seen, Trace, TraceBuilder, quantiles
 from .errors import (
     BadHeaderError,
     CheckpointError,
     KfngError,
     NonFiniteError,
     ParameterError,
-    ShapeError,
     UnsupportedError,
 )
 from .reference.belief import Belief, Full
@@ -156,6 +155,7 @@ class FilterBase(Hidden):
         variance of y in link units over that of its feature, times the belief's prior_variance. A recurrent model gets
         `input_center` and `input_scale` from U0 (where it has none of its own), its readout starts in the units of y, and
         a weight's prior variance is 1/fan_in, in those units for the readout.
+        Features whose mean is many times their spread should be centred: the prior of the intercept speaks of u = 0.
 
         Parameters
         ----------
@@ -334,21 +334,17 @@ class FilterBase(Hidden):
         return mean
 
     def predict_quantiles(self, U: Any, q: Any, *, offset: Any = 0.0) -> Float:
-        """Quantiles of y for rows U (n, d): (n, len(q)), or (n, k, len(q)) for k > 1 outputs.
+        """Quantiles of y for rows U (n, d), theta integrated out: (n, len(q)), or (n, k, len(q)) for k > 1 outputs.
+
+        Of counts the smallest whole number whose probability of not being exceeded reaches the level.
 
         Raises
         ------
         ShapeError, DtypeError, NonFiniteError, ParameterError (q outside [0, 1]), UnsupportedError (the family has none)
         """
-        levels = np.atleast_1d(_validate.real_array("q", q))
-        if levels.ndim != 1:
-            raise ShapeError(argument="q", expected="(m,)", got=levels.shape)
-        if not ((levels >= 0) & (levels <= 1)).all():
-            raise ParameterError(argument="q", expected="numbers in [0, 1]", got=levels.tolist())
-        self._need_posterior("predict_quantiles")
-        outputs = self._outputs(U, offset)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.settings.family.predictive_quantiles(*outputs, levels)
+        z, C, a, b = self._outputs(U, offset)
+        nothing = np.full((len(z), self.settings.family.y_width(self.settings.k)), np.nan)
+        return quantiles(self.settings, self._likelihood, Seen(z, C, nothing, a, b), q, "predict_quantiles")
 
     def _outputs(self, U: Any, offset: Any) -> tuple[Float, Float, Float, Float]:
         """z, C and the reported noise of rows U, with a leading row axis."""

@@ -32,7 +32,7 @@ def _start(settings: Settings, U: Any, Y: Any) -> Settings:
     U_used, Y_used = _usable(settings, U, Y)
     level, V = settings.family.level(Y_used), settings.family.link_variance(Y_used)
     V = np.where(V > 0, V, np.where(level != 0, level**2, 1.0))  # constant y: its own size is the only scale there is
-    family, unit = settings.family.at_level(Y_used, float(np.mean(V)))
+    family, unit = settings.family.at_level(Y_used, V)
     if isinstance(settings.model, Cell):
         settings = replace(settings, model=settings.model.with_inputs(_seen(settings, U)))
     features = Features(np.mean(U_used, axis=0), _feature_variance(U_used))

@@ -47,7 +47,8 @@ def merge(models: Iterable[AnyFilter], prior: AnyFilter | None = None) -> AnyFil
     ParameterError
         No models, or something that is no filter.
     UnsupportedError
-        Settings that differ (it names which), forget, or sum an evidence (that of one pass is no sum).
+        Settings that differ (it names which), forget, or sum an evidence (that of one pass is no sum); noise variances
+        of each output, which are approximate to begin with and have no algebra that adds them.
     NotPositiveDefiniteError
         The models know less together than `prior`: they did not start from it.
     """
@@ -80,6 +81,9 @@ def _refuse(settings: Settings, others: list[Settings]) -> None:
         raise UnsupportedError(argument="model", expected="a model without a state", got=repr(settings.model)[:80])
     if not isinstance(settings.belief, Full):
         raise UnsupportedError(argument="belief", expected="Full", got=type(settings.belief).__name__)
+    if settings.family.noise_scales(settings.k) and not settings.family.relative:
+        expected = "a known noise variance, or one for all outputs: those of each output do not add"
+        raise UnsupportedError(argument="family", expected=expected, got=repr(settings.family)[:80])
     if any(other.evidence for other in others):
         raise UnsupportedError(argument="evidence", expected="filters made with evidence=False", got=True)
     for other in others:

@@ -2,47 +2,82 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _validate
 from ._settings import Settings
-from .errors import UnsupportedError
+from .errors import ParameterError, ShapeError, UnsupportedError
 
 Float = NDArray[np.float64]
 SKIPPED, CLIPPED = 1, 2
 _COMPUTED = ("prediction", "std", "nll", "nll_plugin")
 
 
+class Seen(NamedTuple):
+    """Rows as they were reported: z (n, k), C (n, k, k), y (n, y_width), a and b (n, m)."""
+
+    z: Float
+    C: Float
+    y: Float
+    a: Float
+    b: Float
+
+
 class Likelihood(Protocol):
-    """Moments and -log densities of rows; independent of any filter's state, and of whether rows come alone or together."""
+    """What the rows seen say of y; independent of any filter's state, and of whether rows come alone or together."""
 
-    def nll(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float: ...
+    def nll(self, seen: Seen) -> Float: ...
 
-    def plugin_nll(self, z: Float, y: Float, a: Float, b: Float) -> Float: ...
+    def plugin_nll(self, seen: Seen) -> Float: ...
 
-    def mean(self, z: Float, y: Float) -> Float: ...
+    def mean(self, seen: Seen) -> Float: ...
 
-    def std(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float: ...
+    def std(self, seen: Seen) -> Float: ...
+
+    def quantiles(self, seen: Seen, q: list[float]) -> Float: ...
 
 
 class _Computed:
     """The likelihood of a trace that was pickled: all it says was computed before; there is nothing else."""
 
-    def nll(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float:
-        raise UnsupportedError(argument="nll", expected="the trace before it was pickled", got="a pickled trace")
+    def _refuse(self, *arguments: Any) -> Float:
+        raise UnsupportedError(argument="trace", expected="the trace before it was pickled", got="a pickled trace")
 
-    def plugin_nll(self, z: Float, y: Float, a: Float, b: Float) -> Float:
-        raise UnsupportedError(argument="nll_plugin", expected="the trace before it was pickled", got="a pickled trace")
+    nll = plugin_nll = mean = std = quantiles = _refuse
 
-    def mean(self, z: Float, y: Float) -> Float:
-        raise UnsupportedError(argument="prediction", expected="the trace before it was pickled", got="a pickled trace")
 
-    def std(self, z: Float, C: Float, y: Float, a: Float, b: Float) -> Float:
-        raise UnsupportedError(argument="std", expected="the trace before it was pickled", got="a pickled trace")
+BLOCK = 4096
+"""Quantiles asked for at once: bounds memory, and lets signals through."""
+
+
+def quantiles(settings: Settings, likelihood: Likelihood, seen: Seen, q: Any, name: str) -> Float:
+    """Quantiles of y of the rows seen, (n, len(q)), or (n, k, len(q)) for k > 1 outputs, asked for as `name`."""
+    levels = np.atleast_1d(_validate.real_array("q", q))
+    if levels.ndim != 1:
+        raise ShapeError(argument="q", expected="(m,)", got=levels.shape)
+    if not ((levels >= 0) & (levels <= 1)).all():
+        raise ParameterError(argument="q", expected="numbers in [0, 1]", got=levels.tolist())
+    if not settings.rule.has_posterior:
+        raise UnsupportedError(
+            argument=name, expected="a rule with a posterior covariance", got=repr(settings.rule)[:80]
+        )
+    if not settings.family.has_quantiles:
+        raise UnsupportedError(argument=name, expected="a family of ordered y", got=repr(settings.family))
+    n, width = len(seen.z), math.prod(settings.mean_shape)
+    out = np.empty((n, width, len(levels)))
+    rows = max(1, BLOCK // max(1, width * len(levels)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, rows):
+            part = slice(start, start + rows)
+            block = Seen(*(values[part] for values in seen))
+            out[part] = likelihood.quantiles(block, levels.tolist()).reshape(-1, width, len(levels))
+    return out.reshape((n, *settings.mean_shape, len(levels)))
 
 
 @dataclass(eq=False, repr=False)
@@ -68,26 +103,40 @@ class Trace:
     def prediction(self) -> NDArray[Any]:
         """E(y) of each row before y was used, (n,) or (n, k), in the filter's dtype; NaN where u was bad."""
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = self._shaped(self.likelihood.mean(self.z, self.Y))
+            mean = self._shaped(self.likelihood.mean(self._seen()))
             return mean.astype(self.settings.float, copy=False)
 
     @cached_property
     def std(self) -> Float:
         """Predictive standard deviation of y, theta integrated out to first order, shaped as `prediction`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._shaped(self.likelihood.std(self.z, self.C, self.Y, self.a, self.b))
+            return self._shaped(self.likelihood.std(self._seen()))
 
     @cached_property
     def nll(self) -> Float:
         """-log predictive density of y, theta integrated out, (n,); NaN where y is missing."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.likelihood.nll(self.z, self.C, self.Y, self.a, self.b)
+            return self.likelihood.nll(self._seen())
 
     @cached_property
     def nll_plugin(self) -> Float:
         """-log density of y at the mean theta, (n,)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.likelihood.plugin_nll(self.z, self.Y, self.a, self.b)
+            return self.likelihood.plugin_nll(self._seen())
+
+    def quantiles(self, q: Any) -> Float:
+        """Predictive quantiles of each row's y before it was used, theta integrated out: (n, len(q)), or (n, k, len(q)).
+
+        Computed at each call, unlike the rest. As `Filter.predict_quantiles`: of counts the smallest whole number whose
+        probability of not being exceeded reaches the level; NaN where u was bad.
+
+        Raises
+        ------
+        ShapeError, DtypeError, ParameterError (q outside [0, 1])
+        UnsupportedError
+            The family has no quantiles, the rule no posterior, or the trace was pickled.
+        """
+        return quantiles(self.settings, self.likelihood, self._seen(), q, "quantiles")
 
     @property
     def skipped(self) -> NDArray[np.bool_]:
@@ -98,6 +147,9 @@ class Trace:
     def clipped(self) -> NDArray[np.bool_]:
         """Rows whose step of theta was shortened by the step clip."""
         return (self.flags & CLIPPED) != 0
+
+    def _seen(self) -> Seen:
+        return Seen(self.z, self.C, self.Y, self.a, self.b)
 
     def _shaped(self, values: Float) -> Float:
         return values.reshape((len(self), *self.settings.mean_shape))

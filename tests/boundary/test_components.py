@@ -113,6 +113,35 @@ def test_prior_scale(impl, value):
 
 
 @pytest.mark.parametrize(
+    ("variance", "value", "kind"),
+    [
+        ("each", [1.0, 0.0], ParameterError),
+        ("each", [1.0, NAN], NonFiniteError),
+        ("each", [], ShapeError),
+        ("each", [[1.0, 2.0]], ShapeError),
+        (None, [1.0, 2.0], ParameterError),
+        (1.0, [1.0, 2.0], ParameterError),
+    ],
+)
+def test_a_prior_scale_of_each_output(impl, variance, value, kind):
+    with refused(kind, "prior_scale"):
+        impl.Gaussian(variance, prior_scale=value)
+
+
+def test_a_prior_scale_of_each_output_fits_the_model(impl, tmp_path):
+    family = impl.Gaussian("each", prior_dof=5, prior_scale=[1.0, 3.0])
+    with refused(ShapeError, "family"):
+        impl.Filter(impl.Linear(1, 3), family)
+    flt = impl.Filter(impl.Linear(1, 2), family)
+    np.testing.assert_allclose(flt.noise_variance[0], 5 / 3 * np.array([1.0, 9.0]), rtol=1e-15)
+    flt.update([1.0], [0.5, np.nan])
+    flt.save(tmp_path / "each.kfng")
+    again = impl.load(tmp_path / "each.kfng")
+    assert again.settings.family == family
+    np.testing.assert_array_equal(again.noise_variance[0], flt.noise_variance[0])
+
+
+@pytest.mark.parametrize(
     ("value", "kind"),
     [
         (0, ParameterError),

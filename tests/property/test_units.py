@@ -53,6 +53,29 @@ def test_learned_variance(impl, units, unit, seed, forgetting):
     assert mine["mean_nis"] == pytest.approx(others["mean_nis"], rel=1e-8)
 
 
+@pytest.mark.parametrize("units", [(1.0, 1.0), (1e-6, 1e6), (1e6, 1e-6), (3e-4, 1e6)], ids=str)
+def test_a_variance_of_each_output(impl, units):
+    """Two outputs, each in units of its own, learn as they would in one; the scale of one for both (the control) does not."""
+    U, first = rows("learned", 1)
+    Y = np.column_stack([first, 2.0 + U @ [0.1, 0.4, -0.2] + 0.1 * rows("learned", 2)[1]])
+    model, family = impl.Linear(D, 2), impl.Gaussian("each")
+
+    def learned(units):
+        flt = impl.Filter.from_rows(U[:40], Y[:40] * units, model, family)
+        return flt, flt.update_many(U[40:], Y[40:] * units)
+
+    (flt, trace), (twin, other) = learned([1.0, 1.0]), learned(units)
+    np.testing.assert_allclose(flt.settings.family.prior_scale, Y[:40].std(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(other.prediction / units, trace.prediction, rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_allclose(other.std / units, trace.std, rtol=TOLERANCE)
+    np.testing.assert_allclose(twin.noise_variance[0] / np.square(units), flt.noise_variance[0], rtol=TOLERANCE)
+    shared = [
+        impl.Filter(model, impl.Gaussian("each", prior_scale=1.0)).update_many(U, Y * u).std[-1] / u
+        for u in ([1.0, 1.0], units)
+    ]
+    assert units == (1.0, 1.0) or np.abs(shared[0] / shared[1] - 1).max() > 1e3 * TOLERANCE
+
+
 FAMILIES = {
     "bernoulli": (1, lambda impl: impl.Bernoulli()),
     "binomial": (1, lambda impl: impl.Binomial(5)),

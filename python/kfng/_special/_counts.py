@@ -13,6 +13,8 @@ from ._gamma import gamma_tails
 from ._normal import _ndtri
 
 Tails = Callable[..., tuple[FloatArray, FloatArray]]
+Reached = Callable[..., NDArray[np.bool_]]
+"""Whether P(X <= k) >= q, of k and q (n,) and the parameters."""
 
 
 def _poisson_tails(k: FloatArray, mu: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -44,13 +46,12 @@ def _cdf(tails: Tails, valid: NDArray[np.bool_], k: FloatArray, *parameters: Flo
 
 @np.errstate(all="ignore")
 def _smallest(
-    q: FloatArray, tails: Tails, mean: FloatArray, sd: FloatArray, skew: FloatArray, *parameters: FloatArray
+    q: FloatArray, reached: Reached, mean: FloatArray, sd: FloatArray, skew: FloatArray, *parameters: FloatArray
 ) -> FloatArray:
-    """The smallest whole k >= 0 with P(X <= k) >= q (n,), for 0 < q < 1 and valid parameters (n,).
+    """The smallest whole k >= 0 that has `reached` q (n,), for 0 < q < 1 and valid parameters (n,).
 
     Starts at the normal quantile with the first Cornish-Fisher term (Cornish & Fisher 1938),
-    walks by doubling steps until k is bracketed, then halves. Since it asks for P(X <= k) >= q in double precision, the
-    quantile of a value of the distribution function here is the k it came from.
+    walks by doubling steps until k is bracketed, then halves.
     """
     z = _ndtri(q)
     probe = np.maximum(np.floor(mean + sd * (z + skew * (z * z - 1.0) / 6.0)), 0.0)
@@ -60,7 +61,7 @@ def _smallest(
     for _ in range(200):
         i = active
         k, target = probe[i], q[i]
-        good = tails(k, *(p[i] for p in parameters))[0] >= target
+        good = reached(k, target, *(p[i] for p in parameters))
         hi[i], lo[i] = np.where(good, k, hi[i]), np.where(good, lo[i], k)
         failed[i] |= ~good
         active = i = i[hi[i] - lo[i] > 1.0]
@@ -84,11 +85,19 @@ def _ppf(
     skew: FloatArray,
     *parameters: FloatArray,
 ) -> FloatArray:
-    """Quantiles (n,): `_smallest` where there is something to search, 0 at q = 0 or mean 0, `top` at q = 1, else NaN."""
+    """Quantiles (n,): `_smallest` where there is something to search, 0 at q = 0 or mean 0, `top` at q = 1, else NaN.
+
+    Since it asks for P(X <= k) >= q in double precision, the quantile of a value of the distribution function here is the k
+    it came from.
+    """
+
+    def reached(k: FloatArray, target: FloatArray, *own: FloatArray) -> NDArray[np.bool_]:
+        return np.asarray(tails(k, *own)[0] >= target)
+
     out = np.where(valid & (q >= 0) & (q <= 1), 0.0, np.nan)
     out[(out == 0) & (q == 1) & (mean > 0)] = top[(out == 0) & (q == 1) & (mean > 0)]
     i = np.flatnonzero(valid & (q > 0) & (q < 1) & (mean > 0))
-    out[i] = _smallest(q[i], tails, mean[i], sd[i], skew[i], *(p[i] for p in parameters))
+    out[i] = _smallest(q[i], reached, mean[i], sd[i], skew[i], *(p[i] for p in parameters))
     return out
 
 

@@ -69,10 +69,11 @@ def newton_log(step: Callable[[FloatArray], FloatArray], start: FloatArray) -> F
 
     The step is cut at ±2, which matters only in the first few; 1e-9 leaves 1e-18 after a quadratic step.
     """
-    x = start
+    x, moving = start, np.ones(start.shape, dtype=bool)
     for _ in range(100):
         change = np.clip(step(x), -2.0, 2.0)
-        x = x * np.exp(change)
-        if not np.any(np.abs(change) > 1e-9):  # a NaN has nothing to wait for
+        x = np.where(moving, x * np.exp(change), x)  # what is found stays, whatever others need
+        moving &= np.abs(change) > 1e-9  # a NaN has nothing to wait for
+        if not moving.any():
             break
     return x

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import _border
 from .._filter_base import FilterBase
 from .._settings import Settings
-from .._trace import Step
+from .._trace import Seen, Step
 from .._validate import Array
 from ..errors import KfngError, NonFiniteError, ParameterError
 from . import noise, recurrent
@@ -24,26 +24,33 @@ Rows = tuple[int, KfngError | None, Array, Array, Array, Array, NDArray[np.uint8
 
 
 class Likelihood:
-    """Moments and -log densities of rows z (n, k), C (n, k, k), y (n, y_width), a, b (n, m); holds nothing that changes."""
+    """Moments, -log densities and quantiles of y of the rows seen; holds nothing that changes."""
 
     def __init__(self, family: Family) -> None:
         self._family = family
 
-    def nll(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> Array:
+    def nll(self, seen: Seen) -> Array:
         """(n,), theta integrated out."""
-        return self._family.predictive_nll(z, C, y, a, b)
+        return self._family.predictive_nll(*seen)
 
-    def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
+    def plugin_nll(self, seen: Seen) -> Array:
         """(n,), at the mean theta."""
+        z, _, y, a, b = seen
         return self._family.plugin_nll(z, y, a, b)
 
-    def mean(self, z: Array, y: Array) -> Array:
+    def mean(self, seen: Seen) -> Array:
         """E(y|z), (n, m_y)."""
-        return self._family.for_rows(y).mean(z)
+        return self._family.for_rows(seen.y).mean(seen.z)
 
-    def std(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> Array:
+    def std(self, seen: Seen) -> Array:
         """Standard deviations of y with theta integrated out to first order, (n, m_y)."""
+        z, C, y, a, b = seen
         return self._family.for_rows(y).predictive_std(z, C, a, b)
+
+    def quantiles(self, seen: Seen, q: list[float]) -> Array:
+        """Quantiles of y with theta integrated out, (n, len(q)) or (n, k, len(q))."""
+        z, C, y, a, b = seen
+        return self._family.for_rows(y).predictive_quantiles(z, C, a, b, np.array(q))
 
 
 class Filter(FilterBase):

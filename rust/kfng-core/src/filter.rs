@@ -164,9 +164,10 @@ impl<T: Scalar> Filter<T> {
             limits.step_clip = f64::INFINITY;
         }
         let scales = family.noise_scales(k);
-        let scale = family.prior_noise().map(|(a_0, b_0)| Scale {
+        let (a_0, b_0) = family.prior_noise();
+        let scale = (scales > 0).then(|| Scale {
             a_0,
-            b_0,
+            b_0: b_0.into(),
             m: scales,
             k,
         });

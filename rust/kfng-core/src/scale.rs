@@ -13,12 +13,12 @@ use crate::field::product;
 use crate::state::NOISE;
 
 /// The prior (a_0, b_0), and how many variances and outputs there are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Scale {
     /// Shape.
     pub a_0: f64,
-    /// Scale.
-    pub b_0: f64,
+    /// Scale of each (m,).
+    pub b_0: Box<[f64]>,
     /// Variances (m).
     pub m: usize,
     /// Outputs whose moments are kept.
@@ -64,7 +64,7 @@ impl Scale {
     pub fn start(&self, wide: &mut [f64]) {
         let Parts { a, b, .. } = self.of_mut(wide);
         a.fill(self.a_0);
-        b.fill(self.b_0);
+        b.copy_from_slice(&self.b_0);
     }
 
     /// Forgets past rows; a never decays below a_0. A decay of 1 changes no bit.
@@ -87,9 +87,9 @@ impl Scale {
     /// Forgets past rows in favour of the prior: (a, b) <- decay·(a, b) + (1-decay)·(a_0, b_0).
     pub fn fade_towards(&self, wide: &mut [f64], decay: f64) {
         let Parts { a, b, stats } = self.of_mut(wide);
-        for (a, b) in a.iter_mut().zip(b) {
+        for ((a, b), b_0) in a.iter_mut().zip(b).zip(&self.b_0) {
             *a = decay * *a + (1.0 - decay) * self.a_0;
-            *b = decay * *b + (1.0 - decay) * self.b_0;
+            *b = decay * *b + (1.0 - decay) * b_0;
         }
         let (w, rest) = stats.split_at_mut(self.k);
         for x in w.iter_mut().chain(&mut rest[self.k..]) {

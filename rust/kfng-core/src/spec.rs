@@ -11,6 +11,8 @@ use crate::model::{Model, Output};
 use crate::rule::Rule;
 
 const MAX_PARAMETERS: usize = 1 << 26;
+/// A row keeps k x k numbers: 8192 outputs make half a gigabyte.
+const MAX_OUTPUTS: usize = 1 << 13;
 
 /// The number type of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -84,6 +86,14 @@ impl Spec {
             .map_err(|error| Error::BadHeader(fault("spec", "the settings of a filter", error)))?;
         spec.model.check()?;
         spec.rule.check()?;
+        if spec.model.outputs() > MAX_OUTPUTS {
+            let expected = format!("at most {MAX_OUTPUTS} outputs");
+            return Err(Error::Parameter(fault(
+                "model",
+                expected,
+                spec.model.outputs(),
+            )));
+        }
         if let Some(k) = spec.family.outputs_needed()
             && k != spec.model.outputs()
         {
@@ -94,7 +104,7 @@ impl Spec {
             )));
         }
         spec.check_iterations()?;
-        if spec.family.prior_noise().is_some() && !spec.rule.allows_learned_noise() {
+        if spec.family.noise_scales(spec.model.outputs()) > 0 && !spec.rule.allows_learned_noise() {
             let expected = "a known noise variance with this rule";
             return Err(Error::Unsupported(fault("rule", expected, "a learned one")));
         }

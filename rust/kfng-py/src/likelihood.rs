@@ -1,4 +1,4 @@
-//! Densities of rows, independent of any filter's state.
+//! Moments, densities and quantiles of rows, independent of any filter's state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -54,6 +54,14 @@ impl Law {
         }
     }
 
+    /// Quantiles of y at `levels` of n rows into `out` (n, mean_width, levels).
+    pub fn quantiles(&self, rows: &Rows<'_>, levels: &[f64], out: &mut [f64]) {
+        let size = (self.mean_width * levels.len()).max(1);
+        for (i, out) in out.chunks_exact_mut(size).enumerate() {
+            self.family.quantiles(&self.row(rows, i), levels, out);
+        }
+    }
+
     fn work(&self) -> Vec<f64> {
         let several = usize::from(self.k > 1);
         vec![0.0; several * (self.k * self.k + self.k)]
@@ -82,108 +90,111 @@ pub struct Rows<'a> {
     pub b: &'a [f64],
 }
 
-/// Moments and negative log densities of rows; independent of any filter's state.
+/// `kfng._trace.Seen`: arrays z (n, k), C (n, k, k), y (n, width), a and b (n, m).
+#[derive(FromPyObject)]
+struct Given<'py> {
+    z: Bound<'py, PyAny>,
+    #[pyo3(attribute("C"))]
+    c: Bound<'py, PyAny>,
+    y: Bound<'py, PyAny>,
+    a: Bound<'py, PyAny>,
+    b: Bound<'py, PyAny>,
+}
+
+/// Their numbers, copied: the arrays may be the caller's own, and the thread detaches.
+struct Copied {
+    z: Vec<f64>,
+    c: Vec<f64>,
+    y: Vec<f64>,
+    a: Vec<f64>,
+    b: Vec<f64>,
+}
+
+impl Copied {
+    fn new(law: &Law, n: usize, given: &Given<'_>) -> PyResult<Self> {
+        let py = given.z.py();
+        let contiguous = py.import("numpy")?.getattr("ascontiguousarray")?;
+        let copied = |ob: &Bound<'_, PyAny>, shape: &[usize]| {
+            let array = contiguous.call1((ob, "float64"))?;
+            let expected = format!("{n} rows of {} outputs in every array", law.k);
+            let found = numbers::<f64>(&array, shape)
+                .ok_or_else(|| raise(py, "ShapeError", "z", &expected, "others"))?;
+            PyResult::Ok(found.to_vec())
+        };
+        let (k, m) = (law.k, law.scales);
+        Ok(Copied {
+            z: copied(&given.z, &[n, k])?,
+            c: copied(&given.c, &[n, k, k])?,
+            y: copied(&given.y, &[n, law.width])?,
+            a: copied(&given.a, &[n, m])?,
+            b: copied(&given.b, &[n, m])?,
+        })
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows {
+            z: &self.z,
+            c: &self.c,
+            y: &self.y,
+            a: &self.a,
+            b: &self.b,
+        }
+    }
+}
+
+/// Moments, negative log densities and quantiles of rows; independent of any filter's state.
 #[pyclass(frozen, module = "kfng._core")]
 pub struct Likelihood(pub Arc<Law>);
 
 #[pymethods]
 impl Likelihood {
     /// Negative log densities with theta integrated out, (n,).
-    #[pyo3(name = "nll", signature = (z, C, y, a, b))]
-    #[expect(non_snake_case, reason = "the name of the mathematics")]
-    fn nll<'py>(
-        &self,
-        py: Python<'py>,
-        z: &Bound<'py, PyAny>,
-        C: &Bound<'py, PyAny>,
-        y: &Bound<'py, PyAny>,
-        a: &Bound<'py, PyAny>,
-        b: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.each(py, z, [Some(C), Some(a), Some(b)], y, &[], Law::densities)
+    fn nll<'py>(&self, seen: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.each(&seen, &[], |rows, out| self.0.densities(rows, out))
     }
 
     /// Negative log densities at the mean theta, (n,).
-    fn plugin_nll<'py>(
-        &self,
-        py: Python<'py>,
-        z: &Bound<'py, PyAny>,
-        y: &Bound<'py, PyAny>,
-        a: &Bound<'py, PyAny>,
-        b: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.each(py, z, [None, Some(a), Some(b)], y, &[], Law::densities)
+    fn plugin_nll<'py>(&self, seen: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.each(&seen, &[], |rows, out| {
+            self.0.densities(&Rows { c: &[], ..*rows }, out);
+        })
     }
 
     /// E(y|z), (n, mean_width); y says what a mean needs besides z.
-    fn mean<'py>(
-        &self,
-        py: Python<'py>,
-        z: &Bound<'py, PyAny>,
-        y: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.each(py, z, [None; 3], y, &[self.0.mean_width], Law::means)
+    fn mean<'py>(&self, seen: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let width = self.0.mean_width;
+        self.each(&seen, &[width], |rows, out| self.0.means(rows, out))
     }
 
     /// Standard deviations of y with theta integrated out to first order, (n, mean_width).
-    #[pyo3(name = "std", signature = (z, C, y, a, b))]
-    #[expect(non_snake_case, reason = "the name of the mathematics")]
-    fn std<'py>(
-        &self,
-        py: Python<'py>,
-        z: &Bound<'py, PyAny>,
-        C: &Bound<'py, PyAny>,
-        y: &Bound<'py, PyAny>,
-        a: &Bound<'py, PyAny>,
-        b: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let width = [self.0.mean_width];
-        self.each(py, z, [Some(C), Some(a), Some(b)], y, &width, Law::stds)
+    fn std<'py>(&self, seen: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let width = self.0.mean_width;
+        self.each(&seen, &[width], |rows, out| self.0.stds(rows, out))
+    }
+
+    /// Quantiles of y with theta integrated out, (n, mean_width, len(q)) for levels q in [0, 1].
+    fn quantiles<'py>(&self, seen: Given<'py>, q: Vec<f64>) -> PyResult<Bound<'py, PyAny>> {
+        self.each(&seen, &[self.0.mean_width, q.len()], |rows, out| {
+            self.0.quantiles(rows, &q, out);
+        })
     }
 }
 
 impl Likelihood {
-    /// An array (n, *own) that `fill` makes of the n rows.
+    /// An array (n, *own) that `fill` makes of the n rows, detached.
     fn each<'py>(
         &self,
-        py: Python<'py>,
-        z: &Bound<'py, PyAny>,
-        [c, a, b]: [Option<&Bound<'py, PyAny>>; 3],
-        y: &Bound<'py, PyAny>,
+        seen: &Given<'py>,
         own: &[usize],
-        fill: impl FnOnce(&Law, &Rows<'_>, &mut [f64]),
+        fill: impl FnOnce(&Rows<'_>, &mut [f64]) + Send,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let law = &self.0;
-        let (n, k, m) = (z.len()?, law.k, law.scales);
-        let contiguous = py.import("numpy")?.getattr("ascontiguousarray")?;
-        let plain = |ob: &Bound<'py, PyAny>| contiguous.call1((ob, "float64"));
-        let (z, y) = (plain(z)?, plain(y)?);
-        let given = |ob: Option<&Bound<'py, PyAny>>| ob.map(plain).transpose();
-        let (c, a, b) = (given(c)?, given(a)?, given(b)?);
-        let bad = || {
-            raise(
-                py,
-                "ShapeError",
-                "z",
-                &format!("{n} rows of {k} outputs in every array"),
-                "others",
-            )
-        };
+        let (py, n) = (seen.z.py(), seen.z.len()?);
+        let copied = Copied::new(&self.0, n, seen)?;
         let mut out = Fresh::<f64>::zeros(py, &[&[n], own].concat())?;
-        let rows = Rows {
-            z: read(Some(&z), &[n, k]).ok_or_else(bad)?,
-            c: read(c.as_ref(), &[n, k, k]).ok_or_else(bad)?,
-            y: read(Some(&y), &[n, law.width]).ok_or_else(bad)?,
-            a: read(a.as_ref(), &[n, m]).ok_or_else(bad)?,
-            b: read(b.as_ref(), &[n, m]).ok_or_else(bad)?,
-        };
-        let result = catch_unwind(AssertUnwindSafe(|| fill(law, &rows, out.numbers())));
+        let to = out.numbers();
+        let run = AssertUnwindSafe(|| fill(&copied.rows(), to));
+        let result = py.detach(|| catch_unwind(run));
         result.map_err(|_| internal(py))?;
         Ok(out.done())
     }
-}
-
-/// The numbers of an array of this shape, none where there is no array; `None` where the shape is another.
-fn read<'a>(ob: Option<&'a Bound<'_, PyAny>>, shape: &[usize]) -> Option<&'a [f64]> {
-    ob.map_or(Some(&[]), |ob| numbers::<f64>(ob, shape))
 }

@@ -26,6 +26,9 @@ class Family(Component):
     partial: ClassVar[bool] = False
     """True where a partly missing y still informs about its other entries."""
 
+    has_quantiles: ClassVar[bool] = True
+    """False where y has no order."""
+
     @property
     def fixed_factor(self) -> bool:
         """True where the Fisher factor L depends on neither z nor the noise: rows of a linear model can then share a pass."""
@@ -162,7 +165,7 @@ class Family(Component):
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         """Quantiles of y with theta integrated out, (n, len(q)) for one output, (n, k, len(q)) for several."""
-        raise UnsupportedError(argument="predict_quantiles", expected="a Gaussian family", got=repr(self))
+        raise UnsupportedError(argument="quantiles", expected="a family of ordered y", got=repr(self))
 
     # -- the data's level, for Filter.from_rows
     def level(self, Y: Array) -> Array:
@@ -173,6 +176,6 @@ class Family(Component):
         """Variance of y in link units, (k,), for a scale-free prior."""
         raise NotImplementedError
 
-    def at_level(self, Y: Array, variance: float) -> tuple[Family, float]:
-        """The family set to the scale of Y, and what prior variances are to be divided by."""
+    def at_level(self, Y: Array, V: Array) -> tuple[Family, float]:
+        """The family set to the scale of Y, whose variances are V (k,), and what prior variances are to be divided by."""
         return self, 1.0

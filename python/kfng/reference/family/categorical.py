@@ -13,7 +13,6 @@ from typing import ClassVar
 import numpy as np
 
 from ..._validate import Array, integer
-from ...errors import UnsupportedError
 from .base import Family, Mask
 from .quadrature import log_sum_exp
 
@@ -44,6 +43,7 @@ class Categorical(Family):
     n_classes: int
 
     link: ClassVar[str] = "logit"
+    has_quantiles: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self._set("n_classes", integer("n_classes", self.n_classes, low=2))
@@ -109,9 +109,6 @@ class Categorical(Family):
         ahead = (z[:, :, None] - z[:, None, :]) / np.sqrt(1 + np.pi / 8 * spread)
         log_odds = log_sum_exp(-ahead)
         return _of_class(log_odds + log_sum_exp(-log_odds)[:, None], y)
-
-    def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
-        raise UnsupportedError(argument="predict_quantiles", expected="a family of ordered y", got=repr(self))
 
     def level(self, Y: Array) -> Array:
         """log of the class shares, counts + 1/2, less their mean."""

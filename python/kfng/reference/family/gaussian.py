@@ -33,20 +33,23 @@ class Gaussian(Family):
         the prior variance of theta is absolute.
     covariance : (k, k) array, optional
         A full R instead of `variance`.
-    prior_dof, prior_scale : float
+    prior_dof : float
+    prior_scale : float, or (k,) with `variance='each'`
         Prior of a learned variance: a_0 = dof/2 (dof > 2), b_0 = a_0·scale². With `variance=None` the prior standard
         deviation of theta is then sqrt(b_0/(a_0-1)·prior_variance).
 
     Raises
     ------
     ParameterError
-        R <= 0, prior_dof <= 2, both `variance` and `covariance`. NotPositiveDefiniteError, ShapeError for `covariance`.
+        R <= 0, prior_dof <= 2, prior_scale <= 0, both `variance` and `covariance`.
+    NotPositiveDefiniteError, ShapeError, NonFiniteError
+        Of the arrays.
     """
 
     variance: float | str | None = 1.0
     covariance: Any = None
     prior_dof: float = 3.0
-    prior_scale: float = 1.0
+    prior_scale: Any = 1.0
 
     link: ClassVar[str] = "identity"
     partial: ClassVar[bool] = True
@@ -65,7 +68,7 @@ class Gaussian(Family):
                 raise ParameterError(argument="covariance", expected="either variance or covariance", got="both")
             self._set("covariance", _covariance_matrix(self.covariance))
         self._set("prior_dof", number("prior_dof", self.prior_dof, "a finite number > 2", 2.0, np.inf, ends="()"))
-        self._set("prior_scale", positive("prior_scale", self.prior_scale))
+        self._set("prior_scale", _scales(self.prior_scale, self.each))
 
     @property
     def relative(self) -> bool:
@@ -80,7 +83,8 @@ class Gaussian(Family):
         return not self.each
 
     def outputs_needed(self) -> int | None:
-        return None if self.covariance is None else len(self.covariance)
+        sized = self.covariance if np.ndim(self.prior_scale) == 0 else self.prior_scale
+        return None if sized is None else len(sized)
 
     def noise_scales(self, k: int) -> int:
         return k if self.each else int(self.relative)
@@ -100,7 +104,7 @@ class Gaussian(Family):
         return np.eye(k) * (b / a)[:, :, None] if self.each else np.broadcast_to(self.R(k), (len(a), k, k))
 
     def at_noise(self, a: Array, b: Array) -> Family:
-        return replace(self, variance=1.0, covariance=np.diag(b / a)) if self.each else self
+        return Gaussian(covariance=np.diag(b / a)) if self.each else self
 
     def observed(self, y: Array, k: int) -> Mask:
         return ~np.isnan(y)
@@ -191,11 +195,25 @@ class Gaussian(Family):
     def link_variance(self, Y: Array) -> Array:
         return np.nanvar(Y, axis=0)
 
-    def at_level(self, Y: Array, variance: float) -> tuple[Family, float]:
-        if not (self.relative or self.each):
+    def at_level(self, Y: Array, V: Array) -> tuple[Family, float]:
+        if self.each:
+            return replace(self, prior_scale=np.sqrt(V)), 1.0
+        if not self.relative:
             return self, 1.0
-        unit = self.prior_dof / (self.prior_dof - 2) * variance if self.relative else 1.0
-        return replace(self, prior_scale=float(np.sqrt(variance))), unit
+        variance = float(np.mean(V))
+        return replace(self, prior_scale=float(np.sqrt(variance))), self.prior_dof / (self.prior_dof - 2) * variance
+
+
+def _scales(value: Any, each: bool) -> float | Array:
+    """`prior_scale` in canonical form: a float, or a read-only array (k,)."""
+    if not each or np.ndim(value) == 0:
+        return positive("prior_scale", value)
+    scales = finite_array("prior_scale", value)
+    if scales.ndim != 1 or len(scales) == 0:
+        raise ShapeError(argument="prior_scale", expected="a number or (k,)", got=scales.shape)
+    if not (scales > 0).all():
+        raise ParameterError(argument="prior_scale", expected="numbers > 0", got=float(np.min(scales)))
+    return scales
 
 
 def _covariance_matrix(value: Any) -> Array:

@@ -19,6 +19,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._special import gammaincinv, ndtr, ndtri
 from ..._special._counts import _binom_tails, _nbinom_tails, _poisson_tails, _smallest
@@ -129,7 +130,13 @@ def _counts(z: Array, C: Array, q: Array, tails: Tails, guess: Callable[[Array],
     found = np.where(level > 0, np.where(level < 1, start, np.inf), 0.0)
     i = np.flatnonzero((level > 0) & (level < 1) & (start < LARGEST_COUNT))
     zero, none = np.zeros(len(i)), np.zeros(len(i))
-    found[i] = _smallest(level[i], tails, start[i], zero, none, t[i], sd[i], *(part[i] for part in own))
+
+    def reached(k: Array, target: Array, *own: Array) -> NDArray[np.bool_]:
+        """P(y <= k) >= target, asked of the smaller tail."""
+        up_to, beyond = tails(k, *own)
+        return np.where(target > 0.5, beyond <= 1 - target, up_to >= target)
+
+    found[i] = _smallest(level[i], reached, start[i], zero, none, t[i], sd[i], *(part[i] for part in own))
     return np.where(np.isnan(t), np.nan, found).reshape(len(z), len(q))
 
 

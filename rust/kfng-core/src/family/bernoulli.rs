@@ -9,6 +9,7 @@
 use serde::Deserialize;
 
 use super::quadrature::laplace_hermite;
+use super::quantile;
 use super::{Likelihood, Link, Seen, spread};
 use crate::error::Error;
 use crate::field::Arrays;
@@ -55,6 +56,10 @@ impl Likelihood for Bernoulli {
     fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
         let slope = moments(row.z[0]).1;
         out[0] = spread(slope, slope, row.c[0]);
+    }
+
+    fn quantiles(&self, row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
+        quantile::binomial(row, 1.0, levels, out);
     }
 
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {

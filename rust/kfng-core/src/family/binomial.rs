@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::bernoulli::{log1pexp, moments};
 use super::quadrature::laplace_hermite;
+use super::quantile;
 use super::{Likelihood, Link, Seen, spread};
 use crate::error::{Error, fault};
 use crate::field::Arrays;
@@ -80,6 +81,10 @@ impl Likelihood for Binomial {
     fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
         let slope = self.count(row.y) * moments(row.z[0]).1;
         out[0] = spread(slope, slope, row.c[0]);
+    }
+
+    fn quantiles(&self, row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
+        quantile::binomial(row, self.count(row.y), levels, out);
     }
 
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {

@@ -10,6 +10,7 @@ use libm::lgamma;
 use serde::Deserialize;
 
 use super::quadrature::laplace_hermite;
+use super::quantile;
 use super::{Likelihood, Link, Seen, spread};
 use crate::error::Error;
 use crate::field::{Arrays, positive};
@@ -62,6 +63,10 @@ impl Likelihood for Gamma {
     fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
         let z = row.z[0];
         out[0] = spread(z.exp(), (2.0 * z).exp() / self.shape, row.c[0]);
+    }
+
+    fn quantiles(&self, row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
+        quantile::gamma(row, self.shape, levels, out);
     }
 
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {

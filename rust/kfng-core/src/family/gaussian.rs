@@ -11,9 +11,10 @@
 use serde::Deserialize;
 
 use super::quadrature::LOG_2PI;
+use super::special::{normal_quantile, student_quantile};
 use super::{Likelihood, Link, Seen};
 use crate::error::{Error, fault};
-use crate::field::{Arrays, Named, filled, positive, product};
+use crate::field::{Arrays, Field, Named, filled, positive, product};
 use crate::linalg::small::{cholesky, solve_lower};
 
 /// A variance, or a word.
@@ -37,9 +38,13 @@ pub struct Gaussian {
     variance: Option<Variance>,
     covariance: Option<Named>,
     prior_dof: f64,
-    prior_scale: f64,
+    /// Of all learned variances, or of each.
+    prior_scale: Field,
     #[serde(skip)]
     k: usize,
+    /// Prior scale of each learned variance (m,).
+    #[serde(skip)]
+    b_0: Vec<f64>,
     /// (k, k); the identity where variances are learned.
     #[serde(skip)]
     r: Vec<f64>,
@@ -61,6 +66,27 @@ impl Gaussian {
             true if i == j => row.b[i] / row.a[i],
             true => 0.0,
         }
+    }
+
+    /// b_0 = a_0·scale² of each learned variance.
+    fn prior_scales(&self, k: usize, arrays: &Arrays) -> Result<Vec<f64>, Error> {
+        let mut b_0 = filled(self.noise_scales(k))?;
+        match &self.prior_scale {
+            Field::Number(scale) => b_0.fill(positive("prior_scale", *scale)?),
+            Field::Array(named) if self.each() => {
+                b_0.copy_from_slice(named.find("family.prior_scale", arrays, &[&[k]])?);
+            }
+            Field::Array(named) => {
+                let expected = "a number, where no variance of each output is learned";
+                let got = format!("{:?}", named.shape);
+                return Err(Error::Shape(fault("prior_scale", expected, got)));
+            }
+        }
+        for b in &mut b_0 {
+            let scale = positive("prior_scale", *b)?;
+            *b = positive("prior_scale", self.prior_dof / 2.0 * scale * scale)?;
+        }
+        Ok(b_0)
     }
 
     /// What the covariance of theta is relative to: 1, or the mean of sigma².
@@ -124,17 +150,15 @@ impl Likelihood for Gaussian {
             Some(Variance::Known(v)) => positive("variance", v)?,
             _ => 1.0,
         };
-        positive("prior_scale", self.prior_scale)?;
         if !(self.prior_dof > 2.0 && self.prior_dof.is_finite()) {
+            let expected = "a finite number > 2";
             return Err(Error::Parameter(fault(
                 "prior_dof",
-                "a finite number > 2",
+                expected,
                 self.prior_dof,
             )));
         }
-        let b_0 = self.prior_dof / 2.0 * self.prior_scale * self.prior_scale;
-        let learns = self.prior_noise().is_some();
-        positive("prior_scale", if learns { b_0 } else { 1.0 })?;
+        self.b_0 = self.prior_scales(k, arrays)?;
         (self.k, self.r, self.l) = (k, filled(product(&[k, k])?)?, filled(k * k)?);
         match &self.covariance {
             Some(named) => {
@@ -186,9 +210,8 @@ impl Likelihood for Gaussian {
         }
     }
 
-    fn prior_noise(&self) -> Option<(f64, f64)> {
-        let a = self.prior_dof / 2.0;
-        (self.relative() || self.each()).then_some((a, a * self.prior_scale * self.prior_scale))
+    fn prior_noise(&self) -> (f64, &[f64]) {
+        (self.prior_dof / 2.0, &self.b_0)
     }
 
     fn missing(&self, y: &[f64]) -> bool {
@@ -261,6 +284,21 @@ impl Likelihood for Gaussian {
         let (k, scale) = (self.k, self.scale(row.a, row.b));
         for (i, out) in out.iter_mut().enumerate() {
             *out = (row.c[i * k + i] * scale + scale * self.noise(row, i, i)).sqrt();
+        }
+    }
+
+    fn quantiles(&self, row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
+        let k = self.k;
+        for (i, out) in out.chunks_exact_mut(levels.len().max(1)).enumerate() {
+            let variance = row.c.get(i * k + i).copied().unwrap_or(0.0) + self.noise(row, i, i);
+            for (out, &level) in out.iter_mut().zip(levels) {
+                let (scale, standard) = if self.relative() {
+                    (row.b[0] / row.a[0], student_quantile(level, 2.0 * row.a[0]))
+                } else {
+                    (1.0, normal_quantile(level))
+                };
+                *out = row.z[i] + (variance * scale).sqrt() * standard;
+            }
         }
     }
 

@@ -9,6 +9,7 @@
 use serde::Deserialize;
 
 use super::quadrature::{DEPTH, LOG_2PI, log_add_exp, log_normal_mean};
+use super::quantile;
 use super::{Likelihood, Link, Seen};
 use crate::error::Error;
 use crate::field::Arrays;
@@ -17,6 +18,16 @@ use crate::field::Arrays;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GaussianMeanVariance {}
+
+/// z_1 | v ~ N(z_1 + slope·v, rest) where z_2 has moved by sd·v, v ~ N(0, 1): (slope, rest, sd).
+fn given_v(c: &[f64]) -> Option<(f64, f64, f64)> {
+    let [c_11, c_12, _, c_22] = c else {
+        return None;
+    };
+    let sd = c_22.sqrt();
+    let slope = if sd > 0.0 { c_12 / sd } else { 0.0 };
+    Some((slope, (c_11 - slope * slope).max(0.0), sd))
+}
 
 impl Likelihood for GaussianMeanVariance {
     fn prepare(&mut self, _: usize, _: &Arrays) -> Result<(), Error> {
@@ -79,17 +90,26 @@ impl Likelihood for GaussianMeanVariance {
         out[0] = (row.z[1].exp() + row.c[0]).sqrt();
     }
 
+    fn quantiles(&self, row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
+        let Some((slope, rest, sd)) = given_v(row.c) else {
+            return out.fill(f64::NAN);
+        };
+        let at = |v: f64| {
+            let variance = (row.z[1] + sd * v).exp() + rest;
+            (row.z[0] + slope * v, variance.sqrt())
+        };
+        quantile::normal_mixture(at, levels, out);
+    }
+
     /// z_1 integrated out in closed form given z_2 = z_2 + sd·v, v by quadrature.
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
-        let ([z_1, z_2], [c_11, c_12, _, c_22]) = (row.z, row.c) else {
+        let (Some((slope, rest, sd)), [z_1, z_2]) = (given_v(row.c), row.z) else {
             return f64::NAN;
         };
-        let (sd, r) = (c_22.sqrt(), row.y[0] - z_1);
+        let r = row.y[0] - z_1;
         if r.is_nan() {
             return f64::NAN;
         }
-        let slope = if sd > 0.0 { c_12 / sd } else { 0.0 };
-        let rest = (c_11 - slope * slope).max(0.0);
         let log_rest = rest.ln();
         let log_density = |v: f64| {
             let log_variance = log_add_exp(z_2 + sd * v, log_rest);

@@ -19,6 +19,9 @@ mod gaussian_mean_variance;
 mod negative_binomial;
 mod poisson;
 mod quadrature;
+mod quantile;
+mod special;
+mod threshold;
 
 pub use bernoulli::Bernoulli;
 pub use binomial::Binomial;
@@ -122,9 +125,9 @@ pub trait Likelihood {
         0
     }
 
-    /// (a_0, b_0) of each learned noise variance.
-    fn prior_noise(&self) -> Option<(f64, f64)> {
-        None
+    /// a_0 of all learned noise variances, b_0 of each (m,).
+    fn prior_noise(&self) -> (f64, &[f64]) {
+        (0.0, &[])
     }
 
     /// Whether nothing can be learned from y.
@@ -203,6 +206,11 @@ pub trait Likelihood {
 
     /// Standard deviation of y (mean_width,) with theta integrated out to first order. work: (k² + k,) where k > 1.
     fn std(&self, row: &Seen<'_>, out: &mut [f64], work: &mut [f64]);
+
+    /// Quantiles of y with theta integrated out (mean_width, levels), levels in [0, 1]; NaN where the family has none.
+    fn quantiles(&self, _row: &Seen<'_>, _levels: &[f64], out: &mut [f64]) {
+        out.fill(f64::NAN);
+    }
 
     /// -log p(y) with theta integrated out; NaN where y is missing. work: (k² + k,).
     fn nll(&self, row: &Seen<'_>, work: &mut [f64]) -> f64;

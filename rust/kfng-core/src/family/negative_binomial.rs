@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::bernoulli::{log1pexp, moments};
 use super::quadrature::laplace_hermite;
+use super::quantile;
 use super::{Likelihood, Link, Seen, spread};
 use crate::error::Error;
 use crate::field::{Arrays, positive};
@@ -82,6 +83,10 @@ impl Likelihood for NegativeBinomial {
     fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
         let mean = row.z[0].exp();
         out[0] = spread(mean, mean * (1.0 + self.dispersion * mean), row.c[0]);
+    }
+
+    fn quantiles(&self, row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
+        quantile::negative_binomial(row, self.dispersion, levels, out);
     }
 
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {

@@ -10,6 +10,7 @@ use libm::lgamma;
 use serde::Deserialize;
 
 use super::quadrature::laplace_hermite;
+use super::quantile;
 use super::{Likelihood, Link, Seen, spread};
 use crate::error::Error;
 use crate::field::Arrays;
@@ -44,6 +45,10 @@ impl Likelihood for Poisson {
     fn std(&self, row: &Seen<'_>, out: &mut [f64], _: &mut [f64]) {
         let mean = row.z[0].exp();
         out[0] = spread(mean, mean, row.c[0]);
+    }
+
+    fn quantiles(&self, row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
+        quantile::poisson(row, levels, out);
     }
 
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {

@@ -54,10 +54,10 @@ pub fn log_sum_exp(x: impl Iterator<Item = f64> + Clone) -> f64 {
 
 /// The root of an increasing function between low and high; f gives value and slope.
 ///
-/// Newton from 0; where a step leaves the bracket or is not half the step before, the bracket is halved, in asinh so that one of 1e130
-/// is soon small. Source: Press et al., Numerical Recipes, rtsafe.
-fn rising_root(f: impl Fn(f64) -> (f64, f64), mut low: f64, mut high: f64) -> f64 {
-    let (mut x, mut before) = (0.0, high - low);
+/// Newton from `start`; where a step leaves the bracket or is not half the step before, the bracket is halved, in asinh so that one of
+/// 1e130 is soon small. Source: Press et al., Numerical Recipes, rtsafe.
+pub fn rising_root(f: impl Fn(f64) -> (f64, f64), mut low: f64, mut high: f64, start: f64) -> f64 {
+    let (mut x, mut before) = (start, high - low);
     for _ in 0..NEWTON {
         let (value, slope) = f(x);
         low = if value <= 0.0 { x } else { low };
@@ -101,7 +101,7 @@ pub fn laplace_hermite(
         (v - sd * score, 1.0 + q * curvature)
     };
     let edge = sd * slopes(z).0;
-    let mode = rising_root(balance, edge.min(0.0), edge.max(0.0));
+    let mode = rising_root(balance, edge.min(0.0), edge.max(0.0), 0.0);
     let width = 1.0 / balance(mode).1.sqrt();
     let mut terms = [0.0; 2 * NODES.len()];
     for (pair, (node, log_weight)) in terms.as_chunks_mut::<2>().0.iter_mut().zip(NODES) {
