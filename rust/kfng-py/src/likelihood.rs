@@ -111,8 +111,9 @@ struct Copied {
 }
 
 impl Copied {
-    fn new(law: &Law, n: usize, given: &Given<'_>) -> PyResult<Self> {
-        let py = given.z.py();
+    fn new(law: &Law, n: usize, given: Given<'_>) -> PyResult<Self> {
+        let Given { z, c, y, a, b } = given;
+        let py = z.py();
         let contiguous = py.import("numpy")?.getattr("ascontiguousarray")?;
         let copied = |ob: &Bound<'_, PyAny>, shape: &[usize]| {
             let array = contiguous.call1((ob, "float64"))?;
@@ -123,11 +124,11 @@ impl Copied {
         };
         let (k, m) = (law.k, law.scales);
         Ok(Copied {
-            z: copied(&given.z, &[n, k])?,
-            c: copied(&given.c, &[n, k, k])?,
-            y: copied(&given.y, &[n, law.width])?,
-            a: copied(&given.a, &[n, m])?,
-            b: copied(&given.b, &[n, m])?,
+            z: copied(&z, &[n, k])?,
+            c: copied(&c, &[n, k, k])?,
+            y: copied(&y, &[n, law.width])?,
+            a: copied(&a, &[n, m])?,
+            b: copied(&b, &[n, m])?,
         })
     }
 
@@ -150,12 +151,12 @@ pub struct Likelihood(pub Arc<Law>);
 impl Likelihood {
     /// Negative log densities with theta integrated out, (n,).
     fn nll<'py>(&self, seen: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.each(&seen, &[], |rows, out| self.0.densities(rows, out))
+        self.each(seen, &[], |rows, out| self.0.densities(rows, out))
     }
 
     /// Negative log densities at the mean theta, (n,).
     fn plugin_nll<'py>(&self, seen: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.each(&seen, &[], |rows, out| {
+        self.each(seen, &[], |rows, out| {
             self.0.densities(&Rows { c: &[], ..*rows }, out);
         })
     }
@@ -163,18 +164,18 @@ impl Likelihood {
     /// E(y|z), (n, mean_width); y says what a mean needs besides z.
     fn mean<'py>(&self, seen: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
         let width = self.0.mean_width;
-        self.each(&seen, &[width], |rows, out| self.0.means(rows, out))
+        self.each(seen, &[width], |rows, out| self.0.means(rows, out))
     }
 
     /// Standard deviations of y with theta integrated out to first order, (n, mean_width).
     fn std<'py>(&self, seen: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
         let width = self.0.mean_width;
-        self.each(&seen, &[width], |rows, out| self.0.stds(rows, out))
+        self.each(seen, &[width], |rows, out| self.0.stds(rows, out))
     }
 
     /// Quantiles of y with theta integrated out, (n, mean_width, len(q)) for levels q in [0, 1].
     fn quantiles<'py>(&self, seen: Given<'py>, q: Vec<f64>) -> PyResult<Bound<'py, PyAny>> {
-        self.each(&seen, &[self.0.mean_width, q.len()], |rows, out| {
+        self.each(seen, &[self.0.mean_width, q.len()], move |rows, out| {
             self.0.quantiles(rows, &q, out);
         })
     }
@@ -184,7 +185,7 @@ impl Likelihood {
     /// An array (n, *own) that `fill` makes of the n rows, detached.
     fn each<'py>(
         &self,
-        seen: &Given<'py>,
+        seen: Given<'py>,
         own: &[usize],
         fill: impl FnOnce(&Rows<'_>, &mut [f64]) + Send,
     ) -> PyResult<Bound<'py, PyAny>> {
