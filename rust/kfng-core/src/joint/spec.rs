@@ -42,7 +42,7 @@ impl Spec {
             let expected = format!("1 to {MAX_OUTPUTS} outputs");
             return Err(Error::Parameter(fault("n_outputs", expected, spec.k)));
         }
-        if spec.family.prior_noise().is_some() {
+        if spec.family.noise_scales(spec.k) > 0 {
             let expected = "a known noise variance beside a state";
             return Err(Error::Unsupported(fault(
                 "family",
