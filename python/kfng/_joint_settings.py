@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -87,6 +86,8 @@ class JointSettings:
     def core_json(self) -> str:
         """Components and sizes; the numbers are in `core_arrays`."""
         parts = {"family": self.family.core_spec(), "guards": self.guards.core_spec(), "dtype": self.dtype}
+        import json
+
         return json.dumps(parts | {"n": self.n, "parameters": self.n_parameters, "k": self.k}, allow_nan=False)
 
     def core_arrays(self) -> Arrays:

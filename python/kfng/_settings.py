@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -279,6 +278,8 @@ class Settings:
         if self.sensitivity is not None:
             shape = None if self.state_prior is None else {"shape": list(self._state_prior().shape)}
             spec |= {"sensitivity": self.sensitivity.core_spec(), "state": {"shape": [self.n]}, "state_prior": shape}
+        import json
+
         return json.dumps(spec, allow_nan=False)
 
     def core_arrays(self) -> Arrays:

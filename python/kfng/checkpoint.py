@@ -12,10 +12,7 @@ Nothing in a file is ever executed, and no size in it is believed before it has 
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
-import secrets
 import stat
 import struct
 from collections.abc import Iterator, Mapping
@@ -53,6 +50,12 @@ _DIGEST = 32
 _DTYPES: dict[str, np.dtype[Any]] = {"<f8": np.dtype("<f8"), "<f4": np.dtype("<f4")}
 
 Array = NDArray[np.floating[Any]]
+
+
+def _sha256(data: Any) -> Any:
+    import hashlib  # as json, only when a file is read or written: importing kfng stays quick
+
+    return hashlib.sha256(data)
 
 
 class FileMissingError(UnreadableError, FileNotFoundError):
@@ -94,11 +97,13 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, Array], *, allow_nonf
     payload = b"".join(parts)
     _check_layout(layout, len(payload))
     body = b"".join((_HEAD.pack(MAGIC, FORMAT, len(text)), text, _LENGTH.pack(len(payload)), payload))
-    return body + hashlib.sha256(body).digest()
+    return body + _sha256(body).digest()
 
 
 def _header_text(header: dict[str, Any]) -> bytes:
     """JSON of the header (bytes), refused when it would not come back as it is."""
+    import json
+
     try:
         text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -167,7 +172,7 @@ def _split(view: memoryview) -> tuple[memoryview, memoryview]:
 
 
 def _check_digest(view: memoryview) -> None:
-    digest, stored = hashlib.sha256(view[:-_DIGEST]).digest(), bytes(view[-_DIGEST:])
+    digest, stored = _sha256(view[:-_DIGEST]).digest(), bytes(view[-_DIGEST:])
     if digest != stored:
         raise BadDigestError(argument="digest", expected=digest.hex(), got=stored.hex())
 
@@ -195,6 +200,8 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _parse_header(text: bytes) -> dict[str, Any]:
     """The header as a dict. Its items are counted before parsing: a hostile megabyte must not cost seconds."""
+    import json
+
     items = sum(text.count(mark) for mark in (b",", b":", b"[", b"{"))
     if items > MAX_ITEMS:
         raise BadHeaderError(argument="header", expected=f"at most {MAX_ITEMS} items", got=items)
@@ -392,7 +399,7 @@ def _spare_names(folder: str) -> Iterator[Any]:
     names: list[str] = []
 
     def spare() -> str:
-        names.append(os.path.join(folder, f".kfng-{secrets.token_hex(8)}.tmp"))
+        names.append(os.path.join(folder, f".kfng-{os.urandom(8).hex()}.tmp"))
         return names[-1]
 
     try:
