@@ -36,11 +36,11 @@ def test_cost_along_the_stream(name, workers, results, pytestconfig):
     assert "seconds" in found, found
 
 
-def test_imports(results, say):
+def test_imports(results, say, pytestconfig):
     """Seconds to import kfng and its peers, each in a new process; NumPy's own is the measure."""
     from machine import import_times
 
-    results["imports"] = import_times(peer.module for peer in PEERS.values())
+    results["imports"] = import_times((peer.module for peer in PEERS.values()), pytestconfig.getoption("--clock"))
     say("imports: " + ", ".join(f"{k} {1000 * v['seconds']:.0f} ms" for k, v in results["imports"].items()))
 
 

@@ -9,9 +9,9 @@ CALL, STREAM = "one call", "stream"
 
 @dataclass(frozen=True)
 class Problem:
-    """What is learned: `linear`, `logistic`, `softmax` or `mlp` (one hidden tanh layer), and how the data are made.
+    """What is learned: `linear`, `logistic`, `softmax`, `mlp` (one hidden tanh layer) or `rnn` (Elman's), and how data are made.
 
-    d features; k classes of softmax, hidden units of mlp. The prior is weak but mild, so that no guard acts and every
+    d features; k classes of softmax, hidden units of networks. The prior is weak but mild, so that no guard acts and every
     peer, which has none, computes the same theta. No intercepts, except in networks.
     """
 
@@ -23,20 +23,22 @@ class Problem:
     @property
     def p(self) -> int:
         """The number of parameters."""
-        return {"softmax": self.d * self.k, "mlp": self.k * (self.d + 2) + 1}.get(self.kind, self.d)
+        d, k = self.d, self.k
+        return {"softmax": d * k, "mlp": k * (d + 2) + 1, "rnn": k * (d + k + 2) + 1}.get(self.kind, d)
 
     @property
     def prior_variance(self) -> float:
         full_linear = self.kind == "linear" and not self.diagonal
-        return 1.0 if full_linear else 0.05 if self.kind == "mlp" else 1 / self.d
+        return 1.0 if full_linear else 0.05 if self.kind == "mlp" else 0.01 if self.kind == "rnn" else 1 / self.d
 
     def theta_0(self) -> np.ndarray:
         """(p,) where everybody starts."""
-        if self.kind != "mlp":
+        if self.kind not in ("mlp", "rnn"):
             return np.zeros(self.p)
-        rng = np.random.default_rng(self.p)
-        inner, outer = rng.normal(size=(self.k, self.d)) / np.sqrt(self.d), rng.normal(size=self.k) / np.sqrt(self.k)
-        return np.concatenate([inner.ravel(), np.zeros(self.k), outer, [0.0]])
+        d, k, rng = self.d, self.k, np.random.default_rng(self.p)
+        inner, outer = rng.normal(size=k * d) / np.sqrt(d), rng.normal(size=k) / np.sqrt(k)
+        between = rng.normal(size=k * k) / np.sqrt(2 * k) if self.kind == "rnn" else []
+        return np.concatenate([inner, between, np.zeros(k), outer, [0.0]])
 
     def rows(self, n: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
         """X (n, d), Y (n,): standard normal features, y drawn from the model."""
@@ -50,6 +52,9 @@ class Problem:
             return X, (rng.random(n) < 1 / (1 + np.exp(-Z[:, 0]))).astype(dtype)
         if self.kind == "softmax":
             return X, np.argmax(Z + rng.gumbel(size=Z.shape), axis=1).astype(dtype)
+        if self.kind == "rnn":
+            before = np.concatenate([[0.0], np.tanh(Z[:-1, 0])])
+            return X, (2 * before * np.tanh(Z[:, 0]) + rng.normal(size=n)).astype(dtype)
         return X, (np.tanh(Z).sum(axis=1) / np.sqrt(self.k) + rng.normal(size=n)).astype(dtype)
 
 
@@ -97,6 +102,7 @@ def _logistic(p: int) -> Problem:
 
 SOFTMAX = Problem("softmax", 64, 10)
 NETWORKS = [Problem("mlp", 18, 25), Problem("mlp", 18, 100)]  # p = 501, 2001
+RECURRENT = [Problem("rnn", 4, units) for units in (16, 32, 64)]  # p = 353, 1217, 4481
 DIAGONALS = [Problem("linear", p, diagonal=True) for p in (10_000, 100_000)]
 DTYPES = ("float64", "float32")
 
@@ -105,6 +111,7 @@ CASES: list[Case] = [
     *(Case(STREAM, _linear(p), dtype) for dtype in DTYPES for p in (4, 10, 100, 500, 1000, 2000)),
     *(Case(STREAM, _logistic(p), dtype) for dtype in DTYPES for p in (10, 100, 500, 1000, 2000)),
     *(Case(STREAM, problem, dtype) for dtype in DTYPES for problem in (SOFTMAX, *NETWORKS, *DIAGONALS)),
+    *(Case(STREAM, problem) for problem in RECURRENT),
     *(Case(STREAM, _linear(p), dtype, threads=2) for dtype in DTYPES for p in (500, 1000, 2000)),
     *(Case(STREAM, _logistic(p), threads=2) for p in (500, 1000, 2000)),
     *(Case(STREAM, problem, threads=2) for problem in (SOFTMAX, *NETWORKS, *DIAGONALS)),

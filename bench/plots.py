@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from peers import PEERS
 from table import RESULTS, ROOT
 
 DOCS = ROOT / "docs"
@@ -32,11 +33,28 @@ def draw_speed(results: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 5), sharey=True)
+    names = [name for name in PEERS if not name.startswith(("kfng", "limit"))]
+    palette = [
+        "tab:blue",
+        "tab:orange",
+        "tab:green",
+        "tab:cyan",
+        "tab:purple",
+        "tab:brown",
+        "tab:olive",
+        "navy",
+        "goldenrod",
+    ]
+    color = {name: palette[i % len(palette)] for i, name in enumerate(names)}
     for axis, problem in zip(axes, ("linear", "logistic"), strict=True):
         for name, points in speed_series(results, problem).items():
-            style = {"marker": "o", "markersize": 3}
+            style = {"marker": "o", "markersize": 3} | (
+                {} if name.startswith(("kfng", "limit")) else {"color": color[name]}
+            )
             if name.startswith("limit"):
                 style = {"linestyle": "--", "color": "black" if "multiply" in name else "gray"}
+            elif name == "kfng.reference":
+                style |= {"color": "tab:gray"}
             elif name == "kfng":
                 style |= {"linewidth": 3, "color": "tab:red"}
             elif name.startswith("kfng,"):
@@ -44,9 +62,10 @@ def draw_speed(results: dict[str, Any], path: Path) -> None:
             axis.plot(*zip(*points, strict=True), label=name, **style)
         axis.set(xscale="log", yscale="log", xlabel="parameters p", title=f"{problem} stream, float64, one thread")
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=7)
     axes[0].set_ylabel("rows per second")
-    figure.tight_layout()
+    known = {name: line for axis in axes for line, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(known.values(), known, loc="center right", fontsize=8)
+    figure.tight_layout(rect=(0, 0, 0.8, 1))
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 

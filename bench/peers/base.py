@@ -46,8 +46,8 @@ class Peer:
 
 
 def scalar_full(case: Case) -> bool:
-    """One output and a full covariance."""
-    return case.problem.kind != "softmax" and not case.problem.diagonal
+    """One output, a full covariance and no state."""
+    return case.problem.kind not in ("softmax", "rnn") and not case.problem.diagonal
 
 
 def plain_linear(case: Case) -> bool:

@@ -8,13 +8,13 @@ from peers.base import Peer, stream
 
 class Dynamax(Peer):
     name, rank = "dynamax", 53
-    module, distribution = "dynamax", "dynamax"
+    module, distribution = "dynamax.linear_gaussian_ssm", "dynamax"
 
     goes_on = False
 
     @classmethod
     def can(cls, case: Case) -> bool:
-        return stream(case) and not case.problem.diagonal
+        return stream(case) and not case.problem.diagonal and case.problem.kind != "rnn"
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)

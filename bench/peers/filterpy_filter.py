@@ -8,7 +8,7 @@ from peers.base import Peer, plain_linear
 
 class FilterPy(Peer):
     name, rank = "filterpy", 52
-    module, distribution = "filterpy", "filterpy"
+    module, distribution = "filterpy.kalman", "filterpy"
 
     @classmethod
     def can(cls, case: Case) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 from cases import CALL, Case
 
 from peers.base import Peer, stream
+from peers.numpy_by_hand import by_unit
 
 
 class JaxScan(Peer):
@@ -33,14 +34,19 @@ class JaxScan(Peer):
     def reset(self) -> None:
         p, variance = self.problem.p, self.problem.prior_variance
         P = np.full(p, variance) if self.problem.diagonal else np.eye(p) * variance
-        state = self.problem.theta_0().astype(self.case.dtype), P.astype(self.case.dtype)
+        th, d, k = self.problem.theta_0(), self.problem.d, self.problem.k
+        parts = [th, P]
+        if self.problem.kind == "rnn":
+            parts = [th[by_unit(self.problem)], P, np.zeros(k), np.zeros((k, k, d + k + 1))]
+        state = tuple(part.astype(self.case.dtype) for part in parts)
         self.state = self.jax.block_until_ready(self.jax.device_put(state))
 
     def run(self, rows) -> None:
         self.state = self.jax.block_until_ready(self.learn(self.state, *rows))
 
     def theta(self) -> np.ndarray:
-        return np.asarray(self.state[0])
+        th = np.asarray(self.state[0])
+        return th[np.argsort(by_unit(self.problem))] if self.problem.kind == "rnn" else th
 
 
 class JaxStep(JaxScan):
@@ -93,6 +99,21 @@ def steps(problem):
         k = Ph / (1 + h @ Ph)
         return th + k * (y - z), P - jnp.outer(k, Ph)
 
+    def rnn(state, x, y):
+        th, P, s, ds = state
+        k, q = len(s), ds[0].size
+        W, c = th[:q].reshape(k, -1), th[q:]
+        v = jnp.concatenate([x, s, jnp.ones(1, x.dtype)])
+        s = jnp.tanh(W @ v)
+        slope = 1 - s**2
+        ds = ((slope[:, None] * W[:, len(x) : -1]) @ ds.reshape(k, q)).reshape(ds.shape)
+        ds = ds.at[jnp.arange(k), jnp.arange(k)].add(slope[:, None] * v)
+        h = jnp.concatenate([c[:-1] @ ds.reshape(k, q), s, jnp.ones(1, x.dtype)])
+        Ph = P @ h
+        g = Ph / (1 + h @ Ph)
+        dtheta = g * (y - c[:-1] @ s - c[-1])
+        return th + dtheta, P - jnp.outer(g, Ph), s + ds.reshape(k, q) @ dtheta[:q], ds
+
     def softmax(state, x, y):
         (th, P), K, d = state, problem.k, problem.d
         m = jax.nn.softmax(th.reshape(K, d) @ x)
@@ -108,7 +129,7 @@ def steps(problem):
         Vx = V * x
         return th + Vx * ((y - x @ th) / (1 + x @ Vx)), V / (1 + x * Vx)
 
-    found = {"linear": linear, "logistic": logistic, "mlp": mlp, "softmax": softmax}
+    found = {"linear": linear, "logistic": logistic, "mlp": mlp, "rnn": rnn, "softmax": softmax}
     return diagonal if problem.diagonal else found[problem.kind]
 
 

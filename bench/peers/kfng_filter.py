@@ -1,5 +1,6 @@
 """kfng itself: default guards, predictions and their standard deviations made and read; and its NumPy reference."""
 
+import importlib
 from typing import ClassVar
 
 import numpy as np
@@ -17,13 +18,11 @@ class Kfng(Peer):
 
     @classmethod
     def can(cls, case: Case) -> bool:
-        return True
+        return case.problem.kind != "rnn" or hasattr(importlib.import_module(cls.implementation), "RNN")
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        import kfng
-
-        self.kfng = kfng.reference if self.implementation == "kfng.reference" else kfng
+        self.kfng = importlib.import_module(self.implementation)
         self.dtype = case.dtype
         self.threads = case.threads if case.threads > 1 else None
 
@@ -36,6 +35,8 @@ class Kfng(Peer):
         k, problem = self.kfng, self.problem
         if problem.kind == "mlp":
             model = k.MLP([problem.d, problem.k, 1])
+        elif problem.kind == "rnn":
+            model = k.RNN(problem.d, problem.k, 1)
         else:
             model = k.Linear(problem.d, problem.k if problem.kind == "softmax" else 1, intercept=False)
         families = {"logistic": k.Bernoulli, "softmax": lambda: k.Categorical(problem.k)}
@@ -68,7 +69,7 @@ class Reference(Kfng):
 
     @classmethod
     def can(cls, case: Case) -> bool:
-        return case.threads == 1
+        return case.threads == 1 and super().can(case)
 
 
 class PredictionRead(Kfng):

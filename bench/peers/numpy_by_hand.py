@@ -1,7 +1,7 @@
 """What people write by hand in NumPy: theta and P alone, no prediction kept, no guard."""
 
 import numpy as np
-from cases import Case
+from cases import Case, Problem
 
 from peers.base import Peer
 
@@ -27,12 +27,16 @@ class ThreeLiner(Peer):
         self.th = self.problem.theta_0().astype(self.case.dtype)
         P = np.full(p, variance) if self.problem.diagonal else np.eye(p) * variance
         self.P = P.astype(self.case.dtype)
+        if self.problem.kind == "rnn":
+            self.th = self.th[by_unit(self.problem)]
+            d, k = self.problem.d, self.problem.k
+            self.s, self.ds = np.zeros(k, self.case.dtype), np.zeros((k, k, k + d + 1), self.case.dtype)
 
     def run(self, rows) -> None:
         self.steps(self.th, self.P, rows)
 
     def theta(self) -> np.ndarray:
-        return self.th
+        return self.th[np.argsort(by_unit(self.problem))] if self.problem.kind == "rnn" else self.th
 
     @staticmethod
     def linear(th, P, rows) -> None:
@@ -60,6 +64,28 @@ class ThreeLiner(Peer):
             th += k * (y - z)
             P -= np.outer(k, Ph)
 
+    def rnn(self, th, P, rows) -> None:
+        """Real-time recurrent learning: ds (k, k, k + d + 1) is the derivative of the state by the units' own parameters."""
+        k, ds = self.problem.k, self.ds
+        q, units, one = ds[0].size, np.arange(k), np.ones(1, P.dtype)
+        W, c = th[:q].reshape(k, -1), th[q:]  # views
+        h = np.empty_like(th)
+        for x, y in rows:
+            v = np.concatenate([x, self.s, one])
+            self.s = np.tanh(W @ v)
+            slope = 1 - self.s**2
+            ds = ((slope[:, None] * W[:, len(x) : -1]) @ ds.reshape(k, q)).reshape(ds.shape)
+            ds[units, units] += slope[:, None] * v
+            h[:q], h[q:-1], h[-1] = c[:-1] @ ds.reshape(k, q), self.s, 1
+            z = c[:-1] @ self.s + c[-1]
+            Ph = P @ h
+            g = Ph / (1 + h @ Ph)
+            dtheta = g * (y - z)
+            th += dtheta
+            P -= np.outer(g, Ph)
+            self.s = self.s + ds.reshape(k, q) @ dtheta[:q]
+        self.ds = ds
+
     def softmax(self, th, P, rows) -> None:
         K, d = self.problem.k, self.problem.d
         eye = np.eye(K, dtype=P.dtype)
@@ -80,6 +106,14 @@ class ThreeLiner(Peer):
             Vx = V * x
             th += Vx * ((y - x @ th) / (1 + x @ Vx))
             V /= 1 + x * Vx
+
+
+def by_unit(problem: Problem) -> np.ndarray:
+    """Where the parameters of a recurrent network come from when those of each unit lie together: inputs, states, bias."""
+    d, k = problem.d, problem.k
+    inputs, states = np.arange(k * d).reshape(k, d), k * d + np.arange(k * k).reshape(k, k)
+    bias = k * (d + k) + np.arange(k)[:, None]
+    return np.concatenate([np.hstack([inputs, states, bias]).ravel(), np.arange(k * (d + k + 1), problem.p)])
 
 
 def network(th: np.ndarray, x: np.ndarray, units: int) -> tuple[float, np.ndarray]:

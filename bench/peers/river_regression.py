@@ -8,7 +8,7 @@ from peers.base import Peer, plain_linear
 
 class River(Peer):
     name, rank = "river", 50
-    module, distribution = "river", "river"
+    module, distribution = "river.linear_model", "river"
 
     @classmethod
     def can(cls, case: Case) -> bool:

@@ -86,6 +86,8 @@ def test_bars_take_the_best_variant_and_say_what_was_missed(monkeypatch):
     text = bars.table(results)
     assert "- stream, logistic, p = 100, against NumPy three-liner: the reason." in text
     assert "3 of " in text  # scipy.blas, import, wheel
+    monkeypatch.setattr(bars, "WHY", {})
+    assert "Not explained yet, 1: stream, logistic, p = 100, against NumPy three-liner." in bars.table(results)
 
 
 def test_bars_of_import_and_wheel_are_upper_limits():
