@@ -6,6 +6,7 @@ use crate::family::{Family, Likelihood};
 use crate::filter::{Filter, Sizes};
 use crate::linalg::dot;
 use crate::model::Output;
+use crate::row::{Input, Row};
 use crate::rule::Offered;
 use crate::scalar::Scalar;
 use crate::state::N_UPDATES;
@@ -46,7 +47,7 @@ impl<T: Scalar> Filter<T> {
 
     /// theta (p,).
     pub fn theta(&self) -> &[T] {
-        &self.state.theta()[..self.sizes.p]
+        &self.state.theta()[self.sizes.free..self.sizes.p]
     }
 
     /// Rows that taught something.
@@ -71,11 +72,7 @@ impl<T: Scalar> Filter<T> {
     ) -> Result<(), Error> {
         let Sizes { d, k, padded, .. } = self.sizes;
         let n = offset.len() / k;
-        let scale = if self.rule.has_posterior() {
-            self.rule.scale(self.state.wide[N_UPDATES])?
-        } else {
-            0.0
-        };
+        let scale = self.scale_now()?;
         if self.model.inputs().is_none()
             || u.len() != n * d
             || z.len() != n * k
@@ -87,41 +84,85 @@ impl<T: Scalar> Filter<T> {
                 "others",
             )));
         }
+        let ones = (vec![f64::NAN; self.sizes.width], vec![0.0; k]);
         for i in 0..n {
             let (z, c) = (
                 &mut z[i * k..(i + 1) * k],
                 &mut c[i * k * k..(i + 1) * k * k],
             );
-            let dz = &mut self.work.dz;
-            dz.fill(T::zero());
-            self.model.forward(
-                self.state.theta(),
-                &u[i * d..(i + 1) * d],
-                z,
-                dz,
-                padded,
-                &mut self.work.model,
-            );
-            for j in 0..k {
-                let h = &dz[j * padded..(j + 1) * padded];
-                if self.model.linear() {
-                    z[j] = dot(h, self.state.theta()).to_f64();
-                }
-                z[j] += offset[i * k + j];
-                c[j * k + j] = scale
-                    * self
-                        .belief
-                        .variance(self.state.belief(), h, &mut self.work.diagonal)
-                        .to_f64();
-                for l in 0..j {
-                    c[j * k + l] = scale
-                        * dot(&dz[l * padded..(l + 1) * padded], &self.work.diagonal).to_f64();
-                    c[l * k + j] = c[j * k + l];
-                }
+            let u = &u[i * d..(i + 1) * d];
+            if self.recurrence.is_some() {
+                self.next.follow(&self.state); // a place to write the step to that is not taken
+                self.run_model(&Row {
+                    input: Input::Features(u),
+                    y: &ones.0,
+                    weight: 0.0,
+                    dt: 0.0,
+                    offset: &ones.1,
+                    blank: false,
+                })?;
+                z.copy_from_slice(&self.work.z[..k]);
+            } else {
+                let (dz, work) = (&mut self.work.dz, &mut self.work.model);
+                dz.fill(T::zero());
+                self.model
+                    .forward(self.state.theta(), u, z, dz, padded, work);
             }
+            for (j, z) in z.iter_mut().enumerate() {
+                let h = &self.work.dz[j * padded..(j + 1) * padded];
+                if self.model.linear() {
+                    *z = dot(h, self.state.theta()).to_f64();
+                }
+                *z += offset[i * k + j];
+            }
+            self.covariance_of(scale, c);
             self.family.clamp(z, self.limits.z_clamp);
         }
         Ok(())
+    }
+
+    /// C (k, k) = dz P dz' of the dz in the workspace, times `scale`.
+    fn covariance_of(&mut self, scale: f64, c: &mut [f64]) {
+        let (k, padded) = (self.sizes.k, self.sizes.padded);
+        let (dz, b) = (&self.work.dz, &mut self.work.diagonal);
+        for j in 0..k {
+            let h = &dz[j * padded..(j + 1) * padded];
+            let q = self.belief.variance(self.state.belief(), h, b).to_f64();
+            c[j * k + j] = scale * q;
+            for l in 0..j {
+                let other = &dz[l * padded..(l + 1) * padded];
+                c[j * k + l] = scale * dot(other, b).to_f64();
+                c[l * k + j] = c[j * k + l];
+            }
+        }
+    }
+
+    /// C (m, k, k) = dz P dz' at the present time, of m given dz (k, p); nothing changes.
+    pub fn spread(&mut self, dz: &[f64], c: &mut [f64]) -> Result<(), Error> {
+        let Sizes { p, k, padded, .. } = self.sizes;
+        let scale = self.scale_now()?;
+        for (dz, c) in dz.chunks_exact(k * p).zip(c.chunks_exact_mut(k * k)) {
+            for (to, from) in self
+                .work
+                .dz
+                .chunks_exact_mut(padded)
+                .zip(dz.chunks_exact(p))
+            {
+                to.fill(T::zero());
+                to.iter_mut().zip(from).for_each(|(to, &x)| *to = T::of(x));
+            }
+            self.covariance_of(scale, c);
+        }
+        Ok(())
+    }
+
+    /// The posterior covariance as a multiple of P; 0 where there is none.
+    fn scale_now(&self) -> Result<f64, Error> {
+        if self.rule.has_posterior() {
+            self.rule.scale(self.state.wide[N_UPDATES])
+        } else {
+            Ok(0.0)
+        }
     }
 
     /// U (p, p) and D (p,), written to slices of these sizes.

@@ -18,6 +18,7 @@ use crate::guard::Limits;
 use crate::iterate::Iterate;
 use crate::linalg::{Aligned, Columns, dot};
 use crate::model::{Model, Output};
+use crate::recurrence::Recurrence;
 use crate::row::{Block, Report};
 use crate::rule::{PLAIN, Rates, Rule, STILL, Time};
 use crate::scalar::Scalar;
@@ -44,6 +45,7 @@ pub struct Filter<T> {
     pub(crate) evidence: bool,
     pub(crate) iterations: Iterations,
     pub(crate) iterate: Option<Iterate<T>>,
+    pub(crate) recurrence: Option<Recurrence<T>>,
     /// Whether most rows can go the short way.
     pub(crate) short: bool,
     pub(crate) sizes: Sizes,
@@ -57,8 +59,12 @@ pub struct Filter<T> {
 /// Sizes used everywhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// Parameters.
+    /// What the belief is about: parameters, behind s_0 where that is unknown.
     pub p: usize,
+    /// Components of s_0 among them.
+    pub free: usize,
+    /// Components of the state of a recurrent model.
+    pub n: usize,
     /// Inputs, 0 where rows bring their outputs.
     pub d: usize,
     /// Outputs.
@@ -123,6 +129,13 @@ pub(crate) struct Slot {
     pub score: (f64, f64),
 }
 
+/// What correcting theta has shown: w·e'S^-1 e (NaN where L has no inverse), and max(alpha) - 1.
+pub(crate) struct Fit {
+    pub(crate) distance: f64,
+    pub(crate) rho: f64,
+    pub(crate) clipped: bool,
+}
+
 impl Default for Slot {
     fn default() -> Self {
         Slot {
@@ -143,19 +156,26 @@ impl Default for Slot {
 impl<T: Scalar> Filter<T> {
     /// A filter at its prior. Every size is checked before memory is asked for, and memory that cannot be had is an error.
     pub fn new(spec: Spec, arrays: &Arrays) -> Result<Self, Error> {
-        let p = spec.parameters()?;
-        let theta_0 = spec.theta_0(arrays)?.to_vec();
+        let (n, free, own) = spec.unknowns()?;
+        let p = free.checked_add(own).ok_or(Error::Memory(usize::MAX))?;
+        let state_0 = if n > 0 { spec.state_0(n, arrays)? } else { &[] };
+        let phi_0 = [&state_0[..free], spec.theta_0(arrays)?].concat();
         let Spec {
-            model,
+            mut model,
             mut family,
             mut belief,
             mut rule,
             guards,
             evidence,
             iterations,
+            sensitivity,
             ..
         } = spec;
         let k = model.outputs();
+        model.prepare(arrays)?;
+        if let (Belief::Point(point), Some(_)) = (&mut belief, rule.moments()) {
+            point.keep_moments();
+        }
         belief.prepare(p, arrays)?;
         family.prepare(k, arrays)?;
         rule.prepare(p, arrays)?;
@@ -187,6 +207,8 @@ impl<T: Scalar> Filter<T> {
         };
         let sizes = Sizes {
             p,
+            free,
+            n,
             d: model.inputs().unwrap_or(0),
             k,
             width: family.y_width(k),
@@ -204,9 +226,9 @@ impl<T: Scalar> Filter<T> {
         let noise = scale.as_ref().map_or(Ok(0), Scale::size)?;
         let turns = if rule.towards_prior() { LOG_D + p } else { 0 };
         let zeros = || State::zeros(noise, sizes.padded, belief.size(), turns).map(Box::new);
-        let (mut state, next) = (zeros()?, zeros()?);
+        let (mut state, mut next) = (zeros()?, zeros()?);
         belief.start(state.belief_mut())?;
-        for (to, x) in state.theta_mut().iter_mut().zip(theta_0) {
+        for (to, x) in state.theta_mut().iter_mut().zip(phi_0) {
             *to = T::of(x);
         }
         if !finite(state.theta()) {
@@ -218,6 +240,25 @@ impl<T: Scalar> Filter<T> {
         }
         if let Some(scale) = &scale {
             scale.start(&mut state.wide);
+        }
+        let recurrence = match &sensitivity {
+            Some(sensitivity) => Some(Recurrence::new(
+                &model,
+                sensitivity,
+                (n, free, own),
+                state_0,
+                (free > 0).then(|| state.belief()),
+                sizes.padded,
+                sizes.width == k,
+            )?),
+            None => None,
+        };
+        if let Some(at) = &recurrence {
+            for state in [&mut state, &mut next] {
+                state.recur(at.memory.len(), n, at.influence_len(sizes.padded)?)?;
+            }
+            state.state.copy_from_slice(&at.state_0);
+            at.start(&mut state.influence, sizes.padded);
         }
         let turns = if rule.towards_prior() {
             Some(Turns::new(&belief, state.theta(), state.belief())?)
@@ -243,6 +284,7 @@ impl<T: Scalar> Filter<T> {
             evidence,
             iterations,
             iterate,
+            recurrence,
             short,
             sizes,
             state,
@@ -274,6 +316,7 @@ impl<T: Scalar> Filter<T> {
             .fuse(from, self.next.belief_mut(), &mut self.columns, columns);
         for (slot, i) in rows.enumerate() {
             self.learn(slot, &block.row(i, d, k, width), i, report)?;
+            self.finish_recurrent(&block.row(i, d, k, width), i, report);
         }
         self.next.wide[BOUND] =
             self.belief

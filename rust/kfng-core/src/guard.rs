@@ -32,6 +32,8 @@ pub struct Settings {
     z_clamp: Option<Choice>,
     windup: Option<f64>,
     r_floor: Option<f64>,
+    #[serde(default)]
+    influence: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -60,6 +62,8 @@ pub struct Limits {
     pub r_floor: f64,
     /// Floor of one time step's log decay (-inf: off).
     pub log_floor: f64,
+    /// Largest entry of ds/dtheta of a recurrent model.
+    pub influence: Option<f64>,
 }
 
 impl Guards {
@@ -75,6 +79,9 @@ impl Guards {
                 return bad("r_floor", "a number in [0, 1)", x);
             }
             _ => {}
+        }
+        if let Some(x) = settings.influence {
+            positive("influence", x)?;
         }
         let narrow = T::MAX.to_f64() < 1e300;
         let (step_clip, z_clamp) = match link {
@@ -98,6 +105,7 @@ impl Guards {
             } else {
                 f64::NEG_INFINITY
             },
+            influence: settings.influence,
         })
     }
 }

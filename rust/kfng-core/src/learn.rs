@@ -2,19 +2,12 @@
 
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
-use crate::filter::{Filter, Sizes, Slot};
+use crate::filter::{Filter, Fit, Sizes, Slot};
 use crate::linalg::{axpy, dot};
 use crate::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report, Row};
 use crate::scalar::Scalar;
 use crate::scale::Parts;
 use crate::state::{CLAMPED, CLIPPED, EVIDENCE, MISSING, N_UPDATES, NIS_COUNT, NIS_SUM, RHO_MAX};
-
-/// What correcting theta has shown: w·e'S^-1 e (NaN where L has no inverse), and max(alpha) - 1.
-pub(crate) struct Fit {
-    distance: f64,
-    rho: f64,
-    clipped: bool,
-}
 
 impl<T: Scalar> Filter<T> {
     /// Row `i` of the block, in slot `index` of the wave, once its columns have been fused.
@@ -47,6 +40,8 @@ impl<T: Scalar> Filter<T> {
                 rho: iterate.rho,
                 clipped: false,
             }
+        } else if self.rule.descends() {
+            self.descend(index, row)?
         } else if self.sizes.k == 1 {
             let score = if self.shares(&row.input) {
                 self.family.score(&self.work.seen_by(index, 1, row))

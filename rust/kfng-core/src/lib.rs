@@ -1,11 +1,12 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
-//! Imports point one way: scalar, error → linalg → field → family → model → belief → rule → guard, state, scale, spec, row → filter and
-//! what stands beside it (clock, pulls, relinearise, prepare, learn, short, wave, access, saved; joint).
+//! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → filter and
+//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, short, wave, access, saved; joint).
 
 mod access;
 pub mod belief;
 mod clock;
+mod descent;
 pub mod error;
 pub mod family;
 pub mod field;
@@ -18,12 +19,15 @@ pub mod linalg;
 pub mod model;
 mod prepare;
 mod pulls;
+pub mod recurrence;
+mod recurrent;
 mod relinearise;
 pub mod row;
 pub mod rule;
 mod saved;
 pub mod scalar;
 pub mod scale;
+pub mod sensitivity;
 mod short;
 pub mod spec;
 pub mod state;
@@ -32,5 +36,5 @@ mod wave;
 
 pub use error::{Error, Fault};
 pub use filter::Filter;
-pub use row::{Block, Input, Report};
+pub use row::{Block, Input, Report, Transition};
 pub use spec::{Dtype, Spec};

@@ -30,6 +30,7 @@ impl<T: Scalar> Filter<T> {
         if index > 0 {
             self.meet(index, row)?;
         }
+        let recurrent = self.run_model(row)?;
         let slot = &mut self.work.slots[index];
         slot.first = self.columns.len();
         let decay = T::of(if moved { 1.0 } else { slot.time.decay });
@@ -38,9 +39,9 @@ impl<T: Scalar> Filter<T> {
             return Ok(());
         }
         if self.sizes.k == 1 {
-            self.predictive_column(index, row, decay);
+            self.predictive_column(index, row, decay, recurrent);
         } else {
-            self.predictive_columns(index, row, decay);
+            self.predictive_columns(index, row, decay, recurrent);
         }
         if !self.shares(&row.input) {
             let linear = matches!(row.input, Input::Features(_)) && self.model.linear();
@@ -69,8 +70,12 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
-    fn predictive_column(&mut self, index: usize, row: &Row<'_, T>, decay: T) {
+    fn predictive_column(&mut self, index: usize, row: &Row<'_, T>, decay: T, known: bool) {
         let h = self.columns.push(T::zero(), decay, 0);
+        if known {
+            h.copy_from_slice(&self.work.dz);
+            return;
+        }
         let z = &mut self.work.z[index..=index];
         output(
             &self.model,
@@ -84,23 +89,25 @@ impl<T: Scalar> Filter<T> {
         );
     }
 
-    fn predictive_columns(&mut self, index: usize, row: &Row<'_, T>, decay: T) {
+    fn predictive_columns(&mut self, index: usize, row: &Row<'_, T>, decay: T, known: bool) {
         let (k, p, padded) = (self.sizes.k, self.sizes.p, self.sizes.padded);
         let (dz, z) = (
             &mut self.work.dz,
             &mut self.work.z[index * k..(index + 1) * k],
         );
-        dz.fill(T::zero());
-        output(
-            &self.model,
-            self.state.theta(),
-            &row.input,
-            z,
-            dz,
-            p,
-            padded,
-            &mut self.work.model,
-        );
+        if !known {
+            dz.fill(T::zero());
+            output(
+                &self.model,
+                self.state.theta(),
+                &row.input,
+                z,
+                dz,
+                p,
+                padded,
+                &mut self.work.model,
+            );
+        }
         for j in 0..k {
             let start = if matches!(row.input, Input::Features(_)) {
                 self.model.start(j)
@@ -216,6 +223,7 @@ fn output<T: Scalar>(
 ) {
     match input {
         Input::Features(u) => model.forward(theta, u, z, dz, padded, work),
+        Input::Transition(_) => {} // a recurrent model's, which `run_model` has taken in
         Input::Given { z: given, dz: rows } => {
             z.copy_from_slice(given);
             for (to, from) in dz.chunks_exact_mut(padded).zip(rows.chunks_exact(p)) {

@@ -12,6 +12,38 @@ pub enum Input<'a, T> {
         /// Jacobian.
         dz: &'a [T],
     },
+    /// One row of a recurrent model that lives elsewhere.
+    Transition(Transition<'a, T>),
+}
+
+/// s' (n,), z (k,) there, and all partials: of s' by s (n, n) and theta (n, p), of z by s' (k, n) and theta (k, p).
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'a, T> {
+    /// s'.
+    pub state: &'a [T],
+    /// z.
+    pub z: &'a [f64],
+    /// Of s' by s.
+    pub f_s: &'a [T],
+    /// Of s' by theta.
+    pub f_theta: &'a [T],
+    /// Of z by s'.
+    pub h_s: &'a [T],
+    /// Of z by theta.
+    pub h_theta: &'a [T],
+}
+
+impl<T> Transition<'_, T> {
+    /// Whether the arrays fit n components, k outputs and p parameters.
+    fn fits(&self, n: usize, k: usize, p: usize) -> bool {
+        let is = |x: &[T], rows: usize, columns: usize| rows.checked_mul(columns) == Some(x.len());
+        self.state.len() == n
+            && self.z.len() == k
+            && is(self.f_s, n, n)
+            && is(self.f_theta, n, p)
+            && is(self.h_s, k, n)
+            && is(self.h_theta, k, p)
+    }
 }
 
 /// m rows, checked: finite u (or `blank`), y NaN where missing, weight and dt >= 0.
@@ -59,12 +91,15 @@ impl<'a, T> Block<'a, T> {
         self.weight.is_empty()
     }
 
-    /// Whether the arrays fit m rows of d inputs, k outputs and p parameters.
-    pub fn fits(&self, d: Option<usize>, k: usize, width: usize, p: usize) -> bool {
+    /// Whether the arrays fit m rows of d inputs, k outputs, p parameters and n components of a state.
+    pub fn fits(&self, d: Option<usize>, k: usize, width: usize, p: usize, n: usize) -> bool {
         let m = self.len();
         let input = match self.input {
             Input::Features(u) => d.is_some_and(|d| m.checked_mul(d) == Some(u.len())),
-            Input::Given { z, dz } => m == 1 && z.len() == k && k.checked_mul(p) == Some(dz.len()),
+            Input::Transition(ref at) => m == 1 && d.is_none() && n > 0 && at.fits(n, k, p),
+            Input::Given { z, dz } => {
+                n == 0 && m == 1 && z.len() == k && k.checked_mul(p) == Some(dz.len())
+            }
         };
         let sizes = m.checked_mul(width) == Some(self.y.len())
             && m.checked_mul(k) == Some(self.offset.len());
@@ -77,6 +112,7 @@ impl<'a, T> Block<'a, T> {
         let input = match self.input {
             Input::Features(u) => Input::Features(&u[i * d..(i + 1) * d]),
             Input::Given { z, dz } => Input::Given { z, dz },
+            Input::Transition(ref at) => Input::Transition(Transition { ..*at }),
         };
         Row {
             input,

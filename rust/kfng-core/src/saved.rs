@@ -36,18 +36,14 @@ impl<T: Scalar> Filter<T> {
                 put(name, Array { shape, values }, false);
             }
         }
-        let mut theta = filled(self.sizes.p)?;
+        let mut theta = filled(self.theta().len())?;
         for (to, x) in theta.iter_mut().zip(self.theta()) {
             *to = x.to_f64();
         }
-        put(
-            "theta",
-            Array {
-                shape: vec![self.sizes.p],
-                values: theta,
-            },
-            true,
-        );
+        let shape = vec![theta.len()];
+        let values = theta;
+        put("theta", Array { shape, values }, true);
+        self.save_recurrence(put)?;
         self.belief.save(self.state.belief(), &mut |name, array| {
             put(name, array, true);
         })
@@ -66,7 +62,8 @@ impl<T: Scalar> Filter<T> {
             shapes.push(("turns", vec![self.sizes.p], false));
             shapes.push(("turn", vec![LOG_D], false));
         }
-        shapes.push(("theta", vec![self.sizes.p], true));
+        shapes.push(("theta", vec![self.sizes.p - self.sizes.free], true));
+        shapes.extend(self.recurrence_shapes());
         shapes.extend(
             self.belief
                 .shapes(has)?
@@ -107,9 +104,11 @@ impl<T: Scalar> Filter<T> {
         let mut state = State::zeros(noise, padded, size, self.state.turns.len())?;
         self.load_wide(&mut state.wide, arrays)?;
         self.load_turns(&mut state.turns, arrays)?;
-        for (to, &x) in state.theta_mut().iter_mut().zip(&arrays["theta"].values) {
+        let theta = &mut state.theta_mut()[self.sizes.free..];
+        for (to, &x) in theta.iter_mut().zip(&arrays["theta"].values) {
             *to = T::of(x);
         }
+        self.load_recurrence(&mut state, arrays)?;
         self.belief.load(arrays, state.belief_mut())?;
         // An infinite growth makes the belief scan itself, which sets the bound.
         state.wide[BOUND] = self.belief.settle(state.belief(), 1.0, f64::INFINITY)?;
@@ -120,6 +119,106 @@ impl<T: Scalar> Filter<T> {
         )?;
         *self.state = state;
         Ok(())
+    }
+
+    /// The arrays of a recurrent filter alone.
+    pub fn save_recurrence(
+        &self,
+        put: &mut dyn FnMut(&'static str, Array, bool),
+    ) -> Result<(), Error> {
+        let Some(at) = &self.recurrence else {
+            return Ok(());
+        };
+        let padded = self.sizes.padded;
+        for (name, shape, own) in self.recurrence_shapes() {
+            let values = match name {
+                "state" => narrow(self.state.state.iter())?,
+                "influence" => {
+                    let rows = self.state.influence.chunks_exact(padded);
+                    narrow(rows.flat_map(|row| &row[..self.sizes.p]))?
+                }
+                "uoro_state" => narrow(self.state.influence[..at.sizes.n].iter())?,
+                "uoro_theta" => {
+                    let along = &self.state.influence[at.along_from()..];
+                    narrow(along[..self.sizes.p].iter())?
+                }
+                "initial_state" => narrow(self.state.theta()[..self.sizes.free].iter())?,
+                "feedback" => copied(at.memory.feedback(&self.state.memory))?,
+                "echo" => copied(at.memory.echo(&self.state.memory))?,
+                _ => copied(&self.state.memory[at.memory.restarts()..])?,
+            };
+            put(name, Array { shape, values }, own);
+        }
+        Ok(())
+    }
+
+    fn recurrence_shapes(&self) -> Vec<Wanted> {
+        let Some(at) = &self.recurrence else {
+            return Vec::new();
+        };
+        let (n, p, k) = (at.sizes.n, self.sizes.p, self.sizes.k);
+        let mut shapes = vec![("state", vec![n], true)];
+        if at.random() {
+            shapes.push(("uoro_state", vec![n], true));
+            shapes.push(("uoro_theta", vec![p], true));
+        } else {
+            shapes.push(("influence", vec![n, p], true));
+        }
+        if self.sizes.free > 0 {
+            shapes.push(("initial_state", vec![n], true));
+        }
+        shapes.push(("feedback", vec![2, k], false));
+        shapes.push(("echo", vec![3, k], false));
+        shapes.push(("restarts", vec![1], false));
+        shapes
+    }
+
+    fn load_recurrence(&self, state: &mut State<T>, arrays: &Arrays) -> Result<(), Error> {
+        let Some(at) = &self.recurrence else {
+            return Ok(());
+        };
+        let (n, free, p) = (at.sizes.n, at.sizes.free, self.sizes.p);
+        let padded = self.sizes.padded;
+        state.recur(at.memory.len(), n, at.influence_len(padded)?)?;
+        let fill = |to: &mut [T], name: &str| {
+            let values = arrays[name].values.iter().map(|&x| T::of(x));
+            to.iter_mut().zip(values).for_each(|(to, x)| *to = x);
+        };
+        fill(&mut state.state, "state");
+        if at.random() {
+            let (s, along) = state.influence.split_at_mut(at.along_from());
+            fill(&mut s[..n], "uoro_state");
+            fill(&mut along[..p], "uoro_theta");
+        } else {
+            let rows = state.influence.chunks_exact_mut(padded);
+            for (to, from) in rows.zip(arrays["influence"].values.chunks_exact(p)) {
+                to.iter_mut().zip(from).for_each(|(to, &x)| *to = T::of(x));
+            }
+        }
+        if free > 0 {
+            fill(&mut state.theta_mut()[..n], "initial_state");
+        }
+        let (feedback, echo) = (&arrays["feedback"].values, &arrays["echo"].values);
+        let restarts = &arrays["restarts"].values;
+        let (first, rest) = state.memory.split_at_mut(feedback.len());
+        first.copy_from_slice(feedback);
+        rest[..echo.len()].copy_from_slice(echo);
+        rest[echo.len()..].copy_from_slice(restarts);
+        let flags = feedback[self.sizes.k..].iter();
+        require(
+            "feedback",
+            flags.into_iter().all(|&x| x == 0.0 || x == 1.0),
+            "flags of 0 and 1",
+        )?;
+        let squares = echo[2 * self.sizes.k..].iter().all(|&x| x >= 0.0);
+        require("echo", squares, "sums of squares >= 0")?;
+        let whole = restarts[0] >= 0.0 && restarts[0].fract() == 0.0;
+        require("restarts", whole, "a whole number >= 0")?;
+        require(
+            "influence",
+            state.influence.iter().all(|x| x.is_finite()),
+            format!("numbers that fit {}", T::NAME),
+        )
     }
 
     /// Names and places of the sections that are saved: process noise alone owes time.
@@ -180,6 +279,14 @@ impl<T: Scalar> Filter<T> {
 fn copied(x: &[f64]) -> Result<Vec<f64>, Error> {
     let mut copy = filled(x.len())?;
     copy.copy_from_slice(x);
+    Ok(copy)
+}
+
+fn narrow<'a, T: Scalar>(x: impl Iterator<Item = &'a T> + Clone) -> Result<Vec<f64>, Error> {
+    let mut copy = filled(x.clone().count())?;
+    for (to, x) in copy.iter_mut().zip(x) {
+        *to = x.to_f64();
+    }
     Ok(copy)
 }
 

@@ -9,6 +9,7 @@ use crate::field::{Arrays, Named};
 use crate::guard::Guards;
 use crate::model::{Model, Output};
 use crate::rule::Rule;
+use crate::sensitivity::{Influence, Sensitivity};
 
 const MAX_PARAMETERS: usize = 1 << 26;
 /// A row keeps k x k numbers: 8192 outputs make half a gigabyte.
@@ -77,6 +78,15 @@ pub struct Spec {
     /// Linearisations of a row.
     #[serde(default)]
     pub iterations: Iterations,
+    /// What is kept of ds/dtheta of a recurrent model.
+    #[serde(default)]
+    pub sensitivity: Option<Sensitivity>,
+    /// Shape of its initial state.
+    #[serde(default)]
+    pub state: Option<Named>,
+    /// Where that is unknown: the belief is about phi = (s_0, theta), with its prior and noise in whole.
+    #[serde(default)]
+    pub state_prior: Option<Named>,
 }
 
 impl Spec {
@@ -104,12 +114,69 @@ impl Spec {
             )));
         }
         spec.check_iterations()?;
+        spec.check_recurrence()?;
         if spec.family.noise_scales(spec.model.outputs()) > 0 && !spec.rule.allows_learned_noise() {
             let expected = "a known noise variance with this rule";
             return Err(Error::Unsupported(fault("rule", expected, "a learned one")));
         }
-        spec.parameters()?;
+        spec.unknowns()?;
         Ok(spec)
+    }
+
+    fn check_recurrence(&self) -> Result<(), Error> {
+        let refuse = |name: &str, expected: &str, got: &str| {
+            Err(Error::Unsupported(fault(name, expected, got)))
+        };
+        let descends = self.rule.descends();
+        if descends != matches!(self.belief, Belief::Point(_)) {
+            return refuse(
+                "belief",
+                "Point with gradient rules, and with no other",
+                "another",
+            );
+        }
+        let recurrent = self.model.state() != Some(0);
+        if !recurrent {
+            let given = self.sensitivity.is_some() || self.state.is_some();
+            if given || self.state_prior.is_some() {
+                return refuse("sensitivity", "None (the model has no state)", "one");
+            }
+            return Ok(());
+        }
+        let Some(sensitivity) = &self.sensitivity else {
+            return refuse("sensitivity", "one, with a recurrent model", "None");
+        };
+        sensitivity.check()?;
+        if self.iterations != Iterations::default() {
+            return refuse("iterations", "1 with a recurrent model", "another");
+        }
+        if sensitivity.seed().is_some() && !descends {
+            let expected = "a gradient rule: with a random ds~ the mean of ds~'ds~ is inflated, a Fisher matrix built from it is wrong";
+            return refuse("sensitivity", expected, "UORO");
+        }
+        if self.state_prior.is_some() && (descends || self.rule.counts_rows()) {
+            return refuse("state_prior", "None with this rule", "one");
+        }
+        Ok(())
+    }
+
+    /// (n, components of s_0 that are unknown, p); sizes that fit.
+    pub fn unknowns(&self) -> Result<(usize, usize, usize), Error> {
+        let p = self.parameters()?;
+        let small = |n: &usize| *n <= MAX_PARAMETERS;
+        let n = self.model.state().filter(small).ok_or_else(|| {
+            let expected = format!("at most {MAX_PARAMETERS} components of the state");
+            Error::Parameter(fault("model", expected, "more"))
+        })?;
+        Ok((n, if self.state_prior.is_some() { n } else { 0 }, p))
+    }
+
+    /// The initial state (n,).
+    pub fn state_0<'a>(&self, n: usize, arrays: &'a Arrays) -> Result<&'a [f64], Error> {
+        match &self.state {
+            Some(named) => named.find("state", arrays, &[&[n]]),
+            None => Err(Error::BadHeader(fault("state", "an array", "none"))),
+        }
     }
 
     fn check_iterations(&self) -> Result<(), Error> {

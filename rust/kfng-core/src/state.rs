@@ -3,7 +3,9 @@
 //! ```text
 //! wide (f64):   counters (8) | clock (3) | evidence | gauges (3) | bound | noise (2, m) | y_stats (3, k where m > 0)
 //! turns (f64):  log-decay without a turn, position, log D (p)   where forgetting is towards the prior
+//! memory (f64): feedback (2, k) | echo (3, k) | restarts        where the model is recurrent
 //! narrow (T):   theta (padded,) | belief
+//! state (T):    s (n,);  influence (T): ds (n, padded), or s~ and theta~
 //! ```
 //!
 //! float32 stops counting at 2^24, so what counts is float64 in every filter. `bound` >= max|u_ij| decides when U is scanned and is
@@ -66,6 +68,12 @@ pub struct State<T> {
     pub wide: Vec<f64>,
     /// Turns towards the prior, empty where there are none.
     pub turns: Vec<f64>,
+    /// What a recurrent filter remembers of its last row, and gauges of it.
+    pub memory: Vec<f64>,
+    /// s of a recurrent model.
+    pub state: Vec<T>,
+    /// ds, in the form of its sensitivity.
+    pub influence: Aligned<T>,
     /// Section of the filter's type.
     pub narrow: Aligned<T>,
     padded: usize,
@@ -82,9 +90,20 @@ impl<T: Scalar> State<T> {
         Ok(State {
             wide,
             turns: filled(turns)?,
+            memory: Vec::new(),
+            state: Vec::new(),
+            influence: Aligned::zeros(0)?,
             narrow: Aligned::zeros(narrow)?,
             padded,
         })
+    }
+
+    /// Makes room for a recurrent model: `memory` numbers, n components of the state, `influence` numbers of its derivative.
+    pub fn recur(&mut self, memory: usize, n: usize, influence: usize) -> Result<(), Error> {
+        self.memory = filled(memory)?;
+        self.state = filled(n)?;
+        self.influence = Aligned::zeros(influence)?;
+        Ok(())
     }
 
     /// theta (padded,).
@@ -111,18 +130,24 @@ impl<T: Scalar> State<T> {
         &mut self.narrow[self.padded..]
     }
 
-    /// Takes over everything but the belief, which the first fuse of a step reads from there.
+    /// Takes over everything but the belief and the influence, which a step reads from there.
     #[inline]
     pub fn follow(&mut self, before: &Self) {
         self.wide.copy_from_slice(&before.wide);
         self.turns.copy_from_slice(&before.turns);
+        self.memory.copy_from_slice(&before.memory);
+        self.state.copy_from_slice(&before.state);
         self.theta_mut().copy_from_slice(before.theta());
     }
 
-    /// Whether everything but the belief is finite.
+    /// Whether everything but the belief and the influence is finite.
     #[inline]
     pub fn is_finite(&self) -> bool {
-        finite(&self.wide) && finite(&self.turns) && finite(self.theta())
+        finite(&self.wide)
+            && finite(&self.turns)
+            && finite(self.theta())
+            && finite(&self.memory)
+            && finite(&self.state)
     }
 }
 

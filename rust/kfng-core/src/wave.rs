@@ -21,8 +21,13 @@ impl<T: Scalar> Filter<T> {
                 Err(error) => return (0, Some(error)),
             }
         }
-        if !block.fits(self.model.inputs(), sizes.k, sizes.width, sizes.p)
-            || !report.fits(m, sizes.k, sizes.scales)
+        if !block.fits(
+            self.model.inputs(),
+            sizes.k,
+            sizes.width,
+            sizes.p - sizes.free,
+            sizes.n,
+        ) || !report.fits(m, sizes.k, sizes.scales)
         {
             return (
                 0,

@@ -4,21 +4,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in layers: a file imports from layers before its own, or from its own folder.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 13] = [
     &["linalg::simd"], // what a number type must offer to a kernel
     &["scalar", "error"],
     &["linalg"],
     &["field"],
     &["family", "model"],
+    &["sensitivity"],
     &["belief"],
     &["rule", "state", "row"],
     &["guard", "scale", "turns", "iterate"],
     &["spec"],
+    &["recurrence"],
     &["filter"],
     &[
         "clock",
         "pulls",
         "relinearise",
+        "recurrent",
+        "descent",
         "prepare",
         "learn",
         "short",

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use kfng_core::family::Likelihood as _;
+use kfng_core::field::Array;
 use kfng_core::{Block, Dtype, Error, Input, Spec};
 
 use crate::arrays::{Fresh, flags, numbers};
@@ -155,10 +156,14 @@ impl Filter {
     /// ----------
     /// y : float or (k,)
     /// output : (k,)
-    ///     z at `theta`, as it was before the call.
+    ///     z at `theta`, as it was before the call; of a recurrent model at the next state.
     /// jacobian : (k, p)
-    ///     dz/dtheta there.
+    ///     dz/dtheta there; of a recurrent model the pair of dz/dstate (k, n) and dz/dtheta.
     /// weight, dt : float, default 1
+    /// state : (n,), optional
+    ///     Of a recurrent model: the state after this step, from `state` and `theta` as they were before the call.
+    /// transition : pair of (n, n) and (n, p), optional
+    ///     Its derivatives by the state before and by theta.
     ///
     /// Returns
     /// -------
@@ -168,8 +173,8 @@ impl Filter {
     /// ------
     /// ShapeError, DtypeError, ParameterError, NonFiniteError
     #[pyo3(
-        signature = (y, output, jacobian, *, weight = Keyword::Default, dt = Keyword::Default),
-        text_signature = "($self, y, output, jacobian, *, weight=1.0, dt=1.0)"
+        signature = (y, output, jacobian, *, weight = Keyword::Default, dt = Keyword::Default, state = None, transition = None),
+        text_signature = "($self, y, output, jacobian, *, weight=1.0, dt=1.0, state=None, transition=None)"
     )]
     fn condition<'py>(
         &self,
@@ -179,8 +184,11 @@ impl Filter {
         jacobian: &Bound<'py, PyAny>,
         weight: Keyword<'_, 'py>,
         dt: Keyword<'_, 'py>,
+        state: Option<&Bound<'py, PyAny>>,
+        transition: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Step> {
-        if let (Some(w), Some(t)) = (weight.number(1.0), dt.number(1.0)) {
+        let simple = state.is_none() && transition.is_none() && self.sizes.n == 0;
+        if let (true, Some(w), Some(t)) = (simple, weight.number(1.0), dt.number(1.0)) {
             let (parts, scalars) = ((output, jacobian), [w, t]);
             let taken = if self.law.narrow {
                 self.plain_given::<f32>(py, y, parts, scalars)?
@@ -192,14 +200,21 @@ impl Filter {
             }
         }
         let given = py.import("kfng._border")?.getattr("given")?;
-        let row = given.call1((
-            &self.settings,
-            y,
-            output,
-            jacobian,
-            weight.object(py, 1.0),
-            dt.object(py, 1.0),
-        ))?;
+        let [weight, dt] = [weight, dt].map(|x| x.object(py, 1.0));
+        let row = if simple {
+            given.call1((&self.settings, y, output, jacobian, weight, dt))?
+        } else {
+            given.call1((
+                &self.settings,
+                y,
+                output,
+                jacobian,
+                weight,
+                dt,
+                state,
+                transition,
+            ))?
+        };
         if self.law.narrow {
             self.given::<f32>(py, &row)
         } else {
@@ -283,6 +298,52 @@ impl Filter {
         }
     }
 
+    fn _recurrence<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let mut arrays = Vec::new();
+        let result = self.detached(py, |core| either!(core, filter => filter.save_recurrence(&mut |name, array, own| arrays.push((name, array, own)))))?;
+        result.map_err(|error| to_python(py, &error))?;
+        self.named(py, arrays)
+    }
+
+    fn _reset_state(&self, py: Python<'_>, state: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let bad = || {
+            raise(
+                py,
+                "ShapeError",
+                "state",
+                "the state of the model",
+                "another",
+            )
+        };
+        let given = state.map(|ob| {
+            numbers::<f64>(ob, &[self.sizes.n])
+                .map(<[f64]>::to_vec)
+                .ok_or_else(bad)
+        });
+        let given = given.transpose()?;
+        let result = self.with(
+            py,
+            |core| either!(core, filter => filter.reset_state(given.as_deref())),
+        )?;
+        result.map_err(|error| to_python(py, &error))
+    }
+
+    fn _spread<'py>(&self, py: Python<'py>, dz: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (m, k, p) = (dz.len()?, self.law.k, self.sizes.p);
+        let bad = || raise(py, "ShapeError", "dz", "one dz (k, p) a row", "others");
+        let dz = numbers::<f64>(dz, &[m, k, p]).ok_or_else(bad)?.to_vec();
+        let mut out = Fresh::<f64>::zeros(py, &[m, k, k])?;
+        let (to, now) = (out.numbers(), self.scale_now(py)?);
+        let result = self.detached(py, |core| {
+            either!(core, filter => {
+                now.inspect(|&now| filter.offer(now));
+                filter.spread(&dz, to)
+            })
+        })?;
+        result.map_err(|error| to_python(py, &error))?;
+        Ok(out.done())
+    }
+
     fn _noise<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let shape = [self.law.scales];
         let (mut a, mut b) = (
@@ -321,22 +382,7 @@ impl Filter {
         let mut arrays = Vec::new();
         let result = self.detached(py, |core| either!(core, filter => filter.save(&mut |name, array, own| arrays.push((name, array, own)))))?;
         result.map_err(|error| to_python(py, &error))?;
-        let dict = PyDict::new(py);
-        for (name, array, own) in arrays {
-            if own && self.law.narrow {
-                let mut out = Fresh::<f32>::zeros(py, &array.shape)?;
-                out.numbers()
-                    .iter_mut()
-                    .zip(&array.values)
-                    .for_each(|(to, &x)| *to = x as f32);
-                dict.set_item(name, out.done())?;
-            } else {
-                let mut out = Fresh::<f64>::zeros(py, &array.shape)?;
-                out.numbers().copy_from_slice(&array.values);
-                dict.set_item(name, out.done())?;
-            }
-        }
-        Ok(dict)
+        self.named(py, arrays)
     }
 
     fn _set_state(&self, py: Python<'_>, state: &Bound<'_, PyDict>) -> PyResult<()> {
@@ -383,5 +429,31 @@ impl Filter {
     /// A fault on purpose, for the test that one never reaches the caller as a panic.
     fn _panic(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, |_| panic!("asked for"))
+    }
+}
+
+impl Filter {
+    /// Saved arrays as NumPy's; the flag says which are of the filter's type.
+    fn named<'py>(
+        &self,
+        py: Python<'py>,
+        arrays: Vec<(&'static str, Array, bool)>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, array, own) in arrays {
+            if own && self.law.narrow {
+                let mut out = Fresh::<f32>::zeros(py, &array.shape)?;
+                out.numbers()
+                    .iter_mut()
+                    .zip(&array.values)
+                    .for_each(|(to, &x)| *to = x as f32);
+                dict.set_item(name, out.done())?;
+            } else {
+                let mut out = Fresh::<f64>::zeros(py, &array.shape)?;
+                out.numbers().copy_from_slice(&array.values);
+                dict.set_item(name, out.done())?;
+            }
+        }
+        Ok(dict)
     }
 }

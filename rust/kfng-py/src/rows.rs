@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use kfng_core::family::Likelihood as _;
 use kfng_core::linalg::threads;
 use kfng_core::state::finite;
-use kfng_core::{Block, Error, Input, Report};
+use kfng_core::{Block, Error, Input, Report, Transition};
 
 use crate::arrays::{Fresh, Number, numbers};
 use crate::convert::{element, number};
@@ -167,8 +167,20 @@ impl Filter {
 
     /// One row as `kfng._border.given` returns it.
     pub(crate) fn given<T: Kind>(&self, py: Python<'_>, row: &Bound<'_, PyAny>) -> PyResult<Step> {
-        let z = fields::<f64>(row, "output", &[self.law.k])?;
-        let dz = fields::<T>(row, "jacobian", &[self.law.k, self.sizes.p])?;
+        let (k, n, p) = (self.law.k, self.sizes.n, self.sizes.p - self.sizes.free);
+        let z = fields::<f64>(row, "output", &[k])?;
+        let dz = fields::<T>(row, "jacobian", &[k, p])?;
+        if n > 0 {
+            let input = Input::Transition(Transition {
+                state: &fields::<T>(row, "state", &[n])?,
+                z: &z,
+                f_s: &fields::<T>(row, "f_s", &[n, n])?,
+                f_theta: &fields::<T>(row, "f_theta", &[n, p])?,
+                h_s: &fields::<T>(row, "h_s", &[k, n])?,
+                h_theta: &dz,
+            });
+            return self.checked(py, row, input, &vec![0.0; k]);
+        }
         self.checked(
             py,
             row,
@@ -307,7 +319,7 @@ impl Filter {
     }
 
     pub(crate) fn mean<'py, T: Kind>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let mut out = Fresh::<T>::zeros(py, &[self.sizes.p])?;
+        let mut out = Fresh::<T>::zeros(py, &[self.sizes.p - self.sizes.free])?;
         let to = out.numbers();
         self.with(py, |core| to.copy_from_slice(T::within(core).theta()))?;
         Ok(out.done())

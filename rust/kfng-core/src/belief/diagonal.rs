@@ -138,6 +138,10 @@ impl Uncertainty for Diagonal {
         &self.variances
     }
 
+    fn restart<T: Scalar>(&self, at: &mut [T], section: &[T], n: usize) {
+        at[..n].copy_from_slice(&section[..n]);
+    }
+
     /// All columns as one block: the decay of the first, and of no other.
     #[inline]
     fn fuse<T: Scalar>(

@@ -143,6 +143,22 @@ impl Uncertainty for Full {
         Ok(rows)
     }
 
+    /// With U_12 = 0 the leading block is that of U_11 D_1 U_11'. Cost O(n p).
+    fn restart<T: Scalar>(&self, at: &mut [T], section: &[T], n: usize) {
+        let (layout, p) = (&self.layout, self.layout.p());
+        let (d0, u0) = self.split(section);
+        let (d, u) = self.split_mut(at);
+        d[..n].copy_from_slice(&d0[..n]);
+        for j in 0..p {
+            let rows = layout.at(0, j)..layout.at(0, j) + n.min(j);
+            if j < n {
+                u[rows.clone()].copy_from_slice(&u0[rows]);
+            } else {
+                u[rows].fill(T::zero());
+            }
+        }
+    }
+
     #[inline]
     fn fuse<T: Scalar>(
         &self,

@@ -14,9 +14,11 @@ use crate::scalar::Scalar;
 
 mod diagonal;
 mod full;
+mod point;
 
 pub use diagonal::Diagonal;
 pub use full::Full;
+pub use point::Point;
 
 /// The belief of a filter. The variants are the one list of names.
 #[enum_dispatch(Uncertainty)]
@@ -27,6 +29,8 @@ pub enum Belief {
     Full,
     /// Variances alone.
     Diagonal,
+    /// Nothing.
+    Point,
 }
 
 /// What every belief supplies. `at`, `from`, `to`: sections of `size()` numbers.
@@ -59,6 +63,9 @@ pub trait Uncertainty {
     fn prior_columns(&self) -> Result<Vec<f64>, Error> {
         Ok(Vec::new())
     }
+
+    /// The first n coordinates at the prior `section` again and independent of the others, which keep what is known of them.
+    fn restart<T: Scalar>(&self, _at: &mut [T], _section: &[T], _n: usize) {}
 
     /// Fuses columns one after another, read from `from` where given; returns the growth of the bound on what it wrote.
     fn fuse<T: Scalar>(

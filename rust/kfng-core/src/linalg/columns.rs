@@ -104,6 +104,17 @@ impl<T: Scalar> Columns<T> {
         self.settings[i].weight = weight;
     }
 
+    /// What comes out of columns where P = 0.
+    pub fn nothing_known(&mut self, range: std::ops::Range<usize>) {
+        self.b[range.start * self.padded..range.end * self.padded].fill(T::zero());
+        for tally in &mut self.tallies[range] {
+            *tally = Tally {
+                alpha: T::one(),
+                ..Tally::default()
+            };
+        }
+    }
+
     /// h of column i.
     #[inline]
     pub fn h(&self, i: usize) -> &[T] {

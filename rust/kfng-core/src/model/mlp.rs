@@ -37,7 +37,7 @@ pub enum Activation {
 
 impl Activation {
     #[inline]
-    fn value<T: Scalar>(self, s: T) -> T {
+    pub(super) fn value<T: Scalar>(self, s: T) -> T {
         match self {
             Activation::Tanh => s.tanh(),
             Activation::Relu if s < T::zero() => T::zero(),
@@ -46,7 +46,7 @@ impl Activation {
     }
 
     #[inline]
-    fn slope<T: Scalar>(self, a: T) -> T {
+    pub(super) fn slope<T: Scalar>(self, a: T) -> T {
         match self {
             Activation::Tanh => T::one() - a * a,
             Activation::Relu if a > T::zero() => T::one(),

@@ -10,6 +10,7 @@
 //! | Fading | (1-lam)^dt | 1 | 1 | turns towards the prior, where asked for |
 //! | NaturalGradient | 1-gamma_t | gamma_t | eta_t | |
 //! | ProcessNoise | 1 | 1 | 1 | P <- P + Q·dt |
+//! | SGD, Adam | | 0 | rate_t, of the gradient itself | |
 //!
 //! Rows that learn are counted t = 1, 2, ...; t = 0 is the filter as it starts. Source: Ollivier 2018, arXiv 1703.00209.
 
@@ -19,11 +20,13 @@ use crate::error::Error;
 use crate::field::Arrays;
 
 mod fading;
+mod gradient;
 mod natural_gradient;
 mod process_noise;
 mod schedule;
 
 pub use fading::Fading;
+pub use gradient::{Adam, Moments, SGD};
 pub use natural_gradient::{NaturalGradient, Offered};
 pub use process_noise::ProcessNoise;
 pub use schedule::Rate;
@@ -40,6 +43,10 @@ pub enum Rule {
     NaturalGradient(NaturalGradient),
     /// theta is a random walk.
     ProcessNoise(ProcessNoise),
+    /// Gradient descent.
+    SGD(SGD),
+    /// Adaptive gradient descent.
+    Adam(Adam),
 }
 
 /// No settings.
@@ -88,6 +95,8 @@ impl Rule {
             Rule::Fading(fading) => fading.check(),
             Rule::NaturalGradient(gradient) => gradient.check(),
             Rule::ProcessNoise(noise) => noise.check(),
+            Rule::SGD(rule) => rule.check(),
+            Rule::Adam(rule) => rule.check(),
         }
     }
 
@@ -104,7 +113,7 @@ impl Rule {
         match self {
             Rule::Fading(fading) => !fading.towards_prior(),
             Rule::NaturalGradient(_) => true,
-            Rule::Kalman(_) | Rule::ProcessNoise(_) => false,
+            Rule::Kalman(_) | Rule::ProcessNoise(_) | Rule::SGD(_) | Rule::Adam(_) => false,
         }
     }
 
@@ -115,12 +124,30 @@ impl Rule {
 
     /// Whether a noise variance can be learned beside theta.
     pub fn allows_learned_noise(&self) -> bool {
-        !matches!(self, Rule::NaturalGradient(_))
+        !matches!(self, Rule::NaturalGradient(_)) && !self.descends()
+    }
+
+    /// Whether theta moves along the gradient, with no metric.
+    #[inline]
+    pub fn descends(&self) -> bool {
+        matches!(self, Rule::SGD(_) | Rule::Adam(_))
+    }
+
+    /// The constants of a rule that keeps moments of the gradient.
+    #[inline]
+    pub fn moments(&self) -> Option<Moments> {
+        match self {
+            Rule::Adam(rule) => Some(rule.moments()),
+            _ => None,
+        }
     }
 
     /// Whether some multiple of J^-1 is a covariance of theta.
     pub fn has_posterior(&self) -> bool {
-        !matches!(self, Rule::NaturalGradient(gradient) if !gradient.has_posterior())
+        match self {
+            Rule::NaturalGradient(gradient) => gradient.has_posterior(),
+            _ => !self.descends(),
+        }
     }
 
     /// Whether rows are counted, not time: dt must be 0 or 1.
@@ -139,13 +166,21 @@ impl Rule {
 
     /// Whether the rates of every row come from the caller, by `offer`.
     pub fn is_called(&self) -> bool {
-        matches!(self, Rule::NaturalGradient(gradient) if gradient.is_called())
+        match self {
+            Rule::NaturalGradient(gradient) => gradient.is_called(),
+            Rule::SGD(rule) => rule.is_called(),
+            Rule::Adam(rule) => rule.is_called(),
+            _ => false,
+        }
     }
 
     /// The rates of the next row, of a rule that `is_called`.
     pub fn offer(&mut self, offered: Offered) {
-        if let Rule::NaturalGradient(gradient) = self {
-            gradient.offer(offered);
+        match self {
+            Rule::NaturalGradient(gradient) => gradient.offer(offered),
+            Rule::SGD(rule) => rule.offer(offered),
+            Rule::Adam(rule) => rule.offer(offered),
+            _ => {}
         }
     }
 
@@ -153,7 +188,7 @@ impl Rule {
     #[inline]
     pub fn time(&self, dt: f64, t: f64, learns: bool, floor: f64) -> Result<Time, Error> {
         match self {
-            Rule::Kalman(_) | Rule::ProcessNoise(_) => Ok(STILL),
+            Rule::Kalman(_) | Rule::ProcessNoise(_) | Rule::SGD(_) | Rule::Adam(_) => Ok(STILL),
             Rule::Fading(fading) => Ok(fading.time(dt, floor)),
             Rule::NaturalGradient(_) if !learns => Ok(STILL),
             Rule::NaturalGradient(gradient) => gradient.time(t, floor),
@@ -165,6 +200,8 @@ impl Rule {
     pub fn rates(&self, t: f64) -> Result<Rates, Error> {
         match self {
             Rule::NaturalGradient(gradient) => gradient.rates(t),
+            Rule::SGD(rule) => rule.rates(t),
+            Rule::Adam(rule) => rule.rates(t),
             _ => Ok(PLAIN),
         }
     }
