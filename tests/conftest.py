@@ -23,7 +23,7 @@ def impl(request):
     return implementation(request.param)
 
 
-@pytest.fixture(params=[name for name in chosen() if name == "kfng.reference"])
+@pytest.fixture(params=chosen())
 def recurrent_impl(request):
     """The module under test, for models with a hidden state."""
     return implementation(request.param)

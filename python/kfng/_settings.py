@@ -24,11 +24,11 @@ from .errors import (
     ShapeError,
     UnsupportedError,
 )
-from .reference.belief import BELIEFS, POINT, Belief, Full
+from .reference.belief import BELIEFS, Belief, Full
 from .reference.family import FAMILIES, Family
 from .reference.guards import Guards
-from .reference.model import MODELS, RECURRENT, Model
-from .reference.rule import GRADIENT, RULES, Kalman, Rule
+from .reference.model import MODELS, Model
+from .reference.rule import RULES, Kalman, Rule
 from .reference.sensitivity import RTRL, SENSITIVITIES, Sensitivity
 
 Number = float  # Settings has a field of that name
@@ -41,13 +41,6 @@ AXES: dict[str, Mapping[str, type[Component]]] = {
     "rule": RULES,
     "guards": {"Guards": Guards},
 }
-PENDING: dict[str, Mapping[str, type[Component]]] = {
-    "model": RECURRENT,
-    "rule": GRADIENT,
-    "belief": POINT,
-    "sensitivity": SENSITIVITIES,
-}
-"""Entries that the reference alone knows so far."""
 OPTIONAL = ("iterations", "sensitivity", "state", "state_prior")
 """Keys that a spec has only where they say something."""
 
@@ -303,8 +296,7 @@ class Settings:
         parts = {}
         for axis in (*AXES, *(("sensitivity",) if spec.get("sensitivity") is not None else ())):
             own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{axis}.")}
-            names = {**AXES.get(axis, {}), **PENDING.get(axis, {})}
-            parts[axis] = component_from_spec(axis, names, spec[axis], own)
+            parts[axis] = component_from_spec(axis, AXES.get(axis, SENSITIVITIES), spec[axis], own)
         rest = {name: value for name, value in spec.items() if name not in parts}
         for name in ("theta", "state", "state_prior"):
             if (isinstance(rest.get(name), dict)) != (name in arrays):

@@ -11,6 +11,7 @@ from boundary.filters import KINDS, bits, fed, make
 
 from kfng._settings import AXES
 from kfng.reference.rule.schedule import SCHEDULES
+from kfng.reference.sensitivity import SENSITIVITIES
 
 COMPONENTS = [
     "Linear(3)",
@@ -60,6 +61,24 @@ COMPONENTS = [
     "Guards()",
     "Guards.none()",
     "Guards(step_clip=0.1, z_clamp=None, windup=3, r_floor=0)",
+    "Guards(influence=None)",
+    "RNN(2, 3, 1)",
+    "RNN(2, 2, 1, 'relu', mask=[[1, 0], [1, 1]], input_center=[0.1, 1/3], input_scale=[1, 2])",
+    "GRU(2, 3, 1)",
+    "LSTM(2, 3, 1, input_scale=[1/3, 1])",
+    "LinearStateSpace(2, 3, 1, input_center=[1/3, 1])",
+    "LRU(2, 3, 1)",
+    "ExternalRecurrent(5, 2, 1)",
+    "RTRL()",
+    "RTRL(False)",
+    "SnAp(2)",
+    "SnAp(1, state_correction=False)",
+    "DiagonalRTRL()",
+    "UORO(seed=3)",
+    "SGD(1/3)",
+    "SGD(InverseTime(1, 2))",
+    "Adam(0.1, beta1=0.8)",
+    "Point()",
 ]
 
 
@@ -81,7 +100,7 @@ def test_pasted_back(impl, text):
 
 
 def test_every_component_is_in_the_list(impl):
-    names = {name for axis in (*AXES.values(), SCHEDULES) for name in axis}
+    names = {name for axis in (*AXES.values(), SCHEDULES, SENSITIVITIES) for name in axis}
     assert {text.partition("(")[0].partition(".")[0] for text in COMPONENTS} == names
     assert all(hasattr(impl, name) for name in names)
 

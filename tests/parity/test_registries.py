@@ -6,6 +6,7 @@ import re
 
 import pytest
 from problems import CROSSED, PROBLEMS
+from problems_recurrent import HIDDEN
 
 from kfng._settings import AXES, Settings
 from kfng.errors import KfngError
@@ -24,7 +25,7 @@ def kinds(problem, impl):
 def used():
     from kfng import reference
 
-    return [kinds(problem, reference) for problem in (PROBLEMS | CROSSED).values()]
+    return [kinds(problem, reference) for problem in (PROBLEMS | CROSSED | HIDDEN).values()]
 
 
 @pytest.mark.parametrize(("axis", "name"), ENTRIES)

@@ -7,7 +7,7 @@ textbook extended Kalman filter (ekf.py).
 from typing import Any
 
 # the components before the filter: kfng's shared Python, which the filter needs, imports them from here
-from .belief import Diagonal, Full, Point  # noqa: F401
+from .belief import Diagonal, Full, Point
 from .family import (
     Bernoulli,
     Binomial,
@@ -19,9 +19,9 @@ from .family import (
     Poisson,
 )
 from .guards import Guards
-from .model import GRU, LRU, LSTM, MLP, RNN, External, ExternalRecurrent, Linear, LinearStateSpace  # noqa: F401
-from .rule import SGD, Adam, Fading, InverseTime, Kalman, NaturalGradient, Power, ProcessNoise  # noqa: F401
-from .sensitivity import RTRL, UORO, DiagonalRTRL, SnAp  # noqa: F401
+from .model import GRU, LRU, LSTM, MLP, RNN, External, ExternalRecurrent, Linear, LinearStateSpace
+from .rule import SGD, Adam, Fading, InverseTime, Kalman, NaturalGradient, Power, ProcessNoise
+from .sensitivity import RTRL, UORO, DiagonalRTRL, SnAp
 
 from .. import errors  # isort: skip
 from ..errors import *  # isort: skip  # noqa: F403
@@ -47,12 +47,22 @@ def load(path: Any) -> Filter:
 
 
 __all__ = [
+    "GRU",
+    "LRU",
+    "LSTM",
     "MLP",
+    "RNN",
+    "RTRL",
+    "SGD",
+    "UORO",
+    "Adam",
     "Bernoulli",
     "Binomial",
     "Categorical",
     "Diagonal",
+    "DiagonalRTRL",
     "External",
+    "ExternalRecurrent",
     "Fading",
     "Filter",
     "Full",
@@ -64,11 +74,14 @@ __all__ = [
     "JointEkf",
     "Kalman",
     "Linear",
+    "LinearStateSpace",
     "NaturalGradient",
     "NegativeBinomial",
+    "Point",
     "Poisson",
     "Power",
     "ProcessNoise",
+    "SnAp",
     "StateFilter",
     "errors",
     "forgetting_to_learning_rate",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .._component import Component, Spec
+from .._component import Component
 from .._validate import number, positive
 from ..errors import UnknownNameError
 
@@ -71,10 +71,6 @@ class Guards(Component):
     def none(cls) -> Self:
         """All of them off; validation of every row and y NaN = missing stay."""
         return cls(step_clip=None, z_clamp=None, windup=None, r_floor=None, influence=None)
-
-    def core_spec(self) -> Spec:
-        """The core knows no influence yet."""
-        return {name: value for name, value in self.spec().items() if name != "influence"}
 
     @classmethod
     def _from_spec(cls, spec: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

@@ -19,7 +19,9 @@ impl<T: Scalar> Filter<T> {
         let (slot, k) = (self.work.slots[index], self.sizes.k);
         let weight = T::of(row.weight);
         let step = &mut self.work.dtheta[..];
-        step.iter_mut().for_each(|g| *g *= weight);
+        for g in step.iter_mut() {
+            *g *= weight;
+        }
         if let Some(moments) = self.rule.moments() {
             let (m, v) = self.next.belief_mut().split_at_mut(self.sizes.padded);
             follow(moments, slot.t, step, m, v);

@@ -46,7 +46,7 @@ impl<T: Scalar> Filter<T> {
             }
             Input::Given { .. } => return Err(Error::Overflow), // refused before it comes here
         }
-        if !next.state.iter().all(|s| s.is_finite()) {
+        if !next.state.iter().all(T::is_finite) {
             return Err(Error::Overflow);
         }
         let limit = self.limits.influence;
@@ -128,7 +128,7 @@ impl<T: Scalar> Filter<T> {
         now.memory[..2 * k].fill(0.0);
         now.memory[2 * k..3 * k].fill(0.0);
         if free > 0 {
-            let start = now.state[..n].iter().copied().collect::<Vec<_>>();
+            let start = now.state[..n].to_vec();
             now.theta_mut()[..n].copy_from_slice(&start);
             self.belief.restart(now.belief_mut(), &at.belief_0, n);
             if !now.turns.is_empty() {
@@ -203,7 +203,7 @@ fn exact<T: Scalar>(
                     restarts += 1.0;
                 }
             }
-            None if squares.is_finite() || ds.iter().all(|x| x.is_finite()) => {}
+            None if squares.is_finite() || ds.iter().all(T::is_finite) => {}
             None => return Err(Error::Overflow),
         }
     }
@@ -248,7 +248,7 @@ fn random<T: Scalar>(
     };
     debug_assert!(to_theta.len() == padded);
     let reach = largest(to_s) * largest(to_theta);
-    let finite = to_s.iter().chain(&*to_theta).all(|x| x.is_finite());
+    let finite = to_s.iter().chain(&*to_theta).all(T::is_finite);
     match limit {
         Some(limit) if finite && reach <= limit => Ok(0.0),
         Some(_) => {

@@ -216,7 +216,7 @@ impl<T: Scalar> Filter<T> {
         require("restarts", whole, "a whole number >= 0")?;
         require(
             "influence",
-            state.influence.iter().all(|x| x.is_finite()),
+            state.influence.iter().all(T::is_finite),
             format!("numbers that fit {}", T::NAME),
         )
     }

@@ -5,8 +5,6 @@ from .diagonal import Diagonal
 from .full import Full
 from .point import Point
 
-BELIEFS: dict[str, type[Belief]] = {cls.__name__: cls for cls in (Full, Diagonal)}
-POINT: dict[str, type[Belief]] = {"Point": Point}
-"""The belief of the gradient rules."""
+BELIEFS: dict[str, type[Belief]] = {cls.__name__: cls for cls in (Full, Diagonal, Point)}
 
-__all__ = ["BELIEFS", "POINT", "Belief", "Diagonal", "Full", "Point"]
+__all__ = ["BELIEFS", "Belief", "Diagonal", "Full", "Point"]

@@ -12,10 +12,10 @@ from .mlp import MLP
 from .recurrent import Cell, Recurrent
 from .rnn import RNN
 
-MODELS: dict[str, type[Model]] = {cls.__name__: cls for cls in (Linear, External, MLP)}
 RECURRENT: dict[str, type[Recurrent]] = {
     cls.__name__: cls for cls in (RNN, GRU, LSTM, LinearStateSpace, LRU, ExternalRecurrent)
 }
+MODELS: dict[str, type[Model]] = {**{cls.__name__: cls for cls in (Linear, External, MLP)}, **RECURRENT}
 
 __all__ = [
     "GRU",

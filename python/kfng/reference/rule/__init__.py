@@ -10,11 +10,9 @@ from .process_noise import ProcessNoise
 from .schedule import InverseTime, Power, Schedule
 from .sgd import SGD
 
-RULES: dict[str, type[Rule]] = {cls.__name__: cls for cls in (Kalman, Fading, NaturalGradient, ProcessNoise)}
-GRADIENT: dict[str, type[GradientRule]] = {cls.__name__: cls for cls in (SGD, Adam)}
+RULES: dict[str, type[Rule]] = {cls.__name__: cls for cls in (Kalman, Fading, NaturalGradient, ProcessNoise, SGD, Adam)}
 
 __all__ = [
-    "GRADIENT",
     "RULES",
     "SGD",
     "Adam",

@@ -9,6 +9,7 @@ use crate::scalar::Scalar;
 /// The sizes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names of the settings")]
 pub struct ExternalRecurrent {
     n_params: usize,
     n_state: usize,

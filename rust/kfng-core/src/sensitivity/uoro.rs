@@ -5,7 +5,7 @@
 //! s~ <- rho0 a + rho1 nu,   theta~ <- theta~/rho0 + c/rho1;   dz = (h_s s~) theta~' + h_theta
 //! ```
 //!
-//! E[s~ theta~'] = ds, while E[ds~'ds~] is inflated: for gradient rules alone. Source: Tallec and Ollivier 2018, arXiv 1702.05043.
+//! The mean of s~ theta~' is ds, while that of ds~'ds~ is inflated: for gradient rules alone. Source: Tallec and Ollivier 2018, arXiv 1702.05043.
 
 use serde::Deserialize;
 
