@@ -204,11 +204,12 @@ impl<T: Scalar> Filter<T> {
         first.copy_from_slice(feedback);
         rest[..echo.len()].copy_from_slice(echo);
         rest[echo.len()..].copy_from_slice(restarts);
-        let flags = feedback[self.sizes.k..].iter();
+        let (last, flags) = feedback.split_at(self.sizes.k);
+        let possible = |(&y, &there): (&f64, &f64)| there == 1.0 || (there == 0.0 && y == 0.0);
         require(
             "feedback",
-            flags.into_iter().all(|&x| x == 0.0 || x == 1.0),
-            "flags of 0 and 1",
+            last.iter().zip(flags).all(possible),
+            "flags of 1 and 0, with y = 0 where none was observed",
         )?;
         let squares = echo[2 * self.sizes.k..].iter().all(|&x| x >= 0.0);
         require("echo", squares, "sums of squares >= 0")?;
