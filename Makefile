@@ -93,7 +93,7 @@ clean: ## remove everything that make has made
 # the same, with its symbols
 .venv-bench/.profiled: .venv-bench/.installed
 	rm -rf .venv-bench/profiled
-	CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_TARGET_DIR=target/profiled \
+	CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_TARGET_DIR=$(CURDIR)/target/profiled \
 		$(RUST) $(BENCH_BIN)/python $(PIP) --no-deps --target .venv-bench/profiled .
 	@touch $@
 

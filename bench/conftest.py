@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from cases import CASES
+from cases import BY_NAME, CASES, Case
 from peers import PEERS
 from workers import Workers
 
@@ -37,12 +37,28 @@ def patterns(config, name: str) -> list[str]:
     return [part.strip() for part in config.getoption(name).split(",") if part.strip()]
 
 
+def chosen_cases(config) -> list[Case]:
+    wanted = patterns(config, "--case") or ["*"]
+    return [case for case in CASES if any(fnmatch(case.name, pattern) for pattern in wanted)]
+
+
+def chosen_peers(config) -> list[str]:
+    """kfng and what was asked for; kfng's variants unless only some peers were."""
+    wanted = patterns(config, "--peer")
+    found = [name for name in PEERS if any(part.lower() in name.lower() for part in wanted)] if wanted else list(PEERS)
+    return [name for name in PEERS if name in ("kfng", *found)] if found else []
+
+
+def pytest_configure(config):
+    if not chosen_cases(config):
+        raise pytest.UsageError(f"no case is called {config.getoption('--case')!r}; there are {', '.join(BY_NAME)}")
+    if not chosen_peers(config):
+        raise pytest.UsageError(f"no peer is called {config.getoption('--peer')!r}; there are {', '.join(PEERS)}")
+
+
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
-        wanted = patterns(metafunc.config, "--case") or ["*"]
-        cases = [case for case in CASES if any(fnmatch(case.name, pattern) for pattern in wanted)]
-        if not cases:
-            raise pytest.UsageError(f"no case matches {wanted}; there are {', '.join(case.name for case in CASES)}")
+        cases = chosen_cases(metafunc.config)
         metafunc.parametrize("case", cases, ids=[case.name for case in cases])
 
 
@@ -53,14 +69,9 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
-def names(request) -> list[str]:
+def names(pytestconfig) -> list[str]:
     """The contenders of this run."""
-    wanted = patterns(request.config, "--peer")
-    own = [name for name, peer in PEERS.items() if name == "kfng" or (peer.variant_of and not wanted)]
-    chosen = [name for name in PEERS if any(part.lower() in name.lower() for part in wanted)] if wanted else list(PEERS)
-    if wanted and not chosen:
-        raise pytest.UsageError(f"no peer matches {wanted}; there are {', '.join(PEERS)}")
-    return [name for name in PEERS if name in own or name in chosen]
+    return chosen_peers(pytestconfig)
 
 
 @pytest.fixture(scope="session")
