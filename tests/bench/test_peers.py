@@ -26,11 +26,6 @@ def pieces(peer, case, rows=ROWS):
     return peer.prepare(X, Y)
 
 
-def truth(case):
-    """kfng; its reference where kfng does not have the model yet."""
-    return next(PEERS[name](case) for name in ("kfng", "kfng.reference") if PEERS[name].can(case))
-
-
 def learned(peer, case):
     peer.reset()
     peer.run(pieces(peer, case))
@@ -40,12 +35,12 @@ def learned(peer, case):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the libraries that peers bring
 @pytest.mark.parametrize("case", tiny_cases(), ids=lambda case: case.name)
 def test_all_learn_the_same(case):
-    own = truth(case)
+    own = PEERS["kfng"](case)
     expected = learned(own, case)
     assert np.any(expected != case.problem.theta_0())
     assert own.filter.health()["clipped"] == own.filter.health()["clamped"] == 0  # peers have no guards
-    others = [peer for peer in installed() if peer is not type(own) and peer.has_theta and peer.can(case)]
-    assert {"kfng.reference", "NumPy three-liner"} <= {peer.name for peer in (type(own), *others)}
+    others = [peer for peer in installed() if peer.name != "kfng" and peer.has_theta and peer.can(case)]
+    assert {"kfng.reference", "NumPy three-liner"} <= {peer.name for peer in others}
     for peer in others:
         assert error(learned(peer(case), case), expected) <= tolerance(case), peer.name
 
@@ -58,14 +53,14 @@ def test_control_one_operation_changed_is_found(case):
     for row in pieces(peer, case):
         peer.run([row])
         peer.P *= 1.01
-    assert error(peer.theta(), learned(truth(case), case)) > 2 * tolerance(case)
+    assert error(peer.theta(), learned(PEERS["kfng"](case), case)) > 2 * tolerance(case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_case_has_what_it_is_measured_against(case):
     able = {name for name, peer in PEERS.items() if peer.can(case)}
     assert {
-        "kfng" if case.problem.kind != "rnn" else "kfng.reference",
+        "kfng",
         "NumPy three-liner",
         "JAX lax.scan" if case.work == STREAM else "JAX jitted step",
     } <= able
