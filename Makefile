@@ -27,8 +27,9 @@ test check: export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: .venv-demo/.installed ## one pass over 336,776 real flights: table, picture, saved model
+demo: .venv-demo/.installed ## one pass over 336,776 real flights, one over 44 years of CO2: tables, pictures, a saved model
 	@$(DEMO_BIN)/python demo/flights.py
+	@$(DEMO_BIN)/python demo/co2.py
 
 test: .venv/.installed ## run cargo test and pytest
 	$(RUST) cargo test --release --workspace --locked
@@ -56,8 +57,8 @@ bench-pages: .venv-bench/.installed ## put the last full run into README and doc
 profile: .venv-bench/.profiled ## show where the time of one case goes: CASE=stream-linear-p100 (PEER=kfng)
 	PYTHONPATH=.venv-bench/profiled $(BENCH_BIN)/python bench/profile_case.py --case '$(CASE)' --peer '$(or $(PEER),kfng)'
 
-science: .venv-science/.installed ## reproduce what the papers say: three tables and pictures, some minutes
-	@for name in schedules regret uci_style; do $(SCIENCE_BIN)/python bench/science/$$name.py || exit 1; done
+science: .venv-science/.installed ## reproduce what the papers say, and what recurrent models can do: tables and pictures, some minutes
+	@for name in schedules regret uci_style memory mackey_glass calibration; do $(SCIENCE_BIN)/python bench/science/$$name.py || exit 1; done
 
 golden: .venv/.installed ## rewrite the golden traces: only on purpose, then read the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
