@@ -4,12 +4,12 @@ The extended Kalman filter over a model's parameters is online natural gradient 
 arXiv 1703.00209). `kfng.Filter` runs it in Rust; `kfng.reference` is the same interface in NumPy.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import errors, reference  # isort: skip  (the reference first: the shared Python imports the components from it)
 from ._core import __version__
 from ._filter import Filter
-from ._joint import JointEkf, StateFilter
+from ._later import later as _later
 from .errors import *  # noqa: F403
 from .reference import (
     GRU,
@@ -45,10 +45,28 @@ from .reference import (
     Power,
     ProcessNoise,
     SnAp,
-    forgetting_to_learning_rate,
-    learning_rate_to_forgetting,
-    merge,
 )
+
+if TYPE_CHECKING:
+    from ._joint import JointEkf, StateFilter
+    from ._merge import merge
+    from .schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
+
+_LATER = {
+    "JointEkf": "kfng._joint",
+    "StateFilter": "kfng._joint",
+    "forgetting_to_learning_rate": "kfng.schedules",
+    "learning_rate_to_forgetting": "kfng.schedules",
+    "merge": "kfng._merge",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return _later(globals(), _LATER, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 def load(path: Any) -> Filter:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _border, _from_rows, _validate, checkpoint
+from . import _border, _validate
 from ._hidden import Hidden
 from ._posterior import Factored, Independent
 from ._settings import Settings
@@ -168,6 +168,8 @@ class FilterBase(Hidden):
         ------
         ShapeError, DtypeError, ParameterError, NonFiniteError, UnsupportedError
         """
+        from . import _from_rows
+
         flt = cls._from_settings(_from_rows.start(Settings.build(model, family, **same), U0, Y0))
         flt.update_many(U0, Y0, trace=False)
         return flt
@@ -472,7 +474,7 @@ class FilterBase(Hidden):
         return self.settings.spec()
 
     def _to_bytes(self) -> bytes:
-        from . import __version__
+        from . import __version__, checkpoint
 
         arrays = {f"spec.{name}": array for name, array in self.settings.arrays().items()}
         arrays |= {f"state.{name}": array for name, array in self._state().items()}
@@ -480,6 +482,8 @@ class FilterBase(Hidden):
 
     @classmethod
     def _from_bytes(cls, data: bytes) -> Self:
+        from . import checkpoint
+
         header, arrays = checkpoint.decode(data)
         if header.get("object") != "Filter":
             raise BadHeaderError(argument="object", expected="Filter", got=header.get("object"))
@@ -507,6 +511,8 @@ class FilterBase(Hidden):
         UnsupportedError
             The settings hold something that a file cannot (a callable).
         """
+        from . import checkpoint
+
         checkpoint.write(path, self._to_bytes())
 
     def copy(self) -> Self:
@@ -576,4 +582,6 @@ class _Progress:
 
 def load_as(cls: type[Any], path: Any) -> Any:
     """Read a saved filter into the given implementation."""
+    from . import checkpoint
+
     return cls._from_bytes(checkpoint.read(path))

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _forecast
 from ._posterior import Factored, Independent
 from ._settings import Settings
 from ._validate import finite_array, flag, integer, real_array
 from .errors import NonFiniteError, ParameterError, ShapeError, UnsupportedError
+
+if TYPE_CHECKING:
+    from ._forecast import Path, Start
 
 Float = NDArray[np.float64]
 
@@ -117,6 +119,8 @@ class Hidden:
             Both or neither of `U_future` and `steps`.
         UnsupportedError, ShapeError, DtypeError, NonFiniteError
         """
+        from . import _forecast
+
         self._need_state("forecast")
         flag("include_noise", include_noise)
         if (U_future is None) == (steps is None):
@@ -146,13 +150,15 @@ class Hidden:
             raise error
         return U
 
-    def _start(self) -> _forecast.Start:
+    def _start(self) -> Start:
+        from ._forecast import Start
+
         arrays, (a, b) = self._recurrence(), self._noise()
         wide = {name: array.astype(np.float64) for name, array in arrays.items()}
         ds = self.influence.astype(np.float64)
-        return _forecast.Start(self.settings, self.theta.astype(np.float64), wide["state"], ds, wide["feedback"], a, b)
+        return Start(self.settings, self.theta.astype(np.float64), wide["state"], ds, wide["feedback"], a, b)
 
-    def _moments(self, path: _forecast.Path, include_noise: bool) -> tuple[Any, Float]:
+    def _moments(self, path: Path, include_noise: bool) -> tuple[Any, Float]:
         s, (a, b) = self.settings, self._noise()
         shape = (len(path.z), *s.mean_shape)
         a, b = (np.broadcast_to(part, (len(path.z), len(part))) for part in (a, b))

@@ -4,9 +4,12 @@ The mathematics is written from the paper in dense algebra (step.py, belief/full
 textbook extended Kalman filter (ekf.py).
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 # the components before the filter: kfng's shared Python, which the filter needs, imports them from here
+from .._later import later as _later  # isort: skip
 from .belief import Diagonal, Full, Point
 from .family import (
     Bernoulli,
@@ -25,11 +28,30 @@ from .sensitivity import RTRL, UORO, DiagonalRTRL, SnAp
 
 from .. import errors  # isort: skip
 from ..errors import *  # isort: skip  # noqa: F403
-from .filter import Filter  # isort: skip
-from .joint import JointEkf, StateFilter  # isort: skip
 
-from .._merge import merge  # isort: skip
-from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting  # isort: skip
+if TYPE_CHECKING:
+    from .._merge import merge
+    from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
+    from .filter import Filter
+    from .joint import JointEkf, StateFilter
+
+# What `import kfng` does not need is read when it is first asked for: it would take as long as half of NumPy.
+_LATER = {
+    "Filter": "kfng.reference.filter",
+    "JointEkf": "kfng.reference.joint",
+    "StateFilter": "kfng.reference.joint",
+    "forgetting_to_learning_rate": "kfng.schedules",
+    "learning_rate_to_forgetting": "kfng.schedules",
+    "merge": "kfng._merge",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return _later(globals(), _LATER, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 def load(path: Any) -> Filter:

@@ -11,10 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..._special import expit, log1pexp, logit
+from ... import _special
 from ..._validate import Array
 from .base import Mask
-from .mixture import binomial_quantiles
 from .one_output import OneOutput
 
 
@@ -37,13 +36,13 @@ class Bernoulli(OneOutput):
         return "a number in [0, 1]"
 
     def score_at(self, z: Array, y: Array) -> Array:
-        return y - expit(z)
+        return y - _special.expit(z)
 
     def factor(self, z: Array, observed: Mask) -> Array:
         return np.sqrt(slope(z))[:, None]
 
     def mean(self, z: Array) -> Array:
-        return expit(z)
+        return _special.expit(z)
 
     def mean_slope(self, z: Array) -> Array:
         return slope(z)[:, :, None]
@@ -52,18 +51,20 @@ class Bernoulli(OneOutput):
         return slope(z)[:, :, None]
 
     def nll_at(self, z: Array, y: Array) -> Array:
-        return log1pexp(z) - y * z
+        return _special.log1pexp(z) - y * z
 
     def curvature_at(self, z: Array, y: Array) -> Array:
         return slope(z)
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         """0 up to q = P(y = 0), 1 beyond, (n, len(q))."""
+        from .mixture import binomial_quantiles
+
         return binomial_quantiles(z, C[:, :, 0], np.ones_like(z), q)
 
     def level(self, Y: Array) -> Array:
         n = np.sum(~np.isnan(Y), axis=0)
-        return logit((np.nansum(Y, axis=0) + 0.5) / (n + 1))
+        return _special.logit((np.nansum(Y, axis=0) + 0.5) / (n + 1))
 
     def link_variance(self, Y: Array) -> Array:
         return np.full(Y.shape[1], np.pi**2 / 3)

@@ -11,11 +11,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ..._special import expit, gammaln, log1pexp, logit
+from ... import _special
 from ..._validate import Array, integer
 from .base import Mask
 from .bernoulli import slope
-from .mixture import binomial_quantiles
 from .one_output import OneOutput
 
 
@@ -83,13 +82,13 @@ class Binomial(OneOutput):
         )
 
     def score_at(self, z: Array, y: Array) -> Array:
-        return y[:, :1] - self._trials(y) * expit(z)
+        return y[:, :1] - self._trials(y) * _special.expit(z)
 
     def factor(self, z: Array, observed: Mask) -> Array:
         return np.sqrt(self._count(z) * slope(z))[:, None]
 
     def mean(self, z: Array) -> Array:
-        return self._count(z) * expit(z)
+        return self._count(z) * _special.expit(z)
 
     def mean_slope(self, z: Array) -> Array:
         return (self._count(z) * slope(z))[:, :, None]
@@ -99,17 +98,25 @@ class Binomial(OneOutput):
 
     def nll_at(self, z: Array, y: Array) -> Array:
         y, n = y[:, :1], self._trials(y)
-        return n * log1pexp(z) - y * z - gammaln(n + 1) + gammaln(y + 1) + gammaln(n - y + 1)
+        return (
+            n * _special.log1pexp(z)
+            - y * z
+            - _special.gammaln(n + 1)
+            + _special.gammaln(y + 1)
+            + _special.gammaln(n - y + 1)
+        )
 
     def curvature_at(self, z: Array, y: Array) -> Array:
         return self._trials(y) * slope(z)
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        from .mixture import binomial_quantiles
+
         return binomial_quantiles(z, C[:, :, 0], np.broadcast_to(self._count(z), z.shape), q)
 
     def level(self, Y: Array) -> Array:
         seen = ~self.missing(Y)
-        return logit((np.sum(Y[seen, :1], axis=0) + 0.5) / (np.sum(self._trials(Y)[seen], axis=0) + 1))
+        return _special.logit((np.sum(Y[seen, :1], axis=0) + 0.5) / (np.sum(self._trials(Y)[seen], axis=0) + 1))
 
     def link_variance(self, Y: Array) -> Array:
         return np.full(1, np.pi**2 / 3)

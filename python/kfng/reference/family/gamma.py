@@ -10,10 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..._special import gammaln
+from ... import _special
 from ..._validate import Array, positive
 from .base import Mask
-from .mixture import gamma_quantiles
 from .one_output import OneOutput
 from .poisson import log_link_variance
 
@@ -63,12 +62,14 @@ class Gamma(OneOutput):
     def nll_at(self, z: Array, y: Array) -> Array:
         """log y - [shape·r - shape·e^r] + log Gamma(shape) - shape log shape, r = log(y/m)."""
         shape, r = self.shape, np.log(y) - z
-        return np.log(y) + shape * (np.exp(r) - r) + gammaln(shape) - shape * np.log(shape)
+        return np.log(y) + shape * (np.exp(r) - r) + _special.gammaln(shape) - shape * np.log(shape)
 
     def curvature_at(self, z: Array, y: Array) -> Array:
         return self.shape * np.exp(np.log(y) - z)
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        from .mixture import gamma_quantiles
+
         return gamma_quantiles(z, C[:, :, 0], self.shape, q)
 
     def level(self, Y: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..._special import gammaln, ndtri, student_t_ppf
+from ... import _special
 from ..._validate import Array, finite_array, number, positive
 from ...errors import NotPositiveDefiniteError, ParameterError, ShapeError, UnknownNameError
 from .base import Family, Mask
@@ -175,16 +175,16 @@ class Gaussian(Family):
         if not self.relative:
             return 0.5 * (k * LOG_2PI + log_det + distance)
         a, b = a[:, 0], b[:, 0]
-        log_norm = gammaln(a) - gammaln(a + k / 2) + 0.5 * (k * (LOG_2PI + np.log(b)) + log_det)
+        log_norm = _special.gammaln(a) - _special.gammaln(a + k / 2) + 0.5 * (k * (LOG_2PI + np.log(b)) + log_det)
         return log_norm + (a + k / 2) * np.log1p(distance / (2 * b))
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         S = np.diagonal(C + self.R_of_rows(z.shape[1], a, b), axis1=1, axis2=2)
         if self.relative:
             S = S * (b / a)
-            standard = student_t_ppf(q[None, :], 2 * a[:, :1])[:, None, :]
+            standard = _special.student_t_ppf(q[None, :], 2 * a[:, :1])[:, None, :]
         else:
-            standard = ndtri(q)[None, None, :]
+            standard = _special.ndtri(q)[None, None, :]
         result = z[:, :, None] + np.sqrt(S)[:, :, None] * standard
         return result[:, 0] if z.shape[1] == 1 else result
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from ..._validate import Array
 from .base import Family, Mask
-from .mixture import TABLE, normal_mixture_quantiles
 from .quadrature import DEPTH, LOG_2PI, log_normal_mean
 
 NODES = 512
@@ -74,6 +73,8 @@ class GaussianMeanVariance(Family):
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         """Of the mixture of normals over z_2, (n, len(q))."""
+        from .mixture import TABLE, normal_mixture_quantiles
+
         centre, slope, rest, sd = given_v(z, C)
         v = np.linspace(-TABLE, TABLE, NODES)
         weight = np.exp(-v * v / 2)

@@ -11,11 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..._special import expit, gammaln, log1pexp
+from ... import _special
 from ..._validate import Array, positive
 from .base import Mask
 from .bernoulli import slope
-from .mixture import negative_binomial_quantiles
 from .one_output import OneOutput
 from .poisson import log_level, log_link_variance
 
@@ -52,10 +51,10 @@ class NegativeBinomial(OneOutput):
         return z + np.log(self.dispersion)
 
     def score_at(self, z: Array, y: Array) -> Array:
-        return y * expit(-self._odds(z)) - expit(self._odds(z)) / self.dispersion
+        return y * _special.expit(-self._odds(z)) - _special.expit(self._odds(z)) / self.dispersion
 
     def factor(self, z: Array, observed: Mask) -> Array:
-        return np.sqrt(expit(self._odds(z)) / self.dispersion)[:, None]
+        return np.sqrt(_special.expit(self._odds(z)) / self.dispersion)[:, None]
 
     def mean(self, z: Array) -> Array:
         return np.exp(z)
@@ -71,13 +70,19 @@ class NegativeBinomial(OneOutput):
         """(y + 1/d) log(1 + d m) - y log m + log Gamma(y+1) - log[d^y Gamma(y + 1/d)/Gamma(1/d)], d the dispersion."""
         d = self.dispersion
         return (
-            y * log1pexp(self._odds(z)) + log1pexp(self._odds(z)) / d - y * z + gammaln(y + 1) - rising_factorial(y, d)
+            y * _special.log1pexp(self._odds(z))
+            + _special.log1pexp(self._odds(z)) / d
+            - y * z
+            + _special.gammaln(y + 1)
+            - rising_factorial(y, d)
         )
 
     def curvature_at(self, z: Array, y: Array) -> Array:
         return (y + 1 / self.dispersion) * slope(self._odds(z))
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        from .mixture import negative_binomial_quantiles
+
         return negative_binomial_quantiles(z, C[:, :, 0], self.dispersion, q)
 
     def level(self, Y: Array) -> Array:
@@ -90,7 +95,7 @@ class NegativeBinomial(OneOutput):
 def rising_factorial(y: Array, d: float) -> Array:
     """log[d^y Gamma(y + 1/d)/Gamma(1/d)] = sum over j < y of log(1 + j·d), which is 0 where d is."""
     if d > 1e-3:
-        return gammaln(y + 1 / d) - gammaln(1 / d) + y * np.log(d)
+        return _special.gammaln(y + 1 / d) - _special.gammaln(1 / d) + y * np.log(d)
     r = 1 / d  # Stirling's series for both, so that log Gamma(1/d) does not cancel: DLMF 5.11.1
     x = y * d
     rest = 1 / (12 * (r + y)) - 1 / (12 * r) - 1 / (360 * (r + y) ** 3) + 1 / (360 * r**3)

@@ -10,10 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..._special import gammaln
+from ... import _special
 from ..._validate import Array
 from .base import Mask
-from .mixture import poisson_quantiles
 from .one_output import OneOutput
 
 
@@ -59,12 +58,14 @@ class Poisson(OneOutput):
         return np.exp(z)[:, :, None]
 
     def nll_at(self, z: Array, y: Array) -> Array:
-        return np.exp(z) - y * z + gammaln(y + 1)
+        return np.exp(z) - y * z + _special.gammaln(y + 1)
 
     def curvature_at(self, z: Array, y: Array) -> Array:
         return np.exp(z)
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
+        from .mixture import poisson_quantiles
+
         return poisson_quantiles(z, C[:, :, 0], q)
 
     def level(self, Y: Array) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..._special import gauss_hermite
+from ... import _special
 from ..._validate import Array
 
 Function = Callable[[Array], Array]
@@ -63,7 +63,7 @@ def laplace_hermite(nll: Function, score: Function, curvature: Function, z: Arra
 
     mode = rising_root(balance, np.minimum(edge, 0.0), np.maximum(edge, 0.0), np.zeros_like(z))
     width = 1 / np.sqrt(balance(mode)[1])
-    nodes, weights = gauss_hermite(NODES)
+    nodes, weights = _special.gauss_hermite(NODES)
     v = mode + width * nodes
     terms = np.log(weights) + (nodes**2 - v**2) / 2 - nll(z + sd * v)
     return -np.log(width[:, 0]) - log_sum_exp(terms)
