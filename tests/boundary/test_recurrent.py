@@ -477,7 +477,7 @@ def test_the_types_of_what_is_read(recurrent_impl):
 def test_units_do_not_matter(recurrent_impl, model, learned):
     impl = recurrent_impl
     rng = np.random.default_rng(0)
-    x = np.sin(np.arange(160)[:, None] / [7, 11]) + 0.1 * rng.normal(size=(160, 2)) + 3.0
+    x = np.sin(np.arange(90)[:, None] / [7, 11]) + 0.1 * rng.normal(size=(90, 2)) + 3.0
     found = []
     for scale in (1.0, 100.0):
         made = models(impl)[model] if model != "GRU" else impl.GRU(2, 2, 2)
