@@ -125,6 +125,8 @@ pub(crate) struct Slot {
     pub first: usize,
     /// Observed outputs.
     pub seen: usize,
+    /// Columns before those of dz'L: the rows of dz, unless C comes from dz'L itself.
+    pub ahead: usize,
     /// One output: score and Fisher information at z.
     pub score: (f64, f64),
 }
@@ -148,6 +150,7 @@ impl Default for Slot {
             learns: false,
             first: 0,
             seen: 0,
+            ahead: 0,
             score: (0.0, 0.0),
         }
     }
@@ -349,7 +352,12 @@ impl<T: Scalar> Filter<T> {
             if linear {
                 *z = dot(self.columns.h(first + j), theta).to_f64();
             } else if pulled {
-                *z += dot(self.columns.h(first + j), &self.work.dtheta).to_f64();
+                let dz = if k == 1 {
+                    self.columns.h(first)
+                } else {
+                    &self.work.dz[j * self.sizes.padded..(j + 1) * self.sizes.padded]
+                };
+                *z += dot(dz, &self.work.dtheta).to_f64();
             }
             *z += offset[j];
             if !z.is_finite() {

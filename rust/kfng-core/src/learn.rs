@@ -124,7 +124,11 @@ impl<T: Scalar> Filter<T> {
             c.fill(f64::NAN);
         } else {
             z.copy_from_slice(&self.work.z[index * k..(index + 1) * k]);
-            for j in 0..k {
+            let spared = k > 1 && self.work.slots[index].ahead == 0;
+            if spared {
+                self.covariance_by_factor(index, scale, c);
+            }
+            for j in 0..if spared { 0 } else { k } {
                 c[j * k + j] = scale * self.columns.q(first + j).to_f64();
                 for l in 0..j {
                     c[j * k + l] =
@@ -199,7 +203,7 @@ impl<T: Scalar> Filter<T> {
         dtheta.fill(T::zero());
         let (mut distance, mut rho) = (0.0, 0.0f64);
         for r in 0..m {
-            let column = slot.first + k + r;
+            let column = slot.first + slot.ahead + r;
             let moved = rates.metric * dot(self.columns.h(column), dtheta).to_f64();
             let residual = residuals[r] - moved;
             let alpha = self.columns.alpha(column).to_f64();
@@ -217,7 +221,12 @@ impl<T: Scalar> Filter<T> {
         let clipped = self.limits.step_clip.is_finite() && {
             let change = &mut self.work.small[..k];
             for (j, change) in change.iter_mut().enumerate() {
-                *change = dot(self.columns.h(slot.first + j), dtheta).to_f64() * scale;
+                let dz = if slot.ahead == 0 {
+                    &self.work.dz[j * self.sizes.padded..(j + 1) * self.sizes.padded]
+                } else {
+                    self.columns.h(slot.first + j)
+                };
+                *change = dot(dz, dtheta).to_f64() * scale;
             }
             let most = self.family.reach(change);
             let clipped = most > self.limits.step_clip;

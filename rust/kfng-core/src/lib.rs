@@ -1,7 +1,7 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → filter and
-//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, short, wave, access, saved; joint).
+//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, short, spared, wave, access, saved; joint).
 
 mod access;
 pub mod belief;
@@ -29,6 +29,7 @@ pub mod scalar;
 pub mod scale;
 pub mod sensitivity;
 mod short;
+mod spared;
 pub mod spec;
 pub mod state;
 mod turns;

@@ -3,6 +3,7 @@
 //! One output: the single column dz with Fisher weight metric_rate·w·L² (never divided by L); its q is the variance of z. Several outputs:
 //! rows of dz with weight 0, predictive, then the columns of dz'L. The first column carries the decay of the row's time step.
 
+use crate::belief::Belief;
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
 use crate::filter::{Filter, Work, apart};
@@ -65,7 +66,7 @@ impl<T: Scalar> Filter<T> {
                 self.work.slots[index].score = score;
                 self.weigh_column(index, row);
             }
-            _ => self.fisher_columns(index, row)?,
+            _ => self.fisher_columns(index, row, decay)?,
         }
         Ok(())
     }
@@ -108,6 +109,10 @@ impl<T: Scalar> Filter<T> {
                 &mut self.work.model,
             );
         }
+        if self.spares_rows(index, row) {
+            return;
+        }
+        self.work.slots[index].ahead = k;
         for j in 0..k {
             let start = if matches!(row.input, Input::Features(_)) {
                 self.model.start(j)
@@ -117,8 +122,15 @@ impl<T: Scalar> Filter<T> {
             let h = self
                 .columns
                 .push(T::zero(), if j == 0 { decay } else { T::one() }, start);
-            h.copy_from_slice(&dz[j * padded..(j + 1) * padded]);
+            h.copy_from_slice(&self.work.dz[j * padded..(j + 1) * padded]);
         }
+    }
+
+    /// Several outputs, all observed, of a model that is linearised anew: L has an inverse and k columns say as much as 2k. See spared.rs.
+    fn spares_rows(&self, index: usize, row: &Row<'_, T>) -> bool {
+        let whole = self.family.quadratic() && row.y.iter().all(|y| !y.is_nan());
+        let full = matches!(self.belief, Belief::Full(_)) && self.iterate.is_none();
+        self.work.slots[index].learns && whole && full && !self.model.linear()
     }
 
     /// One output: the Fisher weight of the column, from its score. A fixed factor is known before z is.
@@ -130,7 +142,7 @@ impl<T: Scalar> Filter<T> {
     }
 
     /// Several outputs: the columns of A = dz'L over the observed ones, each of weight metric_rate·w; singular L: then g = dz'e of weight 0.
-    fn fisher_columns(&mut self, index: usize, row: &Row<'_, T>) -> Result<(), Error> {
+    fn fisher_columns(&mut self, index: usize, row: &Row<'_, T>, decay: T) -> Result<(), Error> {
         let (k, padded) = (self.sizes.k, self.sizes.padded);
         let seen = &mut self.work.seen[index * k..(index + 1) * k];
         let m = self.family.observed(row.y, seen);
@@ -149,7 +161,7 @@ impl<T: Scalar> Filter<T> {
         if self.family.singular() {
             self.family.gradient(&at, &mut self.work.small[..k]);
         }
-        self.factor_columns(index, row);
+        self.factor_columns(index, row, decay);
         if self.family.singular() {
             let e = &self.work.small[..k];
             let g = self.columns.push(T::zero(), T::one(), 0);
@@ -163,7 +175,7 @@ impl<T: Scalar> Filter<T> {
 
 impl<T: Scalar> Filter<T> {
     /// The columns of A = dz'L, each of weight metric_rate·w.
-    fn factor_columns(&mut self, index: usize, row: &Row<'_, T>) {
+    fn factor_columns(&mut self, index: usize, row: &Row<'_, T>, decay: T) {
         let (k, padded, slot) = (self.sizes.k, self.sizes.padded, &self.work.slots[index]);
         let m = slot.seen;
         let (l, seen) = (
@@ -171,8 +183,11 @@ impl<T: Scalar> Filter<T> {
             &self.work.seen[index * k..][..m],
         );
         let weight = T::of(slot.rates.metric * row.weight);
+        let decay = if slot.ahead == 0 { decay } else { T::one() };
         for r in 0..m {
-            let a = self.columns.push(weight, T::one(), 0);
+            let a = self
+                .columns
+                .push(weight, if r == 0 { decay } else { T::one() }, 0);
             for s in (0..m).filter(|&s| l[s * m + r] != 0.0) {
                 axpy(
                     T::of(l[s * m + r]),
@@ -186,7 +201,7 @@ impl<T: Scalar> Filter<T> {
     /// The columns of the last linearisation of an iterated row; the predictive ones stay those of the first.
     fn last_columns(&mut self, index: usize, row: &Row<'_, T>) {
         if self.sizes.k > 1 {
-            self.factor_columns(index, row);
+            self.factor_columns(index, row, T::one());
             return;
         }
         let slot = &self.work.slots[index];

@@ -52,12 +52,24 @@ fn made<T: Scalar>(parts: [&str; 5], (k, p): (usize, usize), evidence: bool) -> 
         "evidence":{evidence},"dtype":"{}","num_threads":null,"feature_names":null,"seed":0,"iterations":{iterations}}}"#,
         T::NAME
     );
+    build(&json, (k, p))
+}
+
+/// A filter of its JSON form, with k outputs and p parameters.
+fn build<T: Scalar>(json: &str, (k, p): (usize, usize)) -> Filter<T> {
     let mut arrays = Arrays::new();
     arrays.insert(
         "theta".into(),
         Array {
             shape: vec![p],
             values: vec![0.0; p],
+        },
+    );
+    arrays.insert(
+        "state".into(),
+        Array {
+            shape: vec![4],
+            values: vec![0.1; 4],
         },
     );
     for (name, n) in [
@@ -77,7 +89,7 @@ fn made<T: Scalar>(parts: [&str; 5], (k, p): (usize, usize), evidence: bool) -> 
             },
         );
     }
-    Filter::new(Spec::parse(&json).unwrap(), &arrays).unwrap()
+    Filter::new(Spec::parse(json).unwrap(), &arrays).unwrap()
 }
 
 /// m rows through `run`, all at once and then one at a time.
@@ -325,5 +337,54 @@ fn a_joint_filter_allocates_nothing_in_a_step() {
     ] {
         drive(&mut joint::<f64>(4, 30, k, family), 4, k, width);
         drive(&mut joint::<f32>(4, 30, k, family), 4, k, width);
+    }
+}
+
+#[test]
+fn a_step_of_a_recurrent_model_allocates_nothing() {
+    let cell = |kind: &str, h: usize, more: &str| {
+        format!(
+            r#"{{"kind":"{kind}","n_inputs":5,"n_units":{h},"n_outputs":2,"input_center":null,"input_scale":null{more}}}"#
+        )
+    };
+    let models = [
+        (cell("RNN", 4, r#","activation":"tanh","mask":null"#), 50),
+        (cell("GRU", 4, ""), 134),
+        (cell("LSTM", 2, ""), 70),
+        (cell("LinearStateSpace", 4, ""), 50),
+        (cell("LRU", 4, ""), 38),
+    ];
+    let (full, point) = (
+        r#"{"kind":"Full","prior_variance":0.01}"#,
+        r#"{"kind":"Point"}"#,
+    );
+    let fading = r#"{"kind":"Fading","forgetting":0.1,"half_life":null,"towards":"prior"}"#;
+    let adam = r#"{"kind":"Adam","learning_rate":0.001,"beta1":0.9,"beta2":0.999,"eps":1e-8}"#;
+    let keeps = |kind: &str| format!(r#"{{"kind":"{kind}","state_correction":true}}"#);
+    let cases = [
+        (keeps("RTRL"), full, r#"{"kind":"Kalman"}"#),
+        (keeps("DiagonalRTRL"), full, fading),
+        (
+            r#"{"kind":"SnAp","n":1,"state_correction":true}"#.into(),
+            full,
+            fading,
+        ),
+        (r#"{"kind":"UORO","seed":1}"#.into(), point, adam),
+    ];
+    let family =
+        r#"{"kind":"Gaussian","variance":0.5,"covariance":null,"prior_dof":3.0,"prior_scale":1.0}"#;
+    for (model, p) in &models {
+        for (sensitivity, belief, rule) in &cases {
+            let json = |dtype: &str| {
+                format!(
+                    r#"{{"model":{model},"family":{family},"belief":{belief},"rule":{rule},"guards":{{"kind":"Guards","step_clip":"auto",
+                    "z_clamp":"auto","windup":4.0,"r_floor":1e-9,"influence":1e8}},"theta":{{"shape":[{p}]}},"evidence":false,
+                    "dtype":"{dtype}","num_threads":null,"feature_names":null,"seed":0,"sensitivity":{sensitivity},
+                    "state":{{"shape":[4]}},"state_prior":null}}"#
+                )
+            };
+            feed(&mut build::<f64>(&json("float64"), (2, *p)), 30);
+            feed(&mut build::<f32>(&json("float32"), (2, *p)), 30);
+        }
     }
 }

@@ -23,6 +23,7 @@ const LAYERS: [&[&str]; 13] = [
         "relinearise",
         "recurrent",
         "descent",
+        "spared",
         "prepare",
         "learn",
         "short",
