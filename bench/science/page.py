@@ -4,12 +4,13 @@ from pathlib import Path
 
 from report import OUTPUT
 
+STEMS = ("schedules", "regret", "uci_style", "memory", "mackey_glass", "motion", "calibration")
 PAGE = Path(__file__).parents[2] / "docs" / "science.md"
 
 
 def main() -> None:
     text = PAGE.read_text()
-    for stem in ("schedules", "regret", "uci_style"):
+    for stem in STEMS:
         tables = OUTPUT / f"{stem}.md"
         if tables.exists():
             begin, end = f"<!-- {stem}:begin -->", f"<!-- {stem}:end -->"
