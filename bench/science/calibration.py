@@ -118,7 +118,7 @@ def main() -> None:
             for case, c in found.items()
         ],
         f"Share of values inside the 90 % intervals, mean ± standard error of {given.seeds} series (NumPy seeds from 0): 3 units, "
-        f"{ROWS} rows, parameters drawn from the prior N(theta_0, {PRIOR}·I), noise variance {NOISE}; series that leave ±100 are drawn again; {name(impl)}.",
+        f"{ROWS} rows, theta_0 half as large as it comes, parameters drawn from the prior N(theta_0, {PRIOR}·I), noise variance {NOISE}; series that leave ±100 are drawn again; {name(impl)}.",
     )
     inside = [case.title for case, c in found.items() if 0.87 <= np.mean(c.ahead) <= 0.93]
     report.text(f"Between 87 and 93 % ahead: {len(inside)} of {len(found)}.")
