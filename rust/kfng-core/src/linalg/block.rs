@@ -22,31 +22,69 @@ fn split_mut<T: Scalar, S: Simd>(block: &mut [T], len: usize) -> [&mut [T::Reg<S
     [c0, c1, c2, c3].map(|c| T::regs_mut::<S>(&mut c[..len]))
 }
 
-/// f_c = u_c'h for the columns of a block, two accumulators each: eight chains hide the latency of the addition.
+/// f_c = u_c'h for the columns of `N` blocks, one accumulator each: a sum has the same bits wherever it is taken.
+///
+/// blocks: (NC, stride), U; h: (len,), at least as long as each block is high. Cost O(N·NC·len).
+#[inline(always)]
+fn dots_of<T: Scalar, S: Simd, const N: usize>(s: S, blocks: [&[T]; N], h: &[T]) -> [[T; NC]; N] {
+    let h = T::regs::<S>(h);
+    let columns = blocks.map(|block| {
+        let stride = block.len() / NC;
+        let column = |c: usize| &T::regs::<S>(&block[c * stride..(c + 1) * stride])[..h.len()];
+        [column(0), column(1), column(2), column(3)]
+    });
+    let mut sums = [[T::reg_splat(s, T::zero()); NC]; N];
+    for i in 0..h.len() {
+        for n in 0..N {
+            for c in 0..NC {
+                sums[n][c] = T::reg_fma(s, columns[n][c][i], h[i], sums[n][c]);
+            }
+        }
+    }
+    sums.map(|sums| sums.map(|sum| T::reg_sum(s, sum)))
+}
+
+/// f_c = u_c'h for the columns of a block.
 ///
 /// block: (NC, stride), U; h: (len,). Cost O(NC·len).
 #[inline(always)]
 pub(crate) fn dots<T: Scalar, S: Simd>(s: S, block: &[T], h: &[T]) -> [T; NC] {
-    let [c0, c1, c2, c3] = split::<T, S>(block, h.len());
-    let (h, h_last) = T::regs::<S>(h).as_chunks::<2>();
-    let ((c0, l0), (c1, l1)) = (c0.as_chunks::<2>(), c1.as_chunks::<2>());
-    let ((c2, l2), (c3, l3)) = (c2.as_chunks::<2>(), c3.as_chunks::<2>());
-    let mut a = [[T::reg_splat(s, T::zero()); 2]; NC];
-    for ((((h, c0), c1), c2), c3) in h.iter().zip(c0).zip(c1).zip(c2).zip(c3) {
-        for half in 0..2 {
-            a[0][half] = T::reg_fma(s, c0[half], h[half], a[0][half]);
-            a[1][half] = T::reg_fma(s, c1[half], h[half], a[1][half]);
-            a[2][half] = T::reg_fma(s, c2[half], h[half], a[2][half]);
-            a[3][half] = T::reg_fma(s, c3[half], h[half], a[3][half]);
+    dots_of(s, [block], h)[0]
+}
+
+/// u_c'h for the columns of a block and each of `N` rows.
+///
+/// block: (NC, stride), U; rows: (len,) each. Cost O(N·NC·len), one read of the block.
+#[inline(always)]
+pub(crate) fn dots_rows<T: Scalar, S: Simd, const N: usize>(
+    s: S,
+    block: &[T],
+    rows: [&[T]; N],
+) -> [[T; NC]; N] {
+    let len = rows[0].len();
+    let columns = split::<T, S>(block, len);
+    let n = columns[0].len();
+    let (columns, rows) = (
+        columns.map(|c| &c[..n]),
+        rows.map(|h| &T::regs::<S>(&h[..len])[..n]),
+    );
+    let mut sums = [[T::reg_splat(s, T::zero()); NC]; N];
+    for i in 0..n {
+        for c in 0..NC {
+            for r in 0..N {
+                sums[r][c] = T::reg_fma(s, columns[c][i], rows[r][i], sums[r][c]);
+            }
         }
     }
-    if let ([h], [l0], [l1], [l2], [l3]) = (h_last, l0, l1, l2, l3) {
-        a[0][0] = T::reg_fma(s, *l0, *h, a[0][0]);
-        a[1][0] = T::reg_fma(s, *l1, *h, a[1][0]);
-        a[2][0] = T::reg_fma(s, *l2, *h, a[2][0]);
-        a[3][0] = T::reg_fma(s, *l3, *h, a[3][0]);
-    }
-    a.map(|[x, y]| T::reg_sum(s, T::reg_add(s, x, y)))
+    sums.map(|sums| sums.map(|sum| T::reg_sum(s, sum)))
+}
+
+/// [`dots`] of two blocks at once, of one stride: eight chains hide the latency of the addition.
+///
+/// len is that of the second block; above its own last row the first holds zeros.
+#[inline(always)]
+pub(crate) fn dots_pair<T: Scalar, S: Simd>(s: S, blocks: [&[T]; 2], h: &[T]) -> [[T; NC]; 2] {
+    dots_of(s, blocks, h)
 }
 
 /// v_c = D_c f_c, alpha and D of a block; returns (v, lambda) with lambda_c = -w f_c/alpha_c.
@@ -88,66 +126,186 @@ pub(crate) fn pivots<T: Scalar>(
     (v, lambda)
 }
 
-/// u_c <- u_c + lambda_c b, then b <- b + v_c (old u_c), column after column in one sweep over the rows.
+/// u_c <- u_c + lambda_c b, then b <- b + v_c (old u_c), column after column in one sweep over the rows; on the way the dots of the new
+/// block with the next row's h, with the bits of [`dots`].
 ///
-/// source: (NC, stride), the old U, or `None`: in place; block: (NC, stride), the new U; b: (len,). Cost O(NC·len).
+/// source: (NC, stride), the old U, or `None`: in place; block: (NC, stride), the new U; b: (len,); next: (len,). Cost O(NC·len).
 #[inline(always)]
 pub(crate) fn update<T: Scalar, S: Simd>(
     s: S,
     source: Option<&[T]>,
     block: &mut [T],
     b: &mut [T],
-    v: [T; NC],
-    lambda: [T; NC],
-) {
+    factors: (&[T; NC], &[T; NC]),
+    next: Option<&[T]>,
+) -> [T; NC] {
+    match (source, next) {
+        (None, None) => sweep::<T, S, false, false>(s, &[], block, b, factors, &[]),
+        (None, Some(h)) => sweep::<T, S, false, true>(s, &[], block, b, factors, h),
+        (Some(old), None) => sweep::<T, S, true, false>(s, old, block, b, factors, &[]),
+        (Some(old), Some(h)) => sweep::<T, S, true, true>(s, old, block, b, factors, h),
+    }
+}
+
+#[inline(always)]
+fn sweep<T: Scalar, S: Simd, const FROM: bool, const NEXT: bool>(
+    s: S,
+    source: &[T],
+    block: &mut [T],
+    b: &mut [T],
+    (v, lambda): (&[T; NC], &[T; NC]),
+    h: &[T],
+) -> [T; NC] {
     let len = b.len();
     let b = T::regs_mut::<S>(b);
-    let [c0, c1, c2, c3] = split_mut::<T, S>(block, len);
+    let n = b.len();
+    let columns = split_mut::<T, S>(block, len).map(|c| &mut c[..n]);
+    let olds = if FROM {
+        split::<T, S>(source, len).map(|c| &c[..n])
+    } else {
+        [&[][..]; NC]
+    };
+    let h = if NEXT {
+        &T::regs::<S>(&h[..len])[..n]
+    } else {
+        &[]
+    };
     let (v, lambda) = (
         v.map(|x| T::reg_splat(s, x)),
         lambda.map(|x| T::reg_splat(s, x)),
     );
-    if let Some(source) = source {
-        let [s0, s1, s2, s3] = split::<T, S>(source, len);
-        let new = b.iter_mut().zip(c0).zip(c1).zip(c2).zip(c3);
-        let old = s0.iter().zip(s1).zip(s2).zip(s3);
-        for (((((b, c0), c1), c2), c3), (((s0, s1), s2), s3)) in new.zip(old) {
-            let mut x = *b;
-            for (column, old, c) in [(c0, *s0, 0), (c1, *s1, 1), (c2, *s2, 2), (c3, *s3, 3)] {
-                *column = T::reg_fma(s, lambda[c], x, old);
-                x = T::reg_fma(s, old, v[c], x);
+    let mut sums = [T::reg_splat(s, T::zero()); NC];
+    for i in 0..n {
+        let mut x = b[i];
+        for c in 0..NC {
+            let old = if FROM { olds[c][i] } else { columns[c][i] };
+            let new = T::reg_fma(s, lambda[c], x, old);
+            x = T::reg_fma(s, old, v[c], x);
+            if NEXT {
+                sums[c] = T::reg_fma(s, new, h[i], sums[c]);
             }
-            *b = x;
+            columns[c][i] = new;
         }
-    } else {
-        for ((((b, c0), c1), c2), c3) in b.iter_mut().zip(c0).zip(c1).zip(c2).zip(c3) {
-            let mut x = *b;
-            for (column, c) in [(c0, 0), (c1, 1), (c2, 2), (c3, 3)] {
-                let old = *column;
-                *column = T::reg_fma(s, lambda[c], x, old);
-                x = T::reg_fma(s, old, v[c], x);
-            }
-            *b = x;
-        }
+        b[i] = x;
+    }
+    totals::<T, S, NEXT>(s, sums)
+}
+
+/// [`update`], and on the way the dots of the block after it with this row's h: (block, h), h as long as that block is high.
+#[inline(always)]
+pub(crate) fn update_ahead<T: Scalar, S: Simd>(
+    s: S,
+    source: Option<&[T]>,
+    block: &mut [T],
+    b: &mut [T],
+    factors: (&[T; NC], &[T; NC]),
+    ahead: Option<(&[T], &[T])>,
+) -> [T; NC] {
+    match (source, ahead) {
+        (None, Some(ahead)) => sweep_ahead::<T, S, false>(s, &[], block, b, factors, ahead),
+        (Some(old), Some(ahead)) => sweep_ahead::<T, S, true>(s, old, block, b, factors, ahead),
+        (source, None) => update(s, source, block, b, factors, None),
     }
 }
 
-/// b <- b + sum_c v_c u_c, with the rounding of [`update`].
-///
-/// block: (NC, stride), U; b: (len,). Cost O(NC·len).
 #[inline(always)]
-pub(crate) fn combine<T: Scalar, S: Simd>(s: S, block: &[T], b: &mut [T], v: [T; NC]) {
-    let [c0, c1, c2, c3] = split::<T, S>(block, b.len());
-    let v = v.map(|x| T::reg_splat(s, x));
-    for ((((b, c0), c1), c2), c3) in T::regs_mut::<S>(b)
-        .iter_mut()
-        .zip(c0)
-        .zip(c1)
-        .zip(c2)
-        .zip(c3)
-    {
-        for (column, c) in [(c0, 0), (c1, 1), (c2, 2), (c3, 3)] {
-            *b = T::reg_fma(s, *column, v[c], *b);
+fn sweep_ahead<T: Scalar, S: Simd, const FROM: bool>(
+    s: S,
+    source: &[T],
+    block: &mut [T],
+    b: &mut [T],
+    (v, lambda): (&[T; NC], &[T; NC]),
+    (after, h): (&[T], &[T]),
+) -> [T; NC] {
+    let len = b.len();
+    let b = T::regs_mut::<S>(b);
+    let n = b.len();
+    let columns = split_mut::<T, S>(block, len).map(|c| &mut c[..n]);
+    let olds = if FROM {
+        split::<T, S>(source, len).map(|c| &c[..n])
+    } else {
+        [&[][..]; NC]
+    };
+    let (after, h) = (split::<T, S>(after, h.len()), T::regs::<S>(h));
+    let (heads, head) = (after.map(|c| &c[..n]), &h[..n]);
+    let (v, lambda) = (
+        v.map(|x| T::reg_splat(s, x)),
+        lambda.map(|x| T::reg_splat(s, x)),
+    );
+    let mut sums = [T::reg_splat(s, T::zero()); NC];
+    for i in 0..n {
+        let mut x = b[i];
+        for c in 0..NC {
+            let old = if FROM { olds[c][i] } else { columns[c][i] };
+            columns[c][i] = T::reg_fma(s, lambda[c], x, old);
+            x = T::reg_fma(s, old, v[c], x);
+            sums[c] = T::reg_fma(s, heads[c][i], head[i], sums[c]);
+        }
+        b[i] = x;
+    }
+    for i in n..h.len() {
+        for c in 0..NC {
+            sums[c] = T::reg_fma(s, after[c][i], h[i], sums[c]);
         }
     }
+    sums.map(|sum| T::reg_sum(s, sum))
+}
+
+#[inline(always)]
+fn totals<T: Scalar, S: Simd, const NEXT: bool>(s: S, sums: [T::Reg<S>; NC]) -> [T; NC] {
+    if NEXT {
+        sums.map(|sum| T::reg_sum(s, sum))
+    } else {
+        [T::zero(); NC]
+    }
+}
+
+/// b <- b + sum_c v_c u_c, with the rounding of [`update`], whose lambda is zero; on the way the dots of the block with the next row's h.
+///
+/// block: (NC, stride), U; b: (len,); next: (len,). Cost O(NC·len), and U is not written.
+#[inline(always)]
+pub(crate) fn combine<T: Scalar, S: Simd>(
+    s: S,
+    block: &[T],
+    b: &mut [T],
+    v: &[T; NC],
+    next: Option<&[T]>,
+) -> [T; NC] {
+    match next {
+        None => read::<T, S, false>(s, block, b, v, &[]),
+        Some(h) => read::<T, S, true>(s, block, b, v, h),
+    }
+}
+
+#[inline(always)]
+fn read<T: Scalar, S: Simd, const NEXT: bool>(
+    s: S,
+    block: &[T],
+    b: &mut [T],
+    v: &[T; NC],
+    h: &[T],
+) -> [T; NC] {
+    let len = b.len();
+    let b = T::regs_mut::<S>(b);
+    let n = b.len();
+    let columns = split::<T, S>(block, len).map(|c| &c[..n]);
+    let h = if NEXT {
+        &T::regs::<S>(&h[..len])[..n]
+    } else {
+        &[]
+    };
+    let v = v.map(|x| T::reg_splat(s, x));
+    let mut sums = [T::reg_splat(s, T::zero()); NC];
+    for i in 0..n {
+        let mut x = b[i];
+        for c in 0..NC {
+            let old = columns[c][i];
+            x = T::reg_fma(s, old, v[c], x);
+            if NEXT {
+                sums[c] = T::reg_fma(s, old, h[i], sums[c]);
+            }
+        }
+        b[i] = x;
+    }
+    totals::<T, S, NEXT>(s, sums)
 }

@@ -2,11 +2,7 @@
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
-
-use super::block::{dots, pivots, update};
 use super::columns::{Setting, Tally};
-use super::ud::{NC, block_len, block_start};
 use super::{Columns, Layout};
 use super::{index_order, pipeline};
 use crate::scalar::Scalar;
@@ -103,55 +99,4 @@ pub(super) struct Part<'a, T> {
     pub b: &'a mut [T],
     pub settings: &'a [Setting<T>],
     pub tallies: &'a mut [Tally<T>],
-}
-
-impl<T: Scalar> WithSimd for Part<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, s: S) {
-        let Part {
-            blocks,
-            from,
-            u,
-            d,
-            padded,
-            h,
-            b,
-            settings,
-            tallies,
-        } = self;
-        let (first, origin) = (blocks.start, block_start(blocks.start));
-        for k in blocks {
-            let end = (k + 1) * NC;
-            // Whole registers up to the last row of the block; the rest of the padding stays as it is, zero.
-            let len = end.next_multiple_of(T::reg_lanes::<S>());
-            let start = block_start(k) - origin;
-            let (place, pivot) = (start..start + NC * block_len(k), (k - first) * NC);
-            let block = &mut u[place.clone()];
-            let d = d[pivot..].first_chunk_mut::<NC>().expect("D is padded");
-            let mut source = from.map(|(u0, d0)| (&u0[place], &d0[pivot..pivot + NC]));
-            for (t, (setting, tally)) in settings.iter().zip(&mut *tallies).enumerate() {
-                let old = source.take();
-                if let Some((_, d0)) = old {
-                    d.copy_from_slice(d0);
-                }
-                for x in d.iter_mut() {
-                    *x *= setting.inverse_decay;
-                }
-                if end <= setting.start {
-                    if let Some((block0, _)) = old {
-                        block.copy_from_slice(block0);
-                    }
-                    continue;
-                }
-                let h = &h[t * padded..t * padded + len];
-                let b = &mut b[t * padded..t * padded + len];
-                let old = old.map(|(block0, _)| block0);
-                let f = dots(s, old.unwrap_or(block), h);
-                let (v, lambda) = pivots(f, d, setting.weight, tally);
-                update(s, old, block, b, v, lambda);
-            }
-        }
-    }
 }

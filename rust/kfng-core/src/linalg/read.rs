@@ -56,12 +56,12 @@ impl<T: Scalar> WithSimd for Variance<'_, T> {
             let len = end.next_multiple_of(T::reg_lanes::<S>());
             let block = &u[block_start(k)..block_start(k) + NC * block_len(k)];
             let f = dots(s, block, &h[..len]);
-            let v = std::array::from_fn(|c| d[end - NC + c] * f[c]);
+            let v: [T; NC] = std::array::from_fn(|c| d[end - NC + c] * f[c]);
             for c in 0..NC {
                 q += f[c] * v[c];
             }
             if let Some(b) = &mut b {
-                combine(s, block, &mut b[..len], v);
+                combine(s, block, &mut b[..len], &v, None);
             }
         }
         q
