@@ -87,7 +87,9 @@ class FilterBase(Hidden):
 
     if TYPE_CHECKING:  # supplied by kfng._core.Filter and kfng.reference.Filter
 
-        def _run(self, U: Any, Y: Any, weight: Any, dt: Any, offset: Any, blank: Any) -> Any: ...
+        def _run(
+            self, U: Any, Y: Any, weight: Any, dt: Any, offset: Any, blank: Any, *, reordered: bool
+        ) -> Any: ...
         def _refuse(self, n: int) -> None: ...
         def _predict(self, U: Any, offset: Any) -> tuple[Float, Float]: ...
         def _noise(self) -> tuple[Float, Float]: ...
@@ -206,7 +208,7 @@ class FilterBase(Hidden):
         on_bad_row : 'raise' or 'skip'
             'skip' leaves bad rows out as if they were not in the stream, and counts them.
         deterministic : bool, default True
-            False allows reordered sums where they are faster.
+            False allows reordered sums where they are faster: equal to rounding, no longer the same bits.
         trace : bool, default True
             False returns None.
         lengths : (m,) of integers >= 0, optional
@@ -234,32 +236,33 @@ class FilterBase(Hidden):
         rows = _border.Rows(self.settings, U, Y, weight, dt, offset)
         sequences = None if lengths is None else _border.lengths(lengths, len(rows))
         builder = TraceBuilder(self.settings, self._likelihood, rows.Y) if trace else None
+        skip = on_bad_row == "skip"
         with _Progress(progress, len(rows)) as report:
             if sequences is None:
-                self._sweep(rows, 0, len(rows), builder, on_bad_row == "skip", report)
+                self._sweep(rows, (0, len(rows)), builder, skip, not deterministic, report)
             start = 0
             for length in sequences or ():
                 self._reset_state(None)
-                self._sweep(rows, start, start + length, builder, on_bad_row == "skip", report)
+                self._sweep(rows, (start, start + length), builder, skip, not deterministic, report)
                 start += length
         return builder.trace(len(rows)) if builder else None
 
     def _sweep(
         self,
         rows: _border.Rows,
-        start: int,
-        end: int,
+        between: tuple[int, int],
         builder: TraceBuilder | None,
         skip: bool,
+        reordered: bool,
         report: Callable[[int], None],
     ) -> None:
         """Rows in pieces of about 50 ms and at most a megabyte, so that signals and progress are served between them."""
-        size = 64
+        (start, end), size = between, 64
         while start < end:
             begun = time.perf_counter()
             stop = min(start + min(size, rows.largest_block), end)
             block, bad = rows.block(start, stop)
-            done, error = self._apply(block, bad, start, builder, skip)
+            done, error = self._apply(block, bad, start, builder, skip, reordered)
             if error is not None:
                 error.row = start + done
                 error.trace = builder.trace(start + done) if builder else None
@@ -270,14 +273,20 @@ class FilterBase(Hidden):
             start = stop
 
     def _apply(
-        self, block: _border.Block, bad: NDArray[np.bool_], start: int, builder: TraceBuilder | None, skip: bool
+        self,
+        block: _border.Block,
+        bad: NDArray[np.bool_],
+        start: int,
+        builder: TraceBuilder | None,
+        skip: bool,
+        reordered: bool,
     ) -> tuple[int, KfngError | None]:
         """One piece: runs of good rows go to the implementation, bad rows are refused. Returns rows done, and the error."""
         stops = [*np.flatnonzero(bad).tolist(), len(bad)]
         i = 0
         for stop in stops:
             while i < stop:
-                done, error, *out = self._run(*(part[i:stop] for part in block))
+                done, error, *out = self._run(*(part[i:stop] for part in block), reordered=reordered)
                 if builder:
                     builder.put(start + i, *out)
                 i += done

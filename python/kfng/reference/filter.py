@@ -124,9 +124,17 @@ class Filter(FilterBase):
         return at
 
     def _run(
-        self, U: NDArray[Any], Y: Array, weight: Array, dt: Array, offset: Array, blank: NDArray[np.bool_]
+        self,
+        U: NDArray[Any],
+        Y: Array,
+        weight: Array,
+        dt: Array,
+        offset: Array,
+        blank: NDArray[np.bool_],
+        *,
+        reordered: bool = False,
     ) -> Rows:
-        """Rows in order; the state is replaced once, at the end: an interrupt leaves it as it was before the block."""
+        """Rows in order, which `reordered` does not change; the state is replaced once, at the end: an interrupt leaves it as it was before the block."""
         error: KfngError | None = None
         seen: list[Prediction] = []
         flags: list[int] = []

@@ -48,6 +48,10 @@ pub struct Filter<T> {
     pub(crate) recurrence: Option<Recurrence<T>>,
     /// Whether most rows can go the short way.
     pub(crate) short: bool,
+    /// Whether blocks of rows whose weights depend on theta gain, and whether they may be taken now; how many were.
+    pub(crate) blocks_gain: bool,
+    pub(crate) reorders: bool,
+    pub(crate) glm_blocks: u64,
     pub(crate) sizes: Sizes,
     // Boxed, for they change places in every step.
     pub(crate) state: Box<State<T>>,
@@ -100,6 +104,8 @@ pub(crate) struct Work<T> {
     pub seen: Vec<usize>,
     /// (k² + k,)
     pub small: Vec<f64>,
+    /// Products and outputs of a block of rows, (wave² + wave,) where such blocks gain.
+    pub gram: Vec<f64>,
     /// a (m,) and b (m,) of the learned noise variances as the row reports them.
     pub noise: Vec<f64>,
     /// (wave,)
@@ -203,7 +209,12 @@ impl<T: Scalar> Filter<T> {
         } else {
             product(&[2, k])? + usize::from(family.singular())
         };
-        let wave = if shared {
+        let blocks_gain = blocks_gain::<T>(&model, &family, iterations, p)
+            && belief.has_gram()
+            && !rule.is_called();
+        let wave = if blocks_gain {
+            WAVE
+        } else if shared {
             (WAVE * if k == 1 { 1 } else { 2 } / most).max(1)
         } else {
             1
@@ -219,7 +230,10 @@ impl<T: Scalar> Filter<T> {
             padded: belief.padded(),
             wave,
         };
-        let work = Work::new(&sizes, model.work())?;
+        let mut work = Work::new(&sizes, model.work())?;
+        if blocks_gain {
+            work.gram = filled(WAVE * (WAVE + 1))?;
+        }
         let iterate = if iterates {
             Some(Iterate::new(k, sizes.padded)?)
         } else {
@@ -289,6 +303,9 @@ impl<T: Scalar> Filter<T> {
             iterate,
             recurrence,
             short,
+            blocks_gain,
+            reorders: false,
+            glm_blocks: 0,
             sizes,
             state,
             next,
@@ -380,6 +397,19 @@ fn goes_short(model: &Model, belief: &Belief) -> bool {
     matches!((model, belief), (Model::Linear(linear), Belief::Full(_)) if linear.outputs() == 1)
 }
 
+/// From columns of so many bytes on a block of rows whose weights depend on theta gains a fifth over its rows one by one.
+const LEAST: usize = 6144;
+
+/// Whether blocks of such rows are worth having: one look at each row, its weight a function of its z alone.
+fn blocks_gain<T>(model: &Model, family: &Family, iterations: Iterations, p: usize) -> bool {
+    let plain = iterations == Iterations::default() && family.prior_noise().is_none();
+    p * size_of::<T>() >= LEAST
+        && plain
+        && model.linear()
+        && model.outputs() == 1
+        && !family.fixed_factor()
+}
+
 impl<T: Scalar> Work<T> {
     fn new(sizes: &Sizes, model: usize) -> Result<Self, Error> {
         let Sizes {
@@ -402,6 +432,7 @@ impl<T: Scalar> Work<T> {
             seen: filled(product(&[many, k])?)?,
             noise: filled(product(&[2, scales])?)?,
             small: filled(square.checked_add(k).ok_or(Error::Memory(usize::MAX))?)?,
+            gram: Vec::new(),
             slots: filled(wave)?,
         })
     }

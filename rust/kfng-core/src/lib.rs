@@ -1,7 +1,7 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → filter and
-//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, short, spared, wave, access, saved; joint).
+//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, spared, wave, access, saved; joint).
 
 mod access;
 pub mod belief;
@@ -11,6 +11,7 @@ pub mod error;
 pub mod family;
 pub mod field;
 pub mod filter;
+mod glm_block;
 pub mod guard;
 mod iterate;
 pub mod joint;

@@ -71,7 +71,7 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
-    fn predictive_column(&mut self, index: usize, row: &Row<'_, T>, decay: T, known: bool) {
+    pub(crate) fn predictive_column(&mut self, index: usize, row: &Row<'_, T>, decay: T, known: bool) {
         let h = self.columns.push(T::zero(), decay, 0);
         if known {
             h.copy_from_slice(&self.work.dz);
@@ -134,7 +134,7 @@ impl<T: Scalar> Filter<T> {
     }
 
     /// One output: the Fisher weight of the column, from its score. A fixed factor is known before z is.
-    fn weigh_column(&mut self, index: usize, row: &Row<'_, T>) {
+    pub(crate) fn weigh_column(&mut self, index: usize, row: &Row<'_, T>) {
         let slot = &mut self.work.slots[index];
         slot.seen = 1;
         let weight = slot.rates.metric * row.weight * slot.score.1;

@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 13] = [
         "prepare",
         "learn",
         "short",
+        "glm_block",
         "wave",
         "access",
         "saved",

@@ -222,7 +222,7 @@ impl Filter {
         }
     }
 
-    #[pyo3(signature = (U, Y, weight, dt, offset, blank))]
+    #[pyo3(signature = (U, Y, weight, dt, offset, blank, *, reordered = false))]
     #[expect(non_snake_case, reason = "the names of the mathematics")]
     fn _run<'py>(
         &self,
@@ -233,6 +233,7 @@ impl Filter {
         dt: &Bound<'py, PyAny>,
         offset: &Bound<'py, PyAny>,
         blank: &Bound<'py, PyAny>,
+        reordered: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let m = U.len()?;
         let (k, width, bad) = (self.law.k, self.law.width, || {
@@ -259,6 +260,7 @@ impl Filter {
                     offset,
                     blank,
                 },
+                reordered,
             )
         } else {
             let input = Input::Features(numbers::<f64>(U, &shape).ok_or_else(bad)?);
@@ -272,8 +274,15 @@ impl Filter {
                     offset,
                     blank,
                 },
+                reordered,
             )
         }
+    }
+
+    /// Blocks of rows taken together with their sums reordered, for the test that there were any.
+    #[getter]
+    fn _glm_blocks(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |core| either!(core, filter => filter.glm_blocks()))
     }
 
     fn _refuse(&self, py: Python<'_>, n: u32) -> PyResult<()> {

@@ -238,6 +238,7 @@ impl Filter {
         &self,
         py: Python<'py>,
         block: &Block<'_, T>,
+        reordered: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let (m, k, s) = (block.len(), self.law.k, self.law.scales);
         let mut outputs =
@@ -260,7 +261,11 @@ impl Filter {
             let (done, error) = self.detached(py, |core| {
                 let filter = T::within(core);
                 threads::enter(self.threads, self.sizes.p, || {
-                    filter.run(block, &mut report)
+                    if reordered {
+                        filter.run_reordered(block, &mut report)
+                    } else {
+                        filter.run(block, &mut report)
+                    }
                 })
             })?;
             (done, error.map(|error| to_python(py, &error)))

@@ -175,6 +175,15 @@ impl Uncertainty for Full {
         linalg::fuse(&self.layout, from, u, d, columns, range)
     }
 
+    fn has_gram(&self) -> bool {
+        true
+    }
+
+    fn gram<T: Scalar>(&self, at: &[T], columns: &Columns<T>, out: &mut [f64]) {
+        let (d, u) = self.split(at);
+        linalg::gram(&self.layout, u, d, columns, 0..columns.len(), out);
+    }
+
     /// D is looked at every time; U only once the bound no longer excludes an overflow. The bound decides no bits.
     #[inline]
     fn settle<T: Scalar>(&self, to: &[T], bound: f64, growth: f64) -> Result<f64, Error> {

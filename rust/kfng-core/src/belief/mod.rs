@@ -76,6 +76,16 @@ pub trait Uncertainty {
         range: Range<usize>,
     ) -> f64;
 
+    /// Whether `gram` is there.
+    fn has_gram(&self) -> bool {
+        false
+    }
+
+    /// H P H' (k, k) of the rows h of k columns, P without decay.
+    fn gram<T: Scalar>(&self, _at: &[T], _columns: &Columns<T>, out: &mut [f64]) {
+        out.fill(f64::NAN);
+    }
+
     /// The bound after a wave that grew by `growth`, or the error of a belief that must not be committed.
     fn settle<T: Scalar>(&self, to: &[T], bound: f64, growth: f64) -> Result<f64, Error>;
 
