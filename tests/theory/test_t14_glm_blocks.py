@@ -13,7 +13,7 @@ import kfng
 from kfng import reference
 
 P, P32 = 800, 1600  # blocks run from 768 parameters on, in float32 from 1536
-N = 90
+N = 60
 TOLERANCE = 1e-12
 FAMILIES = {
     "bernoulli": kfng.Bernoulli,
@@ -26,9 +26,9 @@ RULES = {
     "kalman": kfng.Kalman,
     "fading": lambda: kfng.Fading(0.02),
     "half-life": lambda: kfng.Fading(half_life=9.0),
-    "prior": lambda: kfng.Fading(0.3, towards="prior"),
+    "prior": lambda: kfng.Fading(1e-4, towards="prior"),
     "gradient": lambda: kfng.NaturalGradient(kfng.Power(0.5, 0.7)),
-    "noise": lambda: kfng.ProcessNoise(1e-3, every=40),
+    "noise": lambda: kfng.ProcessNoise(1e-3, every=25),
 }
 CASES = [(family, "fading", "float64") for family in FAMILIES]
 CASES += [(family, "kalman", "float32") for family in FAMILIES]
@@ -50,7 +50,7 @@ def rows(family, rule="fading", p=P):
     hidden = np.isnan(Y.reshape(N, -1)).any(axis=1) & (rng.random(N) < 0.5)
     U[hidden] = np.nan
     dt = np.where(rng.random(N) < 0.1, 0.0, rng.uniform(0.1, 2.0, N))
-    dt[[20, 61]] = 60.0
+    dt[[20, 45]] = 60.0
     if rule == "gradient":
         dt = np.ones(N)
     offset = 0.2 * rng.normal(size=N)
@@ -106,7 +106,7 @@ def test_a_block_gives_what_its_rows_give(family, rule, dtype):
     known = run(one, data)
     assert one._glm_blocks == 0
     seen = run(many, data, deterministic=False)
-    assert many._glm_blocks >= 4
+    assert many._glm_blocks >= 3
     health = many.health()
     assert health["missing"] > 0
     assert health["clipped"] > 0
@@ -119,38 +119,73 @@ def test_any_chunks():
     data, rng = rows("poisson"), np.random.default_rng(0)
     one, many = make("poisson", "half-life"), make("poisson", "half-life")
     known = run(one, data)
-    seen = run(many, data, np.sort(rng.choice(np.arange(1, N), 9, replace=False)).tolist(), deterministic=False)
-    assert many._glm_blocks >= 4
+    seen = run(many, data, np.sort(rng.choice(np.arange(1, N), 6, replace=False)).tolist(), deterministic=False)
+    assert many._glm_blocks >= 3
     assert apart(many, one, seen, known) < TOLERANCE
 
 
 def test_a_wind_up_ends_a_block():
     data = rows("bernoulli")
-    data["U"][:, : P // 2] *= np.arange(N)[:, None] > 70  # not excited before: winds up
+    data["U"][:, : P // 2] *= np.arange(N)[:, None] > 45  # not excited before: winds up
     one, many = make("bernoulli", "half-life"), make("bernoulli", "half-life")
     known = run(one, data)
     seen = run(many, data, deterministic=False)
-    assert many._glm_blocks >= 4
+    assert many._glm_blocks >= 3
     assert many.health()["windup"] > 0
     assert apart(many, one, seen, known) < TOLERANCE
 
 
-# the control of the above: the second of two rows is given its own weight from the theta before the first, not after it
-def test_without_the_correction_the_difference_shows():
-    data = rows("bernoulli")
-    one, frozen = make("bernoulli", "kalman"), make("bernoulli", "kalman")
-    known = run(one, data)
-    z = np.nan_to_num(data["U"]) @ frozen.theta + data["offset"]  # theta stands still
-    taught = np.isfinite(data["Y"]) & (data["weight"] > 0)
-    off = np.abs(1 / (1 + np.exp(-np.clip(z, -30, 30))) - known["prediction"])[taught]
-    assert off.max() > 1e3 * TOLERANCE
+def literal_block(P, z, H, y, weight, decay, change=None):
+    """Predictions of the rows of a logistic block, from their products in the metric P alone: one operation a line, one of them changed."""
+    z, G, s = z.copy(), H @ P @ H.T, 1.0
+    for j in range(len(H)):
+        old, s = s, s / decay[j]
+        here = old if change == "the s of the row before" else s
+        pi = 1 / (1 + np.exp(-z[j]))
+        w = weight[j] * pi * (1 - pi)
+        alpha = 1 + w * here * G[j, j]
+        a = weight[j] * (y[j] - pi) / alpha
+        later = slice(j + 1, None)
+        z[later] += here * G[later, j] * a * (change != "z left alone")
+        G[later, later] -= here * w / alpha * np.outer(G[later, j], G[j, later]) * (change != "G left alone")
+    return 1 / (1 + np.exp(-z))
+
+
+def literal_distance(change=None):
+    """How far the twin's predictions of 12 rows are from those of kfng: one row at a time, and in a block."""
+    rng, lam = np.random.default_rng(8), 0.02
+    U = 0.6 * rng.normal(size=(32, P))
+    Y = 1.0 * (rng.random(32) < 0.5)
+    rest = {"weight": rng.uniform(0.2, 2.0, 32), "dt": rng.uniform(0.5, 2.0, 32)}
+    first, last = ({name: array[part] for name, array in rest.items()} for part in (slice(20), slice(20, None)))
+    result = []
+    for options in ({}, {"deterministic": False}):
+        model = kfng.Linear(P, intercept=False)
+        flt = kfng.Filter(model, kfng.Bernoulli(), belief=kfng.Full(0.1), rule=kfng.Fading(lam))
+        flt.update_many(U[:20], Y[:20], **first)
+        decay = (1 - lam) ** last["dt"]
+        twin = literal_block(flt.cov(), U[20:] @ flt.theta, U[20:], Y[20:], last["weight"], decay, change)
+        trace = flt.update_many(U[20:], Y[20:], **last, **options)
+        assert (flt._glm_blocks > 0) == bool(options)
+        result.append(np.max(np.abs(trace.prediction - twin)))
+    return result
+
+
+def test_the_recursion_written_out():
+    assert max(literal_distance()) < TOLERANCE
+
+
+@pytest.mark.parametrize("change", ["z left alone", "G left alone", "the s of the row before"])
+def test_one_operation_changed_shows(change):
+    assert min(literal_distance(change)) > 1e3 * TOLERANCE
 
 
 def test_the_reference_agrees():
     data = rows("bernoulli")
     many = make("bernoulli", "fading")
     model = reference.Linear(P, intercept=False)
-    exact = reference.Filter(model, reference.Bernoulli(), belief=reference.Full(0.5), rule=reference.Fading(0.02))
+    rest = {"belief": reference.Full(0.5), "rule": reference.Fading(0.02), "guards": reference.Guards(step_clip=0.5)}
+    exact = reference.Filter(model, reference.Bernoulli(), **rest)
     few = {name: array[:20] for name, array in data.items()}
     for flt in (many, exact):
         flt.update_many(few["U"], few["Y"], **{k: few[k] for k in ("weight", "dt", "offset")}, deterministic=False)

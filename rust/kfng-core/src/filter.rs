@@ -16,7 +16,7 @@ use crate::family::{Family, Likelihood, Link};
 use crate::field::{Arrays, filled, product};
 use crate::guard::Limits;
 use crate::iterate::Iterate;
-use crate::linalg::{Aligned, Columns, dot};
+use crate::linalg::{Aligned, Columns, MOST, dot};
 use crate::model::{Model, Output};
 use crate::recurrence::Recurrence;
 use crate::row::{Block, Report};
@@ -48,16 +48,23 @@ pub struct Filter<T> {
     pub(crate) recurrence: Option<Recurrence<T>>,
     /// Whether most rows can go the short way.
     pub(crate) short: bool,
-    /// Whether blocks of rows whose weights depend on theta gain, and whether they may be taken now; how many were.
-    pub(crate) blocks_gain: bool,
-    pub(crate) reorders: bool,
-    pub(crate) glm_blocks: u64,
+    pub(crate) together: Together,
+    /// Whether the covariance of several outputs is taken from products, not from columns that are fused with weight 0.
+    pub(crate) spreads: bool,
     pub(crate) sizes: Sizes,
     // Boxed, for they change places in every step.
     pub(crate) state: Box<State<T>>,
     pub(crate) next: Box<State<T>>,
     pub(crate) columns: Columns<T>,
     pub(crate) work: Work<T>,
+}
+
+/// Blocks of rows whose weights depend on theta: whether they gain, whether they may be taken now, how many were.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Together {
+    pub gains: bool,
+    pub now: bool,
+    pub taken: u64,
 }
 
 /// Sizes used everywhere.
@@ -104,12 +111,20 @@ pub(crate) struct Work<T> {
     pub seen: Vec<usize>,
     /// (k² + k,)
     pub small: Vec<f64>,
-    /// Products and outputs of a block of rows, (wave² + wave,) where such blocks gain.
+    /// Products and outputs of a block of rows, (wave² + wave,) where such blocks gain; dz P dz' of a row, (k, k), where it is taken so.
     pub gram: Vec<f64>,
     /// a (m,) and b (m,) of the learned noise variances as the row reports them.
     pub noise: Vec<f64>,
     /// (wave,)
     pub slots: Vec<Slot>,
+}
+
+/// Where the covariance C = dz P dz' of a row comes from: rows of dz that went through the belief, products with it, or the columns dz'L.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spread {
+    Rows,
+    Products,
+    Factor,
 }
 
 /// What is known of a row of the wave before the pass.
@@ -131,8 +146,9 @@ pub(crate) struct Slot {
     pub first: usize,
     /// Observed outputs.
     pub seen: usize,
-    /// Columns before those of dz'L: the rows of dz, unless C comes from dz'L itself.
+    /// Columns before those of dz'L: the rows of dz, unless C comes from dz'L itself or from products.
     pub ahead: usize,
+    pub spread: Spread,
     /// One output: score and Fisher information at z.
     pub score: (f64, f64),
 }
@@ -157,6 +173,7 @@ impl Default for Slot {
             first: 0,
             seen: 0,
             ahead: 0,
+            spread: Spread::Rows,
             score: (0.0, 0.0),
         }
     }
@@ -203,6 +220,12 @@ impl<T: Scalar> Filter<T> {
         let ordinary = apart(&model, &family, iterations);
         let shared = ordinary && belief.shares_passes();
         let shared = shared && !rule.is_called();
+        let spreads = k > 1
+            && k <= MOST
+            && !shared
+            && !rule.descends()
+            && belief.has_gram()
+            && iterations == Iterations::default();
         let iterates = matches!(iterations, Iterations::Number(n) if n > 1) && !ordinary;
         let most = if k == 1 {
             1 + usize::from(iterates)
@@ -233,6 +256,8 @@ impl<T: Scalar> Filter<T> {
         let mut work = Work::new(&sizes, model.work())?;
         if blocks_gain {
             work.gram = filled(WAVE * (WAVE + 1))?;
+        } else if spreads {
+            work.gram = filled(k * k)?;
         }
         let iterate = if iterates {
             Some(Iterate::new(k, sizes.padded)?)
@@ -303,9 +328,12 @@ impl<T: Scalar> Filter<T> {
             iterate,
             recurrence,
             short,
-            blocks_gain,
-            reorders: false,
-            glm_blocks: 0,
+            together: Together {
+                gains: blocks_gain,
+                now: false,
+                taken: 0,
+            },
+            spreads,
             sizes,
             state,
             next,
@@ -364,17 +392,23 @@ impl<T: Scalar> Filter<T> {
                 .zip(moves)
                 .for_each(|(to, (&x, &x_0))| *to = x - x_0);
         }
-        let z = &mut self.work.z[slot * k..(slot + 1) * k];
+        let (z, padded) = (
+            &mut self.work.z[slot * k..(slot + 1) * k],
+            self.sizes.padded,
+        );
+        let apart = k > 1 && self.work.slots[slot].ahead == 0;
+        let dz = |j: usize| {
+            if apart {
+                &self.work.dz[j * padded..(j + 1) * padded]
+            } else {
+                self.columns.h(first + j)
+            }
+        };
         for (j, z) in z.iter_mut().enumerate() {
             if linear {
-                *z = dot(self.columns.h(first + j), theta).to_f64();
+                *z = dot(dz(j), theta).to_f64();
             } else if pulled {
-                let dz = if k == 1 {
-                    self.columns.h(first)
-                } else {
-                    &self.work.dz[j * self.sizes.padded..(j + 1) * self.sizes.padded]
-                };
-                *z += dot(dz, &self.work.dtheta).to_f64();
+                *z += dot(dz(j), &self.work.dtheta).to_f64();
             }
             *z += offset[j];
             if !z.is_finite() {
@@ -402,7 +436,7 @@ const LEAST: usize = 6144;
 
 /// Whether blocks of such rows are worth having: one look at each row, its weight a function of its z alone.
 fn blocks_gain<T>(model: &Model, family: &Family, iterations: Iterations, p: usize) -> bool {
-    let plain = iterations == Iterations::default() && family.prior_noise().is_none();
+    let plain = iterations == Iterations::default() && family.noise_scales(1) == 0;
     p * size_of::<T>() >= LEAST
         && plain
         && model.linear()

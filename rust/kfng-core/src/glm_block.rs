@@ -28,15 +28,15 @@ impl<T: Scalar> Filter<T> {
         block: &Block<'_, T>,
         report: &mut Report<'_>,
     ) -> (usize, Option<Error>) {
-        self.reorders = self.blocks_gain;
+        self.together.now = self.together.gains;
         let result = self.run(block, report);
-        self.reorders = false;
+        self.together.now = false;
         result
     }
 
     /// Blocks of rows that were taken together so far.
     pub fn glm_blocks(&self) -> u64 {
-        self.glm_blocks
+        self.together.taken
     }
 
     /// Rows that share one pass: propose, validate, commit. On an error nothing has changed.
@@ -71,7 +71,7 @@ impl<T: Scalar> Filter<T> {
             return Err(Error::Overflow);
         }
         std::mem::swap(&mut self.state, &mut self.next);
-        self.glm_blocks += 1;
+        self.together.taken += 1;
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl<T: Scalar> Filter<T> {
         } else {
             self.state.belief()
         };
-        self.belief.gram(at, &self.columns, products);
+        self.belief.gram(at, self.columns.rows(), products);
         for (i, z) in outputs[..k].iter_mut().enumerate() {
             *z = dot(self.columns.h(i), self.next.theta()).to_f64();
         }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
-use crate::filter::{Filter, Fit, Sizes, Slot};
+use crate::filter::{Filter, Fit, Sizes, Slot, Spread};
 use crate::linalg::{axpy, dot};
 use crate::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report, Row};
 use crate::scalar::Scalar;
@@ -124,16 +124,22 @@ impl<T: Scalar> Filter<T> {
             c.fill(f64::NAN);
         } else {
             z.copy_from_slice(&self.work.z[index * k..(index + 1) * k]);
-            let spared = k > 1 && self.work.slots[index].ahead == 0;
-            if spared {
-                self.covariance_by_factor(index, scale, c);
-            }
-            for j in 0..if spared { 0 } else { k } {
-                c[j * k + j] = scale * self.columns.q(first + j).to_f64();
-                for l in 0..j {
-                    c[j * k + l] =
-                        scale * dot(self.columns.h(first + l), self.columns.b(first + j)).to_f64();
-                    c[l * k + j] = c[j * k + l];
+            match self.work.slots[index].spread {
+                Spread::Factor => self.covariance_by_factor(index, scale, c),
+                Spread::Products => {
+                    for (c, x) in c.iter_mut().zip(&self.work.gram) {
+                        *c = scale * x;
+                    }
+                }
+                Spread::Rows => {
+                    for j in 0..k {
+                        c[j * k + j] = scale * self.columns.q(first + j).to_f64();
+                        for l in 0..j {
+                            let (h, b) = (self.columns.h(first + l), self.columns.b(first + j));
+                            c[j * k + l] = scale * dot(h, b).to_f64();
+                            c[l * k + j] = c[j * k + l];
+                        }
+                    }
                 }
             }
             if !c.iter().all(|c| c.is_finite()) {
@@ -185,7 +191,7 @@ impl<T: Scalar> Filter<T> {
     /// Several outputs, in residual form: dtheta += (b_j/alpha_j)·w·(r_j - metric_rate·A_j'dtheta) with L r = e, exactly the block update.
     /// Singular L: the residuals are for the gauge alone, and dtheta = learning_rate·w·b of the column g, which was fused last.
     fn correct_many(&mut self, index: usize, row: &Row<'_, T>) -> Fit {
-        let (k, slot) = (self.sizes.k, &self.work.slots[index]);
+        let (Sizes { k, padded, .. }, slot) = (self.sizes, &self.work.slots[index]);
         let (m, rates) = (slot.seen, slot.rates);
         let l = &self.work.l[index * k * k..][..m * m];
         let seen = &self.work.seen[index * k..][..m];
@@ -202,8 +208,9 @@ impl<T: Scalar> Filter<T> {
         let dtheta = &mut self.work.dtheta[..];
         dtheta.fill(T::zero());
         let (mut distance, mut rho) = (0.0, 0.0f64);
+        let first = slot.first + slot.ahead;
         for r in 0..m {
-            let column = slot.first + slot.ahead + r;
+            let column = first + r;
             let moved = rates.metric * dot(self.columns.h(column), dtheta).to_f64();
             let residual = residuals[r] - moved;
             let alpha = self.columns.alpha(column).to_f64();
@@ -215,14 +222,14 @@ impl<T: Scalar> Filter<T> {
         let mut scale = rates.learning;
         let singular = self.family.singular();
         if singular {
-            dtheta.copy_from_slice(self.columns.b(slot.first + k + m));
+            dtheta.copy_from_slice(self.columns.b(first + m));
             scale = rates.learning * row.weight;
         }
         let clipped = self.limits.step_clip.is_finite() && {
             let change = &mut self.work.small[..k];
             for (j, change) in change.iter_mut().enumerate() {
                 let dz = if slot.ahead == 0 {
-                    &self.work.dz[j * self.sizes.padded..(j + 1) * self.sizes.padded]
+                    &self.work.dz[j * padded..(j + 1) * padded]
                 } else {
                     self.columns.h(slot.first + j)
                 };

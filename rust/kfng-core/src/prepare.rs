@@ -3,10 +3,10 @@
 //! One output: the single column dz with Fisher weight metric_rate·w·L² (never divided by L); its q is the variance of z. Several outputs:
 //! rows of dz with weight 0, predictive, then the columns of dz'L. The first column carries the decay of the row's time step.
 
-use crate::belief::Belief;
+use crate::belief::{Belief, Uncertainty};
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
-use crate::filter::{Filter, Work, apart};
+use crate::filter::{Filter, Spread, Work, apart};
 use crate::linalg::axpy;
 use crate::model::{Model, Output};
 use crate::row::{Input, Row};
@@ -44,12 +44,18 @@ impl<T: Scalar> Filter<T> {
         } else {
             self.predictive_columns(index, row, decay, recurrent);
         }
+        if self.work.slots[index].spread == Spread::Products {
+            self.spread_of_row(decay, moved);
+        }
         if !self.shares(&row.input) {
             let linear = matches!(row.input, Input::Features(_)) && self.model.linear();
             let clamped = self.place(index, row.offset, linear)?;
             self.next.wide[CLAMPED] += f64::from(clamped);
         }
         if !self.work.slots[index].learns {
+            if self.spreads {
+                self.columns.push(T::zero(), decay, self.sizes.p);
+            }
             return Ok(());
         }
         match self.iterations {
@@ -71,7 +77,13 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
-    pub(crate) fn predictive_column(&mut self, index: usize, row: &Row<'_, T>, decay: T, known: bool) {
+    pub(crate) fn predictive_column(
+        &mut self,
+        index: usize,
+        row: &Row<'_, T>,
+        decay: T,
+        known: bool,
+    ) {
         let h = self.columns.push(T::zero(), decay, 0);
         if known {
             h.copy_from_slice(&self.work.dz);
@@ -110,6 +122,11 @@ impl<T: Scalar> Filter<T> {
             );
         }
         if self.spares_rows(index, row) {
+            self.work.slots[index].spread = Spread::Factor;
+            return;
+        }
+        if self.spreads {
+            self.work.slots[index].spread = Spread::Products;
             return;
         }
         self.work.slots[index].ahead = k;
@@ -123,6 +140,19 @@ impl<T: Scalar> Filter<T> {
                 .columns
                 .push(T::zero(), if j == 0 { decay } else { T::one() }, start);
             h.copy_from_slice(&self.work.dz[j * padded..(j + 1) * padded]);
+        }
+    }
+
+    /// dz P dz' of the row, P after its time step. Cost O(k p²), one read of U and no column that teaches nothing.
+    fn spread_of_row(&mut self, decay: T, moved: bool) {
+        let at = if moved {
+            self.next.belief()
+        } else {
+            self.state.belief()
+        };
+        self.belief.gram(at, &self.work.dz, &mut self.work.gram);
+        for x in &mut self.work.gram {
+            *x /= decay.to_f64();
         }
     }
 
@@ -174,7 +204,7 @@ impl<T: Scalar> Filter<T> {
 }
 
 impl<T: Scalar> Filter<T> {
-    /// The columns of A = dz'L, each of weight metric_rate·w.
+    /// The columns of A = dz'L, each of weight metric_rate·w, the first with this decay.
     fn factor_columns(&mut self, index: usize, row: &Row<'_, T>, decay: T) {
         let (k, padded, slot) = (self.sizes.k, self.sizes.padded, &self.work.slots[index]);
         let m = slot.seen;
@@ -185,10 +215,18 @@ impl<T: Scalar> Filter<T> {
         let weight = T::of(slot.rates.metric * row.weight);
         let decay = if slot.ahead == 0 { decay } else { T::one() };
         for r in 0..m {
-            let a = self
-                .columns
-                .push(weight, if r == 0 { decay } else { T::one() }, 0);
-            for s in (0..m).filter(|&s| l[s * m + r] != 0.0) {
+            let some = || (0..m).filter(|&s| l[s * m + r] != 0.0);
+            // L is lower triangular, so that later columns of a linear model start later; a column of zeros teaches nothing.
+            let start = match row.input {
+                Input::Features(_) => some().map(|s| self.model.start(seen[s])).min(),
+                _ => some().map(|_| 0).min(),
+            };
+            let (start, decay) = (
+                start.unwrap_or(self.sizes.p),
+                if r == 0 { decay } else { T::one() },
+            );
+            let a = self.columns.push(weight, decay, start);
+            for s in some() {
                 axpy(
                     T::of(l[s * m + r]),
                     &self.work.dz[seen[s] * padded..][..padded],

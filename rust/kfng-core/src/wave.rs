@@ -39,7 +39,7 @@ impl<T: Scalar> Filter<T> {
             );
         }
         let (mut done, mut alone) = (0, 0);
-        let short = self.short && !self.reorders && !self.gains_by_waves();
+        let short = self.short && !self.together.now && !self.gains_by_waves();
         while done < m {
             if short {
                 let row = block.row(done, sizes.d, sizes.k, sizes.width);
@@ -57,7 +57,7 @@ impl<T: Scalar> Filter<T> {
             } else {
                 self.next_wave(block, done)
             };
-            let taken = if self.reorders && rows.len() > 1 {
+            let taken = if self.together.now && rows.len() > 1 {
                 self.glm_step(block, rows.clone(), report)
             } else {
                 self.step(block, rows.clone(), report)
@@ -73,7 +73,7 @@ impl<T: Scalar> Filter<T> {
 
     /// The rows that share a pass with row `start`: none after it whose time step runs a wind-up check, takes turns or adds noise.
     fn next_wave(&self, block: &Block<'_, T>, start: usize) -> Range<usize> {
-        let most = if self.reorders || self.shares(&block.input) {
+        let most = if self.together.now || self.shares(&block.input) {
             self.sizes.wave
         } else {
             1

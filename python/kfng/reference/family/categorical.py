@@ -1,7 +1,8 @@
 """Categorical observations on K logits: P(y=j) = pi_j = exp(z_j)/sum_i exp(z_i).
 
-Score e = onehot(y) - pi, Fisher factor L = diag(sqrt pi) - pi sqrt(pi)': L L' = diag(pi) - pi pi'. It is singular on
-purpose: adding a constant to all logits changes nothing, so nothing is learned about it, and every quantity here is
+Score e = onehot(y) - pi. Fisher factor L, lower triangular with L L' = diag(pi) - pi pi': with s_j = pi_j + ... + pi_K,
+L_jj = sqrt(pi_j s_{j+1}/s_j) and L_ij = -pi_i/s_{j+1}·L_jj for i > j. Column j is that of class j against the classes
+after it, and the last is zero. L is singular on purpose: adding a constant to all logits changes nothing, so nothing is learned about it, and every quantity here is
 invariant under it.
 """
 
@@ -74,12 +75,22 @@ class Categorical(Family):
 
     def factor(self, z: Array, observed: Mask) -> Array:
         pi = softmax(z)
-        return np.diag(np.sqrt(pi)) - np.outer(pi, np.sqrt(pi))
+        L = np.zeros((len(z), len(z)))
+        for j in range(len(z) - 1):
+            after = np.sum(pi[j + 1 :])
+            if after > 0:
+                L[j, j] = np.sqrt(pi[j] * after / (pi[j] + after))
+                L[j + 1 :, j] = -pi[j + 1 :] / after * L[j, j]
+        return L
 
     def whitened(self, z: Array, e: Array, L: Array) -> Array:
-        """e/sqrt(pi), orthogonal to sqrt(pi), which L maps to 0."""
-        pi = softmax(z)
-        return e / np.sqrt(pi) if pi.all() else np.full(len(e), np.nan)
+        """r with L r = e, by forward substitution; its last entry, which L maps to 0, is 0."""
+        if not softmax(z).all():
+            return np.full(len(e), np.nan)
+        r = np.zeros(len(e))
+        for j in range(len(e) - 1):
+            r[j] = (e[j] - L[j, :j] @ r[:j]) / L[j, j]
+        return r
 
     def degrees(self, observed: Mask) -> int:
         return self.n_classes - 1

@@ -179,9 +179,9 @@ impl Uncertainty for Full {
         true
     }
 
-    fn gram<T: Scalar>(&self, at: &[T], columns: &Columns<T>, out: &mut [f64]) {
+    fn gram<T: Scalar>(&self, at: &[T], h: &[T], out: &mut [f64]) {
         let (d, u) = self.split(at);
-        linalg::gram(&self.layout, u, d, columns, 0..columns.len(), out);
+        linalg::gram(&self.layout, u, d, h, out);
     }
 
     /// D is looked at every time; U only once the bound no longer excludes an overflow. The bound decides no bits.

@@ -81,8 +81,8 @@ pub trait Uncertainty {
         false
     }
 
-    /// H P H' (k, k) of the rows h of k columns, P without decay.
-    fn gram<T: Scalar>(&self, _at: &[T], _columns: &Columns<T>, out: &mut [f64]) {
+    /// H P H' (k, k) of rows h (k, padded), P without decay.
+    fn gram<T: Scalar>(&self, _at: &[T], _h: &[T], out: &mut [f64]) {
         out.fill(f64::NAN);
     }
 

@@ -1,12 +1,14 @@
 //! Classes on K logits: P(y=j) = pi_j = exp(z_j)/sum_i exp(z_i).
 //!
 //! ```text
-//! e = onehot(y) - pi,   L = diag(sqrt pi) - pi sqrt(pi)',   L L' = diag(pi) - pi pi'
+//! e = onehot(y) - pi,   s_j = pi_j + ... + pi_K,   L_jj = sqrt(pi_j s_{j+1}/s_j),   L_ij = -pi_i/s_{j+1}·L_jj for i > j
+//! => L L' = diag(pi) - pi pi'
 //! ```
 //!
-//! L is singular on purpose: adding a constant to all logits changes nothing, so nothing is learned about it, and every quantity here is
-//! invariant under it. Source: Ollivier 2018, arXiv 1703.00209.
+//! Column j is that of class j against the classes after it; the last is zero. L is singular on purpose: adding a constant to all logits
+//! changes nothing, so nothing is learned about it, and every quantity here is invariant under it. Source: Ollivier 2018, arXiv 1703.00209.
 
+use std::cmp::Ordering;
 use std::f64::consts::FRAC_PI_8;
 
 use serde::Deserialize;
@@ -104,10 +106,18 @@ impl Likelihood for Categorical {
         let k = row.z.len();
         let pi = &mut work[..k];
         softmax(row.z, pi);
-        for i in 0..k {
-            for j in 0..k {
-                l[i * k + j] = away(pi, i, j) * pi[j].sqrt();
+        l.fill(0.0);
+        let mut after = 0.0;
+        for j in (0..k).rev() {
+            let here = pi[j] + after;
+            if after > 0.0 {
+                let own = (pi[j] * (after / here)).sqrt();
+                l[j * k + j] = own;
+                for i in j + 1..k {
+                    l[i * k + j] = -(pi[i] / after) * own;
+                }
             }
+            after = here;
         }
         Ok(())
     }
@@ -122,19 +132,23 @@ impl Likelihood for Categorical {
         e[class] = own;
     }
 
-    /// e/sqrt(pi), orthogonal to sqrt(pi), which L maps to 0.
+    /// The standardised residual of each class against those after it, up to the class that was seen.
     fn whiten(&self, row: &Seen<'_>, _: &[usize], _: &[f64], r: &mut [f64]) {
         softmax(row.z, r);
-        let class = row.y[0] as usize;
-        let own = rest(r, class) / r[class].sqrt();
         if r.contains(&0.0) {
             r.fill(f64::NAN);
             return;
         }
-        for r in r.iter_mut() {
-            *r = -r.sqrt();
+        let (class, mut after) = (row.y[0] as usize, 0.0);
+        for (j, r) in r.iter_mut().enumerate().rev() {
+            let (own, here) = (*r, *r + after);
+            *r = match j.cmp(&class) {
+                Ordering::Less => -(own / here / after).sqrt(),
+                Ordering::Equal => (after / here / own).sqrt(),
+                Ordering::Greater => 0.0,
+            };
+            after = here;
         }
-        r[class] = own;
     }
 
     fn mean(&self, row: &Seen<'_>, out: &mut [f64]) {

@@ -122,6 +122,12 @@ impl<T: Scalar> Columns<T> {
         &self.h[i * self.padded..(i + 1) * self.padded]
     }
 
+    /// h of every column, (len, padded).
+    #[inline]
+    pub fn rows(&self) -> &[T] {
+        &self.h[..self.len * self.padded]
+    }
+
     /// P h of column i, with P as it was before the column (after its decay).
     #[inline]
     pub fn b(&self, i: usize) -> &[T] {

@@ -1,40 +1,31 @@
 //! Products of known rows in the metric of a belief.
 
-use std::ops::Range;
-
 use pulp::{Simd, WithSimd};
 
+use super::Layout;
 use super::block::dots_rows;
 use super::ud::{NC, block_len, block_start};
-use super::{Columns, Layout};
 use crate::scalar::Scalar;
 
-/// G = H P H' of the columns' h as rows, P = U D U' as it is, without decay.
+/// G = H P H' of k rows h, P = U D U' as it is, without decay.
 ///
 /// ```text
 /// F = U'H';   G = F' D F
 /// ```
 ///
-/// - u: (`u_len`,), d: (`d_len`,); range: k of the columns, at most `MOST`; out: (k, k), overwritten, symmetric
+/// - u: (`u_len`,), d: (`d_len`,); h: (k, padded), k at most `MOST`; out: (k, k), overwritten, symmetric
 ///
 /// Sums over D in float64. Cost O(k p²), one read of U.
-pub fn gram<T: Scalar>(
-    layout: &Layout,
-    u: &[T],
-    d: &[T],
-    columns: &Columns<T>,
-    range: Range<usize>,
-    out: &mut [f64],
-) {
-    let k = range.len();
+pub fn gram<T: Scalar>(layout: &Layout, u: &[T], d: &[T], h: &[T], out: &mut [f64]) {
+    let k = h.len() / layout.padded();
     assert!(u.len() == layout.u_len() && d.len() == layout.d_len() && k <= MOST);
-    assert!(range.end <= columns.len() && columns.padded == layout.padded() && out.len() == k * k);
+    assert!(h.len() == k * layout.padded() && out.len() == k * k);
     out.fill(0.0);
     layout.path().run(Gram {
         layout,
         u,
         d,
-        h: &columns.h[range.start * columns.padded..range.end * columns.padded],
+        h,
         k,
         out,
     });
@@ -105,7 +96,8 @@ mod tests {
                 let belief = Belief::<f64>::random(layout, 7);
                 let columns = random_columns(&layout, 5, 3);
                 let (cov, mut out) = (belief.dense(), [f64::NAN; 16]);
-                gram(&layout, &belief.u, &belief.d, &columns, 1..5, &mut out);
+                let rows = &columns.h[layout.padded()..];
+                gram(&layout, &belief.u, &belief.d, rows, &mut out);
                 for ij in 0..16 {
                     let (x, y) = (columns.h(1 + ij / 4), columns.h(1 + ij % 4));
                     let sum: f64 = (0..p * p).map(|at| x[at / p] * cov[at] * y[at % p]).sum();

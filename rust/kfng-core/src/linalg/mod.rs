@@ -35,8 +35,8 @@ pub use convert::{dense, diagonal_prior, factor, inverse_rows, pack, packed_len,
 pub use diagonal::{fuse_diagonal, possible};
 pub use diffuse::add_outer;
 pub use fuse::fuse;
-pub use multiply::multiply;
 pub use gram::{MOST, gram};
+pub use multiply::multiply;
 pub use read::{all_finite, diagonal, diagonal_at, variance};
 pub use simd::Path;
 pub use transition::{Runs, transition, transition_work, triangular};

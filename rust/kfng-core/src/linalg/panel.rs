@@ -23,7 +23,7 @@ impl<T: Scalar> WithSimd for Part<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, s: S) {
+    fn with_simd<S: Simd>(self, s: S) {
         if self.settings.len() == 1 {
             alone(s, self);
             return;
