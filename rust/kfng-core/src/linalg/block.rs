@@ -191,66 +191,6 @@ fn sweep<T: Scalar, S: Simd, const FROM: bool, const NEXT: bool>(
     totals::<T, S, NEXT>(s, sums)
 }
 
-/// [`update`], and on the way the dots of the block after it with this row's h: (block, h), h as long as that block is high.
-#[inline(always)]
-pub(crate) fn update_ahead<T: Scalar, S: Simd>(
-    s: S,
-    source: Option<&[T]>,
-    block: &mut [T],
-    b: &mut [T],
-    factors: (&[T; NC], &[T; NC]),
-    ahead: Option<(&[T], &[T])>,
-) -> [T; NC] {
-    match (source, ahead) {
-        (None, Some(ahead)) => sweep_ahead::<T, S, false>(s, &[], block, b, factors, ahead),
-        (Some(old), Some(ahead)) => sweep_ahead::<T, S, true>(s, old, block, b, factors, ahead),
-        (source, None) => update(s, source, block, b, factors, None),
-    }
-}
-
-#[inline(always)]
-fn sweep_ahead<T: Scalar, S: Simd, const FROM: bool>(
-    s: S,
-    source: &[T],
-    block: &mut [T],
-    b: &mut [T],
-    (v, lambda): (&[T; NC], &[T; NC]),
-    (after, h): (&[T], &[T]),
-) -> [T; NC] {
-    let len = b.len();
-    let b = T::regs_mut::<S>(b);
-    let n = b.len();
-    let columns = split_mut::<T, S>(block, len).map(|c| &mut c[..n]);
-    let olds = if FROM {
-        split::<T, S>(source, len).map(|c| &c[..n])
-    } else {
-        [&[][..]; NC]
-    };
-    let (after, h) = (split::<T, S>(after, h.len()), T::regs::<S>(h));
-    let (heads, head) = (after.map(|c| &c[..n]), &h[..n]);
-    let (v, lambda) = (
-        v.map(|x| T::reg_splat(s, x)),
-        lambda.map(|x| T::reg_splat(s, x)),
-    );
-    let mut sums = [T::reg_splat(s, T::zero()); NC];
-    for i in 0..n {
-        let mut x = b[i];
-        for c in 0..NC {
-            let old = if FROM { olds[c][i] } else { columns[c][i] };
-            columns[c][i] = T::reg_fma(s, lambda[c], x, old);
-            x = T::reg_fma(s, old, v[c], x);
-            sums[c] = T::reg_fma(s, heads[c][i], head[i], sums[c]);
-        }
-        b[i] = x;
-    }
-    for i in n..h.len() {
-        for c in 0..NC {
-            sums[c] = T::reg_fma(s, after[c][i], h[i], sums[c]);
-        }
-    }
-    sums.map(|sum| T::reg_sum(s, sum))
-}
-
 #[inline(always)]
 fn totals<T: Scalar, S: Simd, const NEXT: bool>(s: S, sums: [T::Reg<S>; NC]) -> [T; NC] {
     if NEXT {

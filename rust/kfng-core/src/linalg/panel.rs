@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::block::{combine, dots, dots_pair, pivots, update, update_ahead};
+use super::block::{combine, dots, dots_pair, pivots, update};
 use super::columns::{Setting, Tally};
 use super::fuse::Part;
 use super::pivots::pivots_of;
@@ -81,7 +81,7 @@ impl<T> Rows<'_, T> {
     }
 }
 
-/// A wave of one row: block after block, and while one is updated the dots with the block after it are summed.
+/// A wave of one row: block after block, each read for its dots and updated while it is in the cache.
 #[inline(always)]
 fn alone<T: Scalar, S: Simd>(s: S, part: Part<'_, T>) {
     let Part {
@@ -109,23 +109,15 @@ fn alone<T: Scalar, S: Simd>(s: S, part: Part<'_, T>) {
     if let Some(u0) = source {
         u[..start(skips)].copy_from_slice(&u0[..start(skips)]);
     }
-    let mut f = [T::zero(); NC];
-    if skips < blocks.end {
-        let block = start(skips)..start(skips + 1);
-        f = dots(s, &source.unwrap_or(&*u)[block], rows(skips));
-    }
     for k in skips..blocks.end {
         let at = (k - blocks.start) * NC;
         let d = d[at..].first_chunk_mut::<NC>().expect("D is padded");
+        let place = start(k)..start(k + 1);
+        let old = source.map(|u0| &u0[place.clone()]);
+        let f = dots(s, old.unwrap_or(&u[place.clone()]), rows(k));
         let (v, lambda) = pivots(f, d, setting.weight, tally);
-        let end = start(k + 1);
-        let (before, after) = u.split_at_mut(end);
-        let ahead = (k + 1 < blocks.end).then(|| {
-            let after = source.map_or(&*after, |u0| &u0[end..]);
-            (&after[..start(k + 2) - end], rows(k + 1))
-        });
-        let (old, b) = (source.map(|u0| &u0[start(k)..end]), &mut b[..rows(k).len()]);
-        f = update_ahead(s, old, &mut before[start(k)..], b, (&v, &lambda), ahead);
+        let b = &mut b[..rows(k).len()];
+        update(s, old, &mut u[place], b, (&v, &lambda), None);
     }
 }
 
