@@ -44,6 +44,15 @@ impl<'py> Keyword<'_, 'py> {
     }
 }
 
+/// What the core is made from: the JSON form of some settings, and their arrays.
+pub fn core_form(settings: &Bound<'_, PyAny>) -> PyResult<(String, Arrays)> {
+    let json = settings.call_method0("core_json")?.extract()?;
+    let arrays = settings
+        .call_method0("core_arrays")?
+        .cast_into::<PyDict>()?;
+    Ok((json, named_arrays(&arrays, "float64", |_| false)?))
+}
+
 /// A float (`numpy.float64` is one) or an int as a number; anything unusual is `None`.
 #[inline]
 pub fn number(ob: &Bound<'_, PyAny>) -> Option<f64> {

@@ -10,7 +10,7 @@ use kfng_core::field::Array;
 use kfng_core::{Block, Dtype, Error, Input, Spec};
 
 use crate::arrays::{Fresh, flags, numbers};
-use crate::convert::{Keyword, named_arrays};
+use crate::convert::{Keyword, core_form, named_arrays};
 use crate::errors::{raise, to_python};
 use crate::likelihood::{Law, Likelihood};
 use crate::lock::{Core, either};
@@ -42,11 +42,7 @@ impl Filter {
     #[new]
     fn new(settings: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = settings.py();
-        let json: String = settings.call_method0("core_json")?.extract()?;
-        let dict = settings
-            .call_method0("core_arrays")?
-            .cast_into::<PyDict>()?;
-        let arrays = named_arrays(&dict, "float64", |_| false)?;
+        let (json, arrays) = core_form(settings)?;
         let core = py.detach(|| {
             let spec = Spec::parse(&json)?;
             Ok(match spec.dtype {

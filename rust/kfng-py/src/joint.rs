@@ -12,7 +12,7 @@ use kfng_core::row::{FLAG_CLIPPED, FLAG_SKIPPED};
 use kfng_core::{Dtype, Error};
 
 use crate::arrays::{Fresh, numbers};
-use crate::convert::named_arrays;
+use crate::convert::{core_form, named_arrays};
 use crate::errors::{internal, raise, to_python};
 use crate::likelihood::{Law, Likelihood};
 
@@ -47,11 +47,7 @@ impl Joint {
     #[new]
     fn new(settings: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = settings.py();
-        let json: String = settings.call_method0("core_json")?.extract()?;
-        let dict = settings
-            .call_method0("core_arrays")?
-            .cast_into::<PyDict>()?;
-        let arrays = named_arrays(&dict, "float64", |_| false)?;
+        let (json, arrays) = core_form(settings)?;
         let core = py.detach(|| {
             let spec = Spec::parse(&json)?;
             Ok(match spec.dtype {

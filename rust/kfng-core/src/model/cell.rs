@@ -7,6 +7,8 @@
 //! Source: Ollivier 2018, arXiv 1703.00209, section 3; Williams and Zipser 1989, "A learning algorithm for continually running fully
 //! recurrent neural networks".
 
+use serde::Deserialize;
+
 use super::Output;
 use crate::error::{Error, fault};
 use crate::field::{Arrays, Named, filled, positive, product};
@@ -22,6 +24,22 @@ pub struct Dims {
     pub h: usize,
     /// k.
     pub k: usize,
+}
+
+/// What all cells are told: sizes, and how inputs are centred and scaled.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frame {
+    pub(super) n_inputs: usize,
+    pub(super) n_units: usize,
+    pub(super) n_outputs: usize,
+    pub(super) input_center: Option<Named>,
+    pub(super) input_scale: Option<Named>,
+    /// Which units are connected, (h, h) of 0 and 1: of a cell that has such a setting.
+    #[serde(skip)]
+    pub(super) mask: Option<Named>,
+    #[serde(skip)]
+    pub(super) constants: Constants,
 }
 
 /// What a term of f_theta multiplies.
@@ -91,30 +109,23 @@ pub struct Constants {
     pub mask: Vec<f64>,
 }
 
-/// What the settings of a cell say of arrays.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Given<'a> {
-    /// `input_center`.
-    pub center: Option<&'a Named>,
-    /// `input_scale`.
-    pub scale: Option<&'a Named>,
-    /// `mask`.
-    pub mask: Option<&'a Named>,
-}
-
 /// What every cell supplies; everything else about it is written here.
 pub trait Cell {
+    /// Sizes and constants.
+    fn frame(&self) -> &Frame;
+
+    /// The same, for taking in arrays.
+    fn frame_mut(&mut self) -> &mut Frame;
+
     /// Its sizes.
-    fn dims(&self) -> Dims;
-
-    /// Its settings that are arrays.
-    fn given(&self) -> Given<'_>;
-
-    /// The constants, once they are known.
-    fn constants(&self) -> &Constants;
-
-    /// Takes in the constants.
-    fn set_constants(&mut self, constants: Constants);
+    fn dims(&self) -> Dims {
+        let frame = self.frame();
+        Dims {
+            d: frame.n_inputs,
+            h: frame.n_units,
+            k: frame.n_outputs,
+        }
+    }
 
     /// Components of the state per unit; h comes first.
     fn per_unit(&self) -> usize {
@@ -149,24 +160,24 @@ impl<C: Cell> Output for C {
     }
 
     fn prepare(&mut self, arrays: &Arrays) -> Result<(), Error> {
-        let (Dims { d, h, .. }, given) = (self.dims(), self.given());
+        let (Dims { d, h, .. }, given) = (self.dims(), self.frame());
         let mut constants = Constants {
             center: filled(d)?,
             scale: filled(d)?,
             mask: Vec::new(),
         };
         constants.scale.fill(1.0);
-        if let Some(named) = given.center {
+        if let Some(named) = &given.input_center {
             let center = named.find("model.input_center", arrays, &[&[d]])?;
             constants.center.copy_from_slice(center);
         }
-        if let Some(named) = given.scale {
+        if let Some(named) = &given.input_scale {
             let scale = named.find("model.input_scale", arrays, &[&[d]])?;
             for (to, &x) in constants.scale.iter_mut().zip(scale) {
                 *to = positive("input_scale", x)?;
             }
         }
-        if let Some(named) = given.mask {
+        if let Some(named) = &given.mask {
             let mask = named.find("model.mask", arrays, &[&[h, h]])?;
             if let Some(x) = mask.iter().find(|&&x| x != 0.0 && x != 1.0) {
                 return Err(Error::Parameter(fault("mask", "an array of 0 and 1", x)));
@@ -174,7 +185,7 @@ impl<C: Cell> Output for C {
             constants.mask = filled(product(&[h, h])?)?;
             constants.mask.copy_from_slice(mask);
         }
-        self.set_constants(constants);
+        self.frame_mut().constants = constants;
         Ok(())
     }
 
@@ -201,7 +212,7 @@ impl<C: Cell> Output for C {
         let mut terms = Vec::new();
         self.terms(&mut |term| terms.push(term));
         let mut couples = filled(product(&[n, n])?)?;
-        let mask = self.constants().mask.clone();
+        let mask = self.frame().constants.mask.clone();
         for i in 0..n {
             let reads = terms.iter().any(|t| t.row == i && t.of == Of::State);
             for j in 0..n {
@@ -239,7 +250,7 @@ impl<C: Cell> Output for C {
         structure: &Structure,
         to: &mut Partials<T>,
     ) {
-        let (Dims { h, .. }, constants) = (self.dims(), self.constants());
+        let (Dims { h, .. }, constants) = (self.dims(), &self.frame().constants);
         let scaling = constants.center.iter().zip(&constants.scale);
         for ((x, u), (center, scale)) in to.x.iter_mut().zip(u).zip(scaling) {
             *x = T::of((u.to_f64() - center) / scale);

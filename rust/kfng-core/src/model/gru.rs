@@ -8,23 +8,14 @@
 
 use serde::Deserialize;
 
-use super::cell::{Cell, Constants, Dims, Given, Of, Partials, Term, logistic};
+use super::cell::{Cell, Dims, Frame, Of, Partials, Term, logistic};
 use super::rnn::sum;
-use crate::field::Named;
 use crate::scalar::Scalar;
 
-/// Sizes, and how inputs are centred and scaled.
+/// Its frame.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GRU {
-    n_inputs: usize,
-    n_units: usize,
-    n_outputs: usize,
-    input_center: Option<Named>,
-    input_scale: Option<Named>,
-    #[serde(skip)]
-    constants: Constants,
-}
+#[serde(transparent)]
+pub struct GRU(Frame);
 
 /// Coefficients of a unit: a_r, a_z, a_n, and a_n through the reset gate.
 const R: usize = 0;
@@ -33,28 +24,12 @@ const N: usize = 2;
 const INNER: usize = 3;
 
 impl Cell for GRU {
-    fn dims(&self) -> Dims {
-        Dims {
-            d: self.n_inputs,
-            h: self.n_units,
-            k: self.n_outputs,
-        }
+    fn frame(&self) -> &Frame {
+        &self.0
     }
 
-    fn given(&self) -> Given<'_> {
-        Given {
-            center: self.input_center.as_ref(),
-            scale: self.input_scale.as_ref(),
-            mask: None,
-        }
-    }
-
-    fn constants(&self) -> &Constants {
-        &self.constants
-    }
-
-    fn set_constants(&mut self, constants: Constants) {
-        self.constants = constants;
+    fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.0
     }
 
     /// h (3d + 3h + 4).
@@ -65,11 +40,11 @@ impl Cell for GRU {
     }
 
     fn coefficients(&self) -> usize {
-        4 * self.n_units
+        4 * self.0.n_units
     }
 
     fn terms(&self, add: &mut dyn FnMut(Term)) {
-        let (d, h) = (self.n_inputs, self.n_units);
+        let (d, h) = (self.0.n_inputs, self.0.n_units);
         let (states, biases) = (3 * h * d, 3 * h * (d + h));
         for row in 0..h {
             let mut term = |start, of, which| {
@@ -96,7 +71,7 @@ impl Cell for GRU {
     }
 
     fn gates<T: Scalar>(&self, theta: &[T], to: &mut Partials<T>) {
-        let (d, h) = (self.n_inputs, self.n_units);
+        let (d, h) = (self.0.n_inputs, self.0.n_units);
         let (states, biases) = (3 * h * d, 3 * h * (d + h));
         for i in 0..h {
             let part = |gate: usize| {

@@ -4,47 +4,22 @@
 
 use serde::Deserialize;
 
-use super::cell::{Cell, Constants, Dims, Given, Partials, Term};
+use super::cell::{Cell, Dims, Frame, Partials, Term};
 use super::rnn::{preactivation, terms};
-use crate::field::Named;
 use crate::scalar::Scalar;
 
-/// Sizes, and how inputs are centred and scaled.
+/// Its frame.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinearStateSpace {
-    n_inputs: usize,
-    n_units: usize,
-    n_outputs: usize,
-    input_center: Option<Named>,
-    input_scale: Option<Named>,
-    #[serde(skip)]
-    constants: Constants,
-}
+#[serde(transparent)]
+pub struct LinearStateSpace(Frame);
 
 impl Cell for LinearStateSpace {
-    fn dims(&self) -> Dims {
-        Dims {
-            d: self.n_inputs,
-            h: self.n_units,
-            k: self.n_outputs,
-        }
+    fn frame(&self) -> &Frame {
+        &self.0
     }
 
-    fn given(&self) -> Given<'_> {
-        Given {
-            center: self.input_center.as_ref(),
-            scale: self.input_scale.as_ref(),
-            mask: None,
-        }
-    }
-
-    fn constants(&self) -> &Constants {
-        &self.constants
-    }
-
-    fn set_constants(&mut self, constants: Constants) {
-        self.constants = constants;
+    fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.0
     }
 
     fn inner(&self) -> Option<usize> {
@@ -53,11 +28,11 @@ impl Cell for LinearStateSpace {
     }
 
     fn coefficients(&self) -> usize {
-        self.n_units
+        self.0.n_units
     }
 
     fn terms(&self, add: &mut dyn FnMut(Term)) {
-        terms(self.n_inputs, self.n_units, add);
+        terms(self.0.n_inputs, self.0.n_units, add);
     }
 
     fn passes(&self, _: usize, _: usize) -> bool {
@@ -65,7 +40,7 @@ impl Cell for LinearStateSpace {
     }
 
     fn gates<T: Scalar>(&self, theta: &[T], to: &mut Partials<T>) {
-        let (d, h) = (self.n_inputs, self.n_units);
+        let (d, h) = (self.0.n_inputs, self.0.n_units);
         for i in 0..h {
             to.state[i] = preactivation(theta, &[], (d, h), i, to);
             to.coefficients[i] = T::one();

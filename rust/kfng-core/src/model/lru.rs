@@ -5,60 +5,35 @@
 
 use serde::Deserialize;
 
-use super::cell::{Cell, Constants, Dims, Given, Of, Partials, Term};
-use crate::field::Named;
+use super::cell::{Cell, Frame, Of, Partials, Term};
 use crate::linalg::dot;
 use crate::scalar::Scalar;
 
-/// Sizes, and how inputs are centred and scaled.
+/// Its frame.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LRU {
-    n_inputs: usize,
-    n_units: usize,
-    n_outputs: usize,
-    input_center: Option<Named>,
-    input_scale: Option<Named>,
-    #[serde(skip)]
-    constants: Constants,
-}
+#[serde(transparent)]
+pub struct LRU(Frame);
 
 impl Cell for LRU {
-    fn dims(&self) -> Dims {
-        Dims {
-            d: self.n_inputs,
-            h: self.n_units,
-            k: self.n_outputs,
-        }
+    fn frame(&self) -> &Frame {
+        &self.0
     }
 
-    fn given(&self) -> Given<'_> {
-        Given {
-            center: self.input_center.as_ref(),
-            scale: self.input_scale.as_ref(),
-            mask: None,
-        }
-    }
-
-    fn constants(&self) -> &Constants {
-        &self.constants
-    }
-
-    fn set_constants(&mut self, constants: Constants) {
-        self.constants = constants;
+    fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.0
     }
 
     fn inner(&self) -> Option<usize> {
-        self.n_inputs.checked_add(2)?.checked_mul(self.n_units)
+        self.0.n_inputs.checked_add(2)?.checked_mul(self.0.n_units)
     }
 
     /// Those of the decays, and 1.
     fn coefficients(&self) -> usize {
-        self.n_units + 1
+        self.0.n_units + 1
     }
 
     fn terms(&self, add: &mut dyn FnMut(Term)) {
-        let (d, h) = (self.n_inputs, self.n_units);
+        let (d, h) = (self.0.n_inputs, self.0.n_units);
         for row in 0..h {
             let parts = [
                 (row * d, Of::Input, h),
@@ -81,7 +56,7 @@ impl Cell for LRU {
     }
 
     fn gates<T: Scalar>(&self, theta: &[T], to: &mut Partials<T>) {
-        let (d, h) = (self.n_inputs, self.n_units);
+        let (d, h) = (self.0.n_inputs, self.0.n_units);
         to.coefficients[h] = T::one();
         for i in 0..h {
             let decay = theta[h * d + i].tanh();

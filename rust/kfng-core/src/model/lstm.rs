@@ -8,51 +8,26 @@
 
 use serde::Deserialize;
 
-use super::cell::{Cell, Constants, Dims, Given, Of, Partials, Term, logistic};
+use super::cell::{Cell, Dims, Frame, Of, Partials, Term, logistic};
 use super::rnn::sum;
-use crate::field::Named;
 use crate::scalar::Scalar;
 
-/// Sizes, and how inputs are centred and scaled.
+/// Its frame.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LSTM {
-    n_inputs: usize,
-    n_units: usize,
-    n_outputs: usize,
-    input_center: Option<Named>,
-    input_scale: Option<Named>,
-    #[serde(skip)]
-    constants: Constants,
-}
+#[serde(transparent)]
+pub struct LSTM(Frame);
 
 /// Coefficients of a unit: c' by a_i, a_f, a_g; h' by a_i, a_f, a_g, a_o.
 const OF_H: usize = 3;
 const EACH: usize = 7;
 
 impl Cell for LSTM {
-    fn dims(&self) -> Dims {
-        Dims {
-            d: self.n_inputs,
-            h: self.n_units,
-            k: self.n_outputs,
-        }
+    fn frame(&self) -> &Frame {
+        &self.0
     }
 
-    fn given(&self) -> Given<'_> {
-        Given {
-            center: self.input_center.as_ref(),
-            scale: self.input_scale.as_ref(),
-            mask: None,
-        }
-    }
-
-    fn constants(&self) -> &Constants {
-        &self.constants
-    }
-
-    fn set_constants(&mut self, constants: Constants) {
-        self.constants = constants;
+    fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.0
     }
 
     fn per_unit(&self) -> usize {
@@ -66,11 +41,11 @@ impl Cell for LSTM {
     }
 
     fn coefficients(&self) -> usize {
-        EACH * self.n_units
+        EACH * self.0.n_units
     }
 
     fn terms(&self, add: &mut dyn FnMut(Term)) {
-        let (d, h) = (self.n_inputs, self.n_units);
+        let (d, h) = (self.0.n_inputs, self.0.n_units);
         for row in 0..2 * h {
             let (unit, gates, first) = if row < h {
                 (row, 4, OF_H)
@@ -98,12 +73,12 @@ impl Cell for LSTM {
 
     /// h' and c' take in the c of their unit.
     fn passes(&self, i: usize, j: usize) -> bool {
-        let h = self.n_units;
+        let h = self.0.n_units;
         j >= h && j - h == i % h
     }
 
     fn gates<T: Scalar>(&self, theta: &[T], to: &mut Partials<T>) {
-        let (d, h, one) = (self.n_inputs, self.n_units, T::one());
+        let (d, h, one) = (self.0.n_inputs, self.0.n_units, T::one());
         for unit in 0..h {
             let [a_i, a_f, a_g, a_o] = [0, 1, 2, 3].map(|gate| {
                 let at = gate * h + unit;

@@ -5,16 +5,24 @@
 
 use serde::Deserialize;
 
-use super::cell::{Cell, Constants, Dims, Given, Of, Partials, Term};
+use super::cell::{Cell, Constants, Dims, Frame, Of, Partials, Term};
 use super::mlp::Activation;
 use crate::field::Named;
 use crate::linalg::dot;
 use crate::scalar::Scalar;
 
-/// Sizes, what units do, which of them are connected (mask (h, h) of 0 and 1), and how inputs are centred and scaled.
+/// Its frame, and what units do.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Settings")]
 pub struct RNN {
+    frame: Frame,
+    activation: Activation,
+}
+
+/// The JSON form, with mask (h, h) of 0 and 1.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
     n_inputs: usize,
     n_units: usize,
     n_outputs: usize,
@@ -22,8 +30,23 @@ pub struct RNN {
     mask: Option<Named>,
     input_center: Option<Named>,
     input_scale: Option<Named>,
-    #[serde(skip)]
-    constants: Constants,
+}
+
+impl From<Settings> for RNN {
+    fn from(from: Settings) -> Self {
+        RNN {
+            activation: from.activation,
+            frame: Frame {
+                n_inputs: from.n_inputs,
+                n_units: from.n_units,
+                n_outputs: from.n_outputs,
+                input_center: from.input_center,
+                input_scale: from.input_scale,
+                mask: from.mask,
+                constants: Constants::default(),
+            },
+        }
+    }
 }
 
 /// weight_ih (h, d) and weight_hh (h, h), one after the other, then biases: what one gate of `first` reads.
@@ -82,28 +105,12 @@ pub(super) fn terms(d: usize, h: usize, add: &mut dyn FnMut(Term)) {
 }
 
 impl Cell for RNN {
-    fn dims(&self) -> Dims {
-        Dims {
-            d: self.n_inputs,
-            h: self.n_units,
-            k: self.n_outputs,
-        }
+    fn frame(&self) -> &Frame {
+        &self.frame
     }
 
-    fn given(&self) -> Given<'_> {
-        Given {
-            center: self.input_center.as_ref(),
-            scale: self.input_scale.as_ref(),
-            mask: self.mask.as_ref(),
-        }
-    }
-
-    fn constants(&self) -> &Constants {
-        &self.constants
-    }
-
-    fn set_constants(&mut self, constants: Constants) {
-        self.constants = constants;
+    fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.frame
     }
 
     fn inner(&self) -> Option<usize> {
@@ -112,11 +119,11 @@ impl Cell for RNN {
     }
 
     fn coefficients(&self) -> usize {
-        self.n_units
+        self.frame.n_units
     }
 
     fn terms(&self, add: &mut dyn FnMut(Term)) {
-        terms(self.n_inputs, self.n_units, add);
+        terms(self.frame.n_inputs, self.frame.n_units, add);
     }
 
     fn passes(&self, _: usize, _: usize) -> bool {
@@ -124,9 +131,9 @@ impl Cell for RNN {
     }
 
     fn gates<T: Scalar>(&self, theta: &[T], to: &mut Partials<T>) {
-        let (d, h) = (self.n_inputs, self.n_units);
+        let (d, h) = (self.frame.n_inputs, self.frame.n_units);
         for i in 0..h {
-            let a = preactivation(theta, &self.constants.mask, (d, h), i, to);
+            let a = preactivation(theta, &self.frame.constants.mask, (d, h), i, to);
             to.state[i] = self.activation.value(a);
             to.coefficients[i] = self.activation.slope(to.state[i]);
         }
