@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import _border
 from ._component import Arrays
-from ._settings import _component, _dtype_name
+from ._settings import Derived, _component, _dtype_name
 from ._trace import Likelihood
 from ._validate import Array, finite_array, real_array
 from .errors import NonFiniteError, NotPositiveDefiniteError, ParameterError, ShapeError, UnsupportedError
@@ -21,7 +21,7 @@ from .reference.rule import Kalman, Rule
 
 
 @dataclass(frozen=True, eq=False)
-class JointSettings:
+class JointSettings(Derived):
     """x = (s, theta): n entries of a state, then n_parameters of theta (none where the model is known)."""
 
     family: Family
@@ -61,26 +61,6 @@ class JointSettings:
     def sensitivity(self) -> Any:
         """None where rows bring no state and transition as `Filter.condition` takes them."""
         return self.model
-
-    @property
-    def float(self) -> np.dtype[Any]:
-        return np.dtype(self.dtype)
-
-    @property
-    def y_width(self) -> int:
-        return self.family.y_width(self.k)
-
-    @property
-    def mean_shape(self) -> tuple[int, ...]:
-        return self.family.mean_shape(self.k)
-
-    @property
-    def z_clamp(self) -> Any:
-        return self.guards.z_clamp_for(self.family.link, self.dtype)
-
-    @property
-    def step_clip(self) -> Any:
-        return self.guards.step_clip_for(self.family.link)
 
     # -- for the core
     def core_json(self) -> str:

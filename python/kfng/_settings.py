@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,43 @@ OPTIONAL = ("iterations", "sensitivity", "state", "state_prior")
 """Keys that a spec has only where they say something."""
 
 
+class Derived:
+    """What follows from the family, the guards and the dtype of a filter's settings."""
+
+    if TYPE_CHECKING:  # fields of the settings
+
+        @property
+        def family(self) -> Family: ...
+        @property
+        def guards(self) -> Guards: ...
+        @property
+        def dtype(self) -> str: ...
+        @property
+        def k(self) -> int: ...
+
+    @property
+    def float(self) -> np.dtype[Any]:
+        return np.dtype(self.dtype)
+
+    @property
+    def y_width(self) -> int:
+        return self.family.y_width(self.k)
+
+    @property
+    def mean_shape(self) -> tuple[int, ...]:
+        return self.family.mean_shape(self.k)
+
+    @property
+    def z_clamp(self) -> Number | None:
+        return self.guards.z_clamp_for(self.family.link, self.dtype)
+
+    @property
+    def step_clip(self) -> Number | None:
+        return self.guards.step_clip_for(self.family.link)
+
+
 @dataclass(frozen=True, eq=False)
-class Settings:
+class Settings(Derived):
     """A filter's specification; `spec()` and `arrays()` are its JSON form, the checkpoint header's and the core's input."""
 
     model: Model
@@ -189,18 +224,6 @@ class Settings:
         return self.model.outputs
 
     @property
-    def float(self) -> np.dtype[Any]:
-        return np.dtype(self.dtype)
-
-    @property
-    def y_width(self) -> int:
-        return self.family.y_width(self.k)
-
-    @property
-    def mean_shape(self) -> tuple[int, ...]:
-        return self.family.mean_shape(self.k)
-
-    @property
     def threads(self) -> int:
         """Threads that a call may use: `num_threads`, else KFNG_NUM_THREADS, else one."""
         if self.num_threads is not None:
@@ -212,14 +235,6 @@ class Settings:
             expected = f"an integer in [1, {MAX_THREADS}]"
             raise ParameterError(argument=THREADS_VARIABLE, expected=expected, got=repr(text)[:80])
         return check.integer(THREADS_VARIABLE, int(text[:9]), low=1, high=MAX_THREADS)
-
-    @property
-    def z_clamp(self) -> Number | None:
-        return self.guards.z_clamp_for(self.family.link, self.dtype)
-
-    @property
-    def step_clip(self) -> Number | None:
-        return self.guards.step_clip_for(self.family.link)
 
     # -- JSON form
     def spec(self) -> Spec:
