@@ -69,18 +69,17 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
 
 
-def load(path: Any) -> Filter:
-    """Read a filter that `save` wrote, of kfng or of its reference.
+def load(path: Any) -> Any:
+    """Read what a `save` wrote, of kfng or of its reference: a Filter, StateFilter or JointEkf.
 
     Raises
     ------
     CheckpointError
         Its kinds say what is wrong with the file.
     """
-    from ._filter_base import load_as
+    from ._load import load
 
-    flt: Filter = load_as(Filter, path)
-    return flt
+    return load("kfng", path)
 
 
 __all__ = [

@@ -490,10 +490,14 @@ class FilterBase(Hidden):
     @classmethod
     def _from_bytes(cls, data: bytes) -> Self:
         from . import checkpoint
+        from ._load import require_kind
 
         header, arrays = checkpoint.decode(data)
-        if header.get("object") != "Filter":
-            raise BadHeaderError(argument="object", expected="Filter", got=header.get("object"))
+        require_kind(header, "Filter")
+        return cls._from_file(header, arrays)
+
+    @classmethod
+    def _from_file(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         own = {name.removeprefix("spec."): array for name, array in arrays.items() if name.startswith("spec.")}
         state = {name.removeprefix("state."): array for name, array in arrays.items() if name.startswith("state.")}
         if len(own) + len(state) != len(arrays):
@@ -585,10 +589,3 @@ class _Progress:
     def __exit__(self, *exception: Any) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def load_as(cls: type[Any], path: Any) -> Any:
-    """Read a saved filter into the given implementation."""
-    from . import checkpoint
-
-    return cls._from_bytes(checkpoint.read(path))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._joint_ekf_base import JointEkfBase
+from ._joint_saved import as_factors
 from ._joint_settings import JointSettings, Kernel, Moved, Seen, roots
 from ._state_filter_base import StateFilterBase
 from ._validate import real_array
@@ -39,7 +40,8 @@ class Factored:
         return self._core.arrays()
 
     def set_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._core.set_arrays({name: real_array(name, array, self._dtype) for name, array in arrays.items()})
+        own = as_factors(dict(arrays))
+        self._core.set_arrays({name: real_array(name, array, self._dtype) for name, array in own.items()})
 
 
 class StateFilter(StateFilterBase):

@@ -14,6 +14,7 @@ from ._validate import Array
 from .errors import KfngError
 
 COUNTERS = ("n_seen", "n_updates", "missing", "clipped", "clamped")
+GAUGES = ("nis_sum", "nis_count", "owed")
 
 
 class JointBase:
@@ -25,12 +26,16 @@ class JointBase:
     def _kernel_of(self, settings: JointSettings) -> Kernel:
         raise NotImplementedError
 
+    def _arguments(self) -> dict[str, Any]:
+        """Keyword arguments that make this filter as it was before its first row."""
+        raise NotImplementedError
+
     def _start(self, settings: JointSettings) -> None:
         self.settings = settings
         self._kernel = self._kernel_of(settings)
         self._lock = threading.RLock()
         self._counts = dict.fromkeys(COUNTERS, 0)
-        self._gauges = {"nis_sum": 0.0, "nis_count": 0.0, "owed": 0.0}
+        self._gauges = dict.fromkeys(GAUGES, 0.0)
 
     # -- one row
     def _take(self, row: Moved) -> Step:
@@ -95,6 +100,39 @@ class JointBase:
     def _covariance(self) -> Array:
         with self._lock:
             return np.asarray(self._kernel.covariance(), dtype=np.float64)
+
+    # -- saving
+    def save(self, path: Any) -> None:
+        """Write the filter to a file: atomically, with a digest, the file before it kept as `<path>.prev`; `kfng.load` reads it.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written; what was there is as before.
+        """
+        from . import __version__, checkpoint
+        from ._joint_saved import pack_arguments
+
+        values, arrays = pack_arguments(self._arguments())
+        with self._lock:
+            counts, gauges = list(self._counts.values()), list(self._gauges.values())
+            own = {name: array.astype(self.settings.float) for name, array in self._kernel.arrays().items()}
+        arrays |= {f"state.{name}": array for name, array in own.items()}
+        arrays |= {"counts": np.array(counts, dtype=np.float64), "gauges": np.array(gauges)}
+        header = {"library": __version__, "object": type(self).__name__, "arguments": values}
+        checkpoint.write(path, checkpoint.encode(header, arrays))
+
+    @classmethod
+    def _from_file(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        from ._joint_saved import checked_state, rebuilt
+
+        flt, rest = rebuilt(cls, header, arrays)
+        settings = flt.settings
+        state = checked_state(rest, settings.n + settings.n_parameters, np.dtype(settings.float), len(COUNTERS))
+        flt._kernel.set_arrays(state)
+        flt._counts = {name: int(count) for name, count in zip(COUNTERS, rest["counts"], strict=True)}
+        flt._gauges = dict(zip(GAUGES, rest["gauges"].tolist(), strict=True))
+        return flt
 
     # -- copies
     def __getstate__(self) -> dict[str, Any]:

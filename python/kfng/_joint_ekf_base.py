@@ -98,7 +98,21 @@ class JointEkfBase(JointBase):
         )
         self.forgetting = number("forgetting", forgetting, "a number in [0, 1)", 0.0, 1.0, ends="[)")
         self.every = integer("every", every, low=1)
+        self._seed = seed
         self._start(settings)
+
+    def _arguments(self) -> dict[str, Any]:
+        s = self.settings
+        state = {"state": s.state, "state_prior": s.state_prior, "state_noise": s.state_noise}
+        theta = {"theta": s.theta, "prior_variance": s.prior_variance, "parameter_noise": s.parameter_noise}
+        rest = {
+            "every": self.every,
+            "forgetting": self.forgetting,
+            "guards": s.guards,
+            "dtype": s.dtype,
+            "seed": self._seed,
+        }
+        return {"model": s.model, "family": s.family} | state | theta | rest
 
     # -- learning
     def update(self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = 1.0, offset: Any = 0.0) -> Step:

@@ -79,6 +79,12 @@ class StateFilterBase(JointBase):
         self._jacobian = None if jacobian is None else finite_array("jacobian", jacobian, (k, n))
         self._start(settings)
 
+    def _arguments(self) -> dict[str, Any]:
+        s = self.settings
+        sizes = {"n_state": s.n, "n_outputs": s.k, "family": s.family, "guards": s.guards, "dtype": s.dtype}
+        own = {"transition": self._transition, "jacobian": self._jacobian}
+        return sizes | {"state": s.state, "state_prior": s.state_prior, "rule": self.rule} | own
+
     def update(
         self,
         y: Any,

@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import _border
 from .._joint_ekf_base import JointEkfBase
+from .._joint_saved import as_dense
 from .._joint_settings import JointSettings, Kernel, Moved, Seen
 from .._state_filter_base import StateFilterBase
 from .._trace import CLIPPED, SKIPPED
@@ -67,7 +68,8 @@ class Dense:
         return {"x": self.x, "P": self.P}
 
     def set_arrays(self, arrays: Mapping[str, Array]) -> None:
-        self.x, self.P = arrays["x"], arrays["P"]
+        own = as_dense(dict(arrays), len(self.x))
+        self.x, self.P = own["x"], own["P"]
 
     def _rounded(self, part: Array) -> Array:
         """As the filter's dtype keeps it; the arithmetic is float64."""
