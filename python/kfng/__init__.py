@@ -70,7 +70,7 @@ def __dir__() -> list[str]:
 
 
 def load(path: Any) -> Any:
-    """Read what a `save` wrote, of kfng or of its reference: a Filter, StateFilter or JointEkf.
+    """Read what a `save` wrote, of kfng or of its reference: a Filter, Bank, StateFilter or JointEkf.
 
     Raises
     ------

@@ -28,6 +28,20 @@ from .errors import (
 CHUNK_BYTES = 1 << 20
 
 
+class NoTime(float):
+    """The default of `dt`, where it has to be told from a 1 that was given."""
+
+
+NO_TIME = NoTime(1.0)
+
+
+def need_time(settings: Settings, dt: Any) -> None:
+    """Where time is in seconds, a row says how many there were."""
+    if (dt is None or dt is NO_TIME) and settings.rule.seconds:
+        expected = "seconds since the row before, for a half-life with a unit"
+        raise ParameterError(argument="dt", expected=expected, got="none")
+
+
 class Row(NamedTuple):
     """One row, checked: u (d,) in the filter's dtype, y (y_width,), offset (k,)."""
 
@@ -70,6 +84,7 @@ class Given(NamedTuple):
 
 def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any) -> Row:
     """Check the arguments of `update`; raise the error that names what is wrong."""
+    need_time(settings, dt)
     d = inputs(settings)
     u = real_array("u", in_order(settings, u) if isinstance(u, Mapping) else u, settings.float)
     if u.shape != (d,):
@@ -101,6 +116,7 @@ def given(
     transition: Any = None,
 ) -> Given:
     """Check the arguments of `condition`."""
+    need_time(settings, dt)
     k, p = settings.k, settings.p
     output = real_array("output", output)
     if output.shape != (k,) and not (k == 1 and output.shape == ()):
@@ -197,7 +213,11 @@ class Rows:
     @property
     def largest_block(self) -> int:
         """Rows in about a megabyte."""
-        return max(16, CHUNK_BYTES // self._row_bytes)
+        return self.rows_in(CHUNK_BYTES)
+
+    def rows_in(self, size: int) -> int:
+        """Rows in about so many bytes."""
+        return max(16, size // self._row_bytes)
 
     def block(self, start: int, stop: int) -> tuple[Block, NDArray[np.bool_]]:
         """Rows start..stop as owned arrays, and which of them are bad."""

@@ -227,6 +227,7 @@ class FilterBase(Hidden):
         _validate.choice("on_bad_row", on_bad_row, ("raise", "skip"))
         _validate.flag("deterministic", deterministic)
         _validate.flag("trace", trace)
+        _border.need_time(self.settings, dt)
         if lengths is not None and self.settings.sensitivity is None:
             raise UnsupportedError(
                 argument="lengths", expected="None (the model has no state)", got=type(lengths).__name__

@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import BadHeaderError
 
-KINDS = ("Filter", "JointEkf", "StateFilter")
+KINDS = ("Bank", "Filter", "JointEkf", "StateFilter")
 """Classes of either implementation with `_from_file(header, arrays)`."""
 
 

@@ -208,7 +208,7 @@ class StateFilterBase(JointBase):
 
 def _rule(rule: Any, n: int) -> Rule:
     rule = _component("rule", Kalman() if rule is None else rule, Rule)
-    plain = isinstance(rule, Kalman) or (isinstance(rule, Fading) and not rule.towards_prior)
+    plain = isinstance(rule, Kalman) or (isinstance(rule, Fading) and not (rule.towards_prior or rule.seconds))
     if not (plain or (isinstance(rule, ProcessNoise) and rule.every == 1)):
         expected = "Kalman(), ProcessNoise(Q) or Fading(...) without a prior to go back to"
         raise UnsupportedError(argument="rule", expected=expected, got=repr(rule)[:80])

@@ -187,6 +187,12 @@ class TraceBuilder:
         rows = slice(start, start + len(z))
         self._z[rows], self._C[rows], self._a[rows], self._b[rows], self._flags[rows] = z, C, a, b, flags
 
+    def put_at(self, rows: NDArray[np.int64], *out: Any) -> None:
+        """As `put`, for rows that are not in a row."""
+        parts = (self._z, self._C, self._a, self._b, self._flags)
+        for part, values in zip(parts, out, strict=True):
+            part[rows] = values
+
     def trace(self, stop: int) -> Trace:
         """The rows before `stop`."""
         parts: tuple[Any, ...] = (self._z, self._C, np.array(self._Y), self._a, self._b, self._flags)

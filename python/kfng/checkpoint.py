@@ -1,8 +1,8 @@
-"""The file a filter is saved in: bytes, a header and named arrays. It knows nothing of filters.
+"""The file a filter or a bank is saved in: bytes, a header and named arrays. It knows nothing of filters.
 
     magic (8) | format u32 | header_len u32 (<= 1 MiB) | header, JSON in UTF-8 | payload_len u64 | payload | SHA-256 of all before
 
-All integers and floats are little-endian. The header's `layout` is a list of [name, dtype, shape], dtype '<f8' or '<f4'; the
+All integers and floats are little-endian. The header's `layout` is a list of [name, dtype, shape], dtype '<f8', '<f4', '<i8' or '|u1'; the
 payload is those arrays in that order, C-contiguous, with nothing between them. In every format, past and to come, the file
 starts with the magic and the format number and ends with the digest, so that damage and a newer format can be told apart.
 
@@ -34,7 +34,18 @@ from .errors import (
     VersionError,
 )
 
-__all__ = ["FORMAT", "MAGIC", "FileMissingError", "FolderError", "ForbiddenError", "decode", "encode", "read", "write"]
+__all__ = [
+    "FORMAT",
+    "MAGIC",
+    "FileMissingError",
+    "FolderError",
+    "ForbiddenError",
+    "decode",
+    "encode",
+    "parts",
+    "read",
+    "write",
+]
 
 MAGIC = b"\x89KFNG\r\n\x1a"  # the high bit, CR LF and ^Z show up a transfer in text mode, as in PNG
 FORMAT = 1
@@ -47,9 +58,9 @@ MAX_NDIM = 32
 _HEAD = struct.Struct("<8sII")
 _LENGTH = struct.Struct("<Q")
 _DIGEST = 32
-_DTYPES: dict[str, np.dtype[Any]] = {"<f8": np.dtype("<f8"), "<f4": np.dtype("<f4")}
+_DTYPES: dict[str, np.dtype[Any]] = {code: np.dtype(code) for code in ("<f8", "<f4", "<i8", "|u1")}
 
-Array = NDArray[np.floating[Any]]
+Array = NDArray[Any]
 
 
 def _sha256(data: Any) -> Any:
@@ -77,27 +88,36 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, Array], *, allow_nonf
     """The bytes of a checkpoint. `decode(encode(header, arrays))` gives both back.
 
     header : anything JSON can hold without loss, keys str, no key 'layout'.
-    arrays : name -> float64 or float32 array of any shape; stored little-endian in C order.
+    arrays : name -> float64, float32, int64 or uint8 array of any shape; stored little-endian in C order.
 
     Raises BadHeaderError (header), DtypeError, BadValueError (arrays): what is written can always be read.
     """
+    return b"".join(parts(header, arrays, allow_nonfinite=allow_nonfinite))
+
+
+def parts(header: Mapping[str, Any], arrays: Mapping[str, Array], *, allow_nonfinite: bool = False) -> list[memoryview]:
+    """The same bytes, not joined: large arrays are not copied."""
     if "layout" in header:
         raise BadHeaderError(argument="header", expected="no key 'layout'", got="'layout'")
-    layout, parts = [], []
+    layout, payload = [], []
     for name, array in arrays.items():
         array = np.asarray(array)
-        code = array.dtype.newbyteorder("<").str if array.dtype.kind == "f" else ""
+        code = array.dtype.newbyteorder("<").str if array.dtype.kind in "fiu" else ""
         if code not in _DTYPES:
-            raise DtypeError(argument=f"arrays[{name!r}]", expected="float64 or float32", got=str(array.dtype))
+            expected = "float64, float32, int64 or uint8"
+            raise DtypeError(argument=f"arrays[{name!r}]", expected=expected, got=str(array.dtype))
         stored = np.asarray(array, dtype=_DTYPES[code], order="C")
         _check_finite(name, stored, allow_nonfinite)
         layout.append([name, code, list(array.shape)])
-        parts.append(stored.tobytes())
-    text = _header_text({**header, "layout": layout})
-    payload = b"".join(parts)
-    _check_layout(layout, len(payload))
-    body = b"".join((_HEAD.pack(MAGIC, FORMAT, len(text)), text, _LENGTH.pack(len(payload)), payload))
-    return body + _sha256(body).digest()
+        if stored.size:
+            payload.append(stored.reshape(-1).view(np.uint8).data)
+    text, size = _header_text({**header, "layout": layout}), sum(len(part) for part in payload)
+    _check_layout(layout, size)
+    found = [memoryview(part) for part in (_HEAD.pack(MAGIC, FORMAT, len(text)), text, _LENGTH.pack(size))] + payload
+    digest = _sha256(b"")
+    for part in found:
+        digest.update(part)
+    return [*found, memoryview(digest.digest())]
 
 
 def _header_text(header: dict[str, Any]) -> bytes:
@@ -356,20 +376,20 @@ def _read(name: str, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def write(path: str | os.PathLike[str], data: bytes | bytearray | memoryview) -> None:
-    """Put `data` at `path`, wholly or not at all; what was there before stays as `<path>.prev`.
+def write(path: str | os.PathLike[str], data: bytes | bytearray | memoryview | list[memoryview]) -> None:
+    """Put `data`, or parts of it one after the other, at `path`, wholly or not at all; what was there before stays as `<path>.prev`.
 
     A temporary file in the same folder is written and synced, the old file gets its second name `.prev` by a hard link, then one
     rename replaces it: from the moment it first exists there is always a complete file at `path`, old or new. After `write`
     returns, the new one survives a power cut. A failed write raises the OSError as it is, with file, `.prev` and folder as
     they were. A killed process may leave a `.kfng-*.tmp`, which is safe to delete. A symbolic link stays a link.
     """
-    view = _as_view(data)
+    views = [_as_view(part) for part in (data if isinstance(data, list) else [data])]
     target = os.path.realpath(_as_path(path))
     previous = target + ".prev"
     with _spare_names(os.path.dirname(target)) as spare:
         new, held, older = spare(), spare(), spare()
-        _write_new(new, view, target)
+        _write_new(new, views, target)
         had_target, had_previous = _hold(target, held), _hold(previous, older)
         moved_previous = replaced = False
         try:
@@ -410,7 +430,7 @@ def _spare_names(folder: str) -> Iterator[Any]:
                 os.unlink(name)
 
 
-def _write_new(name: str, view: memoryview, like: str) -> None:
+def _write_new(name: str, views: list[memoryview], like: str) -> None:
     """Create `name`, which must not exist, with these bytes and no wider permissions than `like` has; synced to disk."""
     try:
         mode = stat.S_IMODE(os.stat(like).st_mode) & 0o666
@@ -419,12 +439,13 @@ def _write_new(name: str, view: memoryview, like: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     fd = os.open(name, flags, mode)
     try:
-        done = 0
-        while done < len(view):  # a single write takes at most 2 GiB
-            written = os.write(fd, view[done : done + (1 << 30)])
-            if written == 0:
-                raise OSError(errno.EIO, "nothing was written", name)
-            done += written
+        for view in views:
+            done = 0
+            while done < len(view):  # a single write takes at most 2 GiB
+                written = os.write(fd, view[done : done + (1 << 30)])
+                if written == 0:
+                    raise OSError(errno.EIO, "nothing was written", name)
+                done += written
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -443,7 +464,7 @@ def _hold(path: str, name: str) -> bool:
         if error.errno not in _NO_LINKS:
             raise
         with open(path, "rb") as file:
-            _write_new(name, memoryview(file.read()), path)
+            _write_new(name, [memoryview(file.read())], path)
     return True
 
 

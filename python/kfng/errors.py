@@ -18,6 +18,7 @@ __all__ = [
     "ParameterError",
     "ShapeError",
     "TruncatedError",
+    "UnknownKeyError",
     "UnknownNameError",
     "UnreadableError",
     "UnsupportedError",
@@ -76,6 +77,10 @@ class ParameterError(KfngError, ValueError):
 
 class UnknownNameError(KfngError, ValueError):
     """A name that is not on the list of known names."""
+
+
+class UnknownKeyError(UnknownNameError, KeyError):
+    """A key that a bank does not have; also a KeyError, as of a dict."""
 
 
 class NonFiniteError(KfngError, ValueError):

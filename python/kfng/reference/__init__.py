@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 # What `import kfng` does not need is read when it is first asked for: it would take as long as half of NumPy.
 _LATER = {
+    "Bank": "kfng.reference.bank",
     "Filter": "kfng.reference.filter",
     "JointEkf": "kfng.reference.joint",
     "StateFilter": "kfng.reference.joint",
@@ -55,7 +56,7 @@ def __dir__() -> list[str]:
 
 
 def load(path: Any) -> Any:
-    """Read what a `save` wrote, of kfng or of its reference: a Filter, StateFilter or JointEkf.
+    """Read what a `save` wrote, of kfng or of its reference: a Filter, Bank, StateFilter or JointEkf.
 
     Raises
     ------

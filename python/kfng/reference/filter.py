@@ -68,7 +68,7 @@ class Filter(FilterBase):
         return self
 
     # -- learning
-    def update(self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = 1.0, offset: Any = 0.0) -> Step:
+    def update(self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = _border.NO_TIME, offset: Any = 0.0) -> Step:
         """One row: let time pass, predict, then learn from y. Details as for `kfng.Filter.update`."""
         row = _border.row(self.settings, u, y, weight, dt, offset)
         with self._lock:
@@ -82,7 +82,7 @@ class Filter(FilterBase):
         jacobian: Any,
         *,
         weight: Any = 1.0,
-        dt: Any = 1.0,
+        dt: Any = _border.NO_TIME,
         state: Any = None,
         transition: Any = None,
     ) -> Step:

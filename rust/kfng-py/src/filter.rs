@@ -32,6 +32,8 @@ pub struct Filter {
     pub(crate) counts_rows: bool,
     /// Whether the rule's rates are functions of the user's.
     pub(crate) called: bool,
+    /// Whether time is in seconds, so that there is no default for it.
+    seconds: bool,
     /// The settings, as Python has them.
     #[pyo3(get)]
     pub(crate) settings: Py<PyAny>,
@@ -72,6 +74,7 @@ impl Filter {
             names: settings.getattr("feature_names")?.extract()?,
             called,
             counts_rows,
+            seconds: settings.getattr("rule")?.getattr("seconds")?.extract()?,
             settings: settings.clone().unbind(),
         })
     }
@@ -113,6 +116,7 @@ impl Filter {
         dt: Keyword<'_, 'py>,
         offset: Keyword<'_, 'py>,
     ) -> PyResult<Step> {
+        self.timed(py, dt)?;
         if let (true, Some(w), Some(t), Some(shift)) = (
             self.has_inputs,
             weight.number(1.0),
@@ -183,6 +187,7 @@ impl Filter {
         state: Option<&Bound<'py, PyAny>>,
         transition: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Step> {
+        self.timed(py, dt)?;
         let simple = state.is_none() && transition.is_none() && self.sizes.n == 0;
         if let (true, Some(w), Some(t)) = (simple, weight.number(1.0), dt.number(1.0)) {
             let (parts, scalars) = ((output, jacobian), [w, t]);
@@ -438,6 +443,16 @@ impl Filter {
 }
 
 impl Filter {
+    /// Where time is in seconds, a row says how many there were.
+    #[inline]
+    fn timed(&self, py: Python<'_>, dt: Keyword<'_, '_>) -> PyResult<()> {
+        if self.seconds && matches!(dt, Keyword::Default) {
+            let expected = "seconds since the row before, for a half-life with a unit";
+            return Err(raise(py, "ParameterError", "dt", expected, "none"));
+        }
+        Ok(())
+    }
+
     /// Saved arrays as NumPy's; the flag says which are of the filter's type.
     fn named<'py>(
         &self,

@@ -45,6 +45,11 @@ class Rule(Component):
         return False
 
     @property
+    def seconds(self) -> bool:
+        """True where time is in seconds, and a row without one is refused."""
+        return False
+
+    @property
     def towards_prior(self) -> bool:
         """True where what is forgotten gives way to the prior."""
         return False

@@ -1,0 +1,85 @@
+"""Priors of a bank: what keys share before their first row, and how it is learned from those that have had some."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._filter_base import COUNTERS
+from ._fit import fit_dtype
+from ._settings import Settings
+from ._validate import finite_array
+from .errors import ParameterError
+
+if TYPE_CHECKING:
+    from ._bank_base import BankBase
+
+Float = NDArray[np.float64]
+SMALLEST_SHARE = 1e-3
+"""Of a key's precision that has to come from its rows, for it to say something of the others."""
+FLOOR = 0.1
+"""Of the spread of the keys with nothing taken off: the least that is left."""
+
+
+def shared(bank: BankBase) -> Settings:
+    """The settings with the prior that the keys of a bank have in common; see `BankBase.share_prior`."""
+    slots = bank._live()
+    taught = bank._sections(slots, ("counters",))["counters"][:, COUNTERS.index("n_updates")] > 0
+    slots = slots[taught]
+    if len(slots) < 2:
+        raise ParameterError(argument="keys", expected="at least two keys that have learned something", got=len(slots))
+    settings, p = bank.settings, bank.settings.p
+    a, b = bank._noise(slots)
+    noise = settings.family.posterior_scale(a, b)
+    m, s2 = bank._theta(slots).astype(np.float64), bank._variances(slots) * bank._scales(slots)[:, None]
+    start = settings.rule.scale(0)
+    theta_0 = np.array([prior.theta for prior in bank._priors])
+    v = np.array([start * prior.belief.prior_diagonal(p) for prior in bank._priors])
+    which = bank._prior_of(slots)
+    mean, variance = moments(m, s2 / noise[:, None], theta_0[which], v[which], noise)
+    newest = bank._priors[-1]
+    known = np.isfinite(mean) & np.isfinite(variance) & (variance > 0)
+    mean = np.where(known, mean, newest.theta)
+    variance = np.where(known, variance / start, newest.belief.prior_diagonal(p))
+    return with_prior(settings, mean, variance)
+
+
+def moments(m: Float, s2: Float, theta_0: Float, v: Float, noise: Float) -> tuple[Float, Float]:
+    """Mean and variance (p,) of theta over keys, NaN where fewer than two know of it.
+
+    m, s2, theta_0, v (K, p): posterior mean and variance, prior mean and variance of each key; variances over noise (K,).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        w = np.clip(1 - s2 / v, 0.0, 1.0)
+        w = np.where(w >= SMALLEST_SHARE, w, 0.0)
+        e = np.where(w > 0, theta_0 + (m - theta_0) / w, 0.0)
+        sampling = np.where(w > 0, v * (1 - w) / w, 0.0)
+        u = w / noise[:, None]
+        total = u.sum(axis=0)
+        mean = (u * e).sum(axis=0) / total
+        scatter = (u * (e - mean) ** 2).sum(axis=0)
+        alone = 1 - u / total
+        degrees = (w * alone).sum(axis=0)
+        spread = (scatter - (w * sampling * alone).sum(axis=0)) / degrees
+        spread = np.maximum(spread, FLOOR * scatter / degrees)
+        of_mean = (u**2 * noise[:, None] * (spread + sampling)).sum(axis=0) / total**2
+        few = (w > 0).sum(axis=0) < 2
+    return np.where(few, np.nan, mean), np.where(few, np.nan, spread + of_mean / np.mean(noise))
+
+
+def with_prior(settings: Settings, theta: Any, variance: Any) -> Settings:
+    """The settings with another theta_0 (p,) and other prior variances (p,), checked."""
+    theta, variance = (
+        finite_array("theta", theta, (settings.p,)),
+        finite_array("prior_variance", variance, (settings.p,)),
+    )
+    belief = replace(cast(Any, settings.belief), prior_variance=variance)
+    fit_dtype(theta, belief, settings.dtype)
+    return replace(settings, belief=belief, theta=theta, theta_given=True)
+
+
+def same_prior(one: Settings, other: Settings) -> bool:
+    return one.theta.tobytes() == other.theta.tobytes() and one.belief == other.belief
