@@ -102,6 +102,12 @@ class JointBase:
             return np.asarray(self._kernel.covariance(), dtype=np.float64)
 
     # -- saving
+    def spec(self) -> dict[str, Any]:
+        """The arguments that it was made with as plain JSON values (arrays by shape)."""
+        from ._joint_saved import pack_arguments
+
+        return pack_arguments(self._arguments())[0]
+
     def save(self, path: Any) -> None:
         """Write the filter to a file: atomically, with a digest, the file before it kept as `<path>.prev`; `kfng.load` reads it.
 

@@ -1,4 +1,4 @@
-"""The `kfng` command: `kfng inspect model.kfng` prints what a saved filter knows, and how it is set."""
+"""The `kfng` command: `kfng inspect model.kfng` prints what a saved filter of any kind knows, and how it is set."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Load a saved filter and return what it holds as plain JSON values; a number that is not finite becomes None."""
     flt = kfng.load(path)
     try:
-        mean, dof = flt.noise_variance
+        mean, dof = getattr(flt, "noise_variance", (None, None))
     except kfng.UnsupportedError:  # a family whose noise follows from its mean
         mean, dof = None, None
     return {
         "path": os.fspath(path),
         "kfng": kfng.__version__,
         "bytes": os.stat(path).st_size,
-        "parameters": int(flt.theta.size),
+        "parameters": int(np.size(getattr(flt, "theta", ()))),
         "n_updates": int(flt.n_updates),
         "noise_variance": {"mean": _plain(mean), "dof": _plain(dof)},
         "settings": _plain(flt.spec()),
@@ -53,21 +53,29 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _coefficients(flt: Any) -> list[dict[str, Any]]:
-    """Name, estimate, sd and z of every parameter, in the order of theta."""
-    theta = np.asarray(flt.theta, dtype=np.float64)
-    try:
-        sd = np.asarray(flt.std(), dtype=np.float64)
-    except kfng.UnsupportedError:  # a rule without a posterior
-        sd = np.full(theta.size, np.nan)
+    """Name, estimate, sd and z of every parameter, in the order of theta; of a joint filter, of the state before them."""
+    if isinstance(flt, kfng.Filter):
+        names, theta = list(_names(flt)), flt.theta
+        try:
+            sd = flt.std()
+        except kfng.UnsupportedError:  # a rule without a posterior
+            sd = np.full(theta.size, np.nan)
+    else:
+        names = [f"state[{i}]" for i in range(flt.state.size)]
+        theta, sd = flt.state, flt.std()
+        if isinstance(flt, kfng.JointEkf):
+            names += _names(flt)
+            theta, sd = np.concatenate([theta, flt.theta]), np.sqrt(np.diagonal(flt.joint_cov()))
+    theta, sd = theta.astype(np.float64), sd.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = theta / sd
-    rows = zip(_names(flt), theta, sd, z, strict=True)
+    rows = zip(names, theta, sd, z, strict=True)
     return [{"name": name, "estimate": _plain(t), "sd": _plain(s), "z": _plain(r)} for name, t, s, r in rows]
 
 
 def _names(flt: Any) -> Iterator[str]:
     """A readable name for each entry of theta: the feature's where it is known, else `name[i, j]`."""
-    features = flt.spec()["feature_names"]
+    features = flt.spec().get("feature_names")
     parameters = flt.parameters
     outputs = len(parameters["intercept"]) if "intercept" in parameters else 1
     for name, array in parameters.items():
@@ -164,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kfng {kfng.__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     show = commands.add_parser("inspect", help="print a saved filter: coefficients, settings, health, size")
-    show.add_argument("path", help="a file written by Filter.save")
+    show.add_argument("path", help="a file written by a filter's save")
     show.add_argument("--top", type=_count, default=40, metavar="N", help="coefficients shown, 0 for all (default: 40)")
     show.add_argument("--json", action="store_true", help="everything, as JSON")
     return parser

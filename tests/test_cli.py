@@ -1,0 +1,63 @@
+"""`kfng inspect` prints every kind of file, and says in one line what is wrong with another."""
+
+import json
+
+import numpy as np
+import pytest
+
+import kfng
+from kfng.cli import main
+
+
+def saved(path, kind):
+    rng = np.random.default_rng(0)
+    U, Y = rng.normal(size=(20, 2)), rng.normal(size=20)
+    if kind == "Filter":
+        flt = kfng.Filter(kfng.Linear(2), kfng.Gaussian(variance=None), feature_names=["age", "size"])
+    elif kind == "JointEkf":
+        flt = kfng.JointEkf(kfng.RNN(2, 2, 1), kfng.Gaussian(0.5), state_noise=0.1)
+    else:
+        flt = kfng.StateFilter(2, 1, kfng.Gaussian(0.5), transition=np.eye(2), jacobian=[[1.0, 0.0]])
+    flt.update_many(Y) if kind == "StateFilter" else flt.update_many(U, Y)
+    flt.save(path)
+    return flt
+
+
+NAMES = {
+    "Filter": ["age", "size", "intercept"],
+    "JointEkf": ["state[0]", "state[1]", "weight_ih[0, 0]", "bias_out[0]"],
+    "StateFilter": ["state[0]", "state[1]"],
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_inspect_prints_every_kind_of_file(kind, tmp_path, capsys):
+    path = tmp_path / "model.kfng"
+    flt = saved(path, kind)
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    for name in (*NAMES[kind], "20 rows learned", "n_seen", "mean_nis", "float64"):
+        assert name in text, name
+    assert main(["inspect", str(path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["n_updates"] == 20
+    assert report["bytes"] == path.stat().st_size
+    rows = {row["name"]: row for row in report["coefficients"]}
+    first = flt.theta[0] if kind == "Filter" else flt.state[0]
+    assert rows[NAMES[kind][0]]["estimate"] == first
+    assert rows[NAMES[kind][0]]["z"] == pytest.approx(first / rows[NAMES[kind][0]]["sd"], rel=1e-12)
+    if kind == "JointEkf":
+        assert len(rows) == flt.state.size + flt.theta.size
+        assert rows["bias_out[0]"]["sd"] == pytest.approx(flt.std()[-1], rel=1e-12)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint at all", None])
+def test_another_file_is_one_line_and_2(content, tmp_path, capsys):
+    path = tmp_path / "other.kfng"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["inspect", str(path)]) == 2
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert seen.err.startswith(f"kfng: {path}: ")
+    assert seen.err.count("\n") == 1
