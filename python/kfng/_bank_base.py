@@ -224,9 +224,8 @@ class BankBase:
         """
         _border.need_time(self.settings, dt)
         with self._lock:
-            known = self._column(keys) if keys is not None else None
-            if known is not None:
-                _distinct(known)
+            known = _keys.column(self.keys() if keys is None else keys)
+            _distinct(known)
             sweep = _bank_rows.Sweep(self, known, X, y, weight, dt, None, None, False, True)
             trace = sweep.go(self._run_panel)
         assert trace is not None

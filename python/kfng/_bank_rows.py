@@ -40,9 +40,7 @@ class Sweep:
         self.bank, self.skip, settings = bank, skip, bank.settings
         self.rows = _border.Rows(settings, X, y, weight, dt, offset, names=("X", "y"))
         n = len(self.rows)
-        self.keys: Column = bank._column(bank.keys() if keys is None else keys)
-        if len(self.keys) != n:
-            raise ShapeError(argument="keys", expected=(n,), got=(len(self.keys),))
+        self.keys: Column = _keys.column(keys, n)
         self.stamps = None if time is None else Stamps(time, n)
         if self.stamps is not None:
             bank._last_times(self.stamps.kind)

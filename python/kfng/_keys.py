@@ -20,7 +20,7 @@ LOW, HIGH = -(2**63), 2**63 - 1
 SURROGATES = 0xD800, 0xDFFF
 
 
-def column(keys: Any) -> Column:
+def column(keys: Any, n: int | None = None) -> Column:
     """The keys of n rows, checked.
 
     Raises
@@ -29,12 +29,14 @@ def column(keys: Any) -> Column:
         `row` says which key is none, where the column as a whole may hold keys.
     """
     if isinstance(keys, (list, tuple)):
+        if n is not None and len(keys) != n:
+            raise ShapeError(argument="keys", expected=(n,), got=(len(keys),))
         return _objects(list(keys))
     if isinstance(keys, (str, bytes)) or not hasattr(keys, "__array__"):
         raise DtypeError(argument="keys", expected=f"a column (n,) of {KEYS}", got=type(keys).__name__)
     array = np.asarray(keys)
-    if array.ndim != 1:
-        raise ShapeError(argument="keys", expected="(n,)", got=array.shape)
+    if array.ndim != 1 or (n is not None and len(array) != n):
+        raise ShapeError(argument="keys", expected="(n,)" if n is None else (n,), got=array.shape)
     kind = array.dtype.kind
     if kind in "iu":
         return _integers(array)

@@ -106,18 +106,18 @@ class Bank(BankBase):
     def _variances(self, slots: Slots) -> Array:
         belief = self.settings.belief
         found = [belief.variances(flt._now.P) for flt in self._of(slots)]
-        return np.array(found, dtype=np.float64).reshape(len(slots), -1)
+        return np.array(found, dtype=np.float64).reshape(len(slots), self.settings.p)
 
     def _noise(self, slots: Slots) -> tuple[Array, Array]:
         pairs, m = [flt._noise() for flt in self._of(slots)], self.settings.family.noise_scales(self.settings.k)
-        a, b = (np.array([pair[i] for pair in pairs], dtype=np.float64).reshape(-1, m) for i in (0, 1))
+        a, b = (np.array([pair[i] for pair in pairs], dtype=np.float64).reshape(len(pairs), m) for i in (0, 1))
         return a, b
 
     def _sections(self, slots: Slots, names: tuple[str, ...] | None = None) -> Sections:
         template = self._starts[0]._state()
         states = [flt._state() for flt in self._of(slots)]
         return {
-            name: np.array([state[name] for state in states], dtype=part.dtype).reshape(-1, *part.shape)
+            name: np.array([state[name] for state in states], dtype=part.dtype).reshape(len(states), *part.shape)
             for name, part in template.items()
             if names is None or name in names
         }

@@ -1,0 +1,211 @@
+"""Threads on one bank, forks, signals: nothing hangs, nothing is half done."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from bank.banks import bits, make
+
+HANG = 60.0
+
+
+def run_all(targets):
+    failures, gate = [], threading.Barrier(len(targets))
+
+    def guarded(target):
+        try:
+            gate.wait(HANG)
+            target()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(target,), daemon=True) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANG)
+    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
+    if failures:
+        raise failures[0]
+
+
+def rows(seed, n=400):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 3)), rng.normal(size=n)
+
+
+@pytest.mark.parametrize("workers", [2, 16])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_with_keys_of_their_own(impl, workers, threads):
+    """Every order of their calls ends in the same bits."""
+    n = 400 if impl.__name__ == "kfng" else 40
+    bank, twin = make(impl, num_threads=threads), make(impl)
+
+    def work(i):
+        X, y = rows(i, n)
+        for part in np.array_split(np.arange(n), 5):
+            bank.update(np.arange(n)[part] % 7 + 100 * i, X[part], y[part])
+
+    run_all([lambda i=i: work(i) for i in range(workers)])
+    for i in range(workers):
+        twin.update(np.arange(n) % 7 + 100 * i, *rows(i, n))
+    assert dict(sorted(bits(bank).items())) == dict(sorted(bits(twin).items()))
+
+
+def test_readers_beside_a_writer_see_whole_updates(impl):
+    bank = make(impl)
+    bank.update_panel(np.ones((50, 3)), np.ones(50), keys=np.arange(50))
+    done = threading.Event()
+    seen = []
+
+    def write():
+        for i in range(20):
+            bank.update_panel(np.ones((50, 3)), np.ones(50))
+            if i % 5 == 0:
+                bank.update([f"other {i}"], np.ones((1, 3)), np.ones(1))
+                bank.drop([f"other {i}"])
+        done.set()
+
+    def read():
+        while not done.is_set():
+            twin = bank.copy()
+            seen.append(set(twin.n_updates(np.arange(50)).tolist()))
+            bank.predict(np.arange(50), np.ones((50, 3)), return_std=True)
+            bank.health(), bank.keys(), len(bank), bank.nbytes, bank[3], 7 in bank
+
+    run_all([write, read, read])
+    assert len(seen) > 1
+    assert all(len(counts) == 1 for counts in seen)
+    assert bank.n_updates([0]).tolist() == [21]
+
+
+SCRIPT = """
+import importlib, multiprocessing, os, sys, warnings
+import numpy as np
+warnings.simplefilter("ignore", DeprecationWarning)  # fork in a process with threads, which is the point
+impl = importlib.import_module(sys.argv[1])
+bank = impl.Bank(impl.Linear(3), impl.Gaussian(variance=None), num_threads=2)
+n = int(sys.argv[2])
+keys, X, y = np.arange(n) % 50, np.ones((n, 3)), np.ones(n)
+bank.update(keys, X, y)
+
+def work(bank):
+    bank.update(keys, X, y)
+    return bank.theta(keys[:50]).tobytes()
+
+child = os.fork()
+if child == 0:
+    work(bank)
+    os._exit(0 if bank.n_updates([0]).tolist() == [2 * (n // 50)] else 3)
+_, status = os.waitpid(child, 0)
+assert status == 0, status
+mine = work(bank.copy())
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    assert pool.map(work, [bank] * 4, chunksize=1) == [mine] * 4
+print("survived", bank.n_updates([0]).tolist())
+"""
+
+
+def test_fork_after_use(impl):
+    n = 20_000 if impl.__name__ == "kfng" else 500
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT, impl.__name__, str(n)],
+        capture_output=True,
+        text=True,
+        timeout=2 * HANG,
+        check=False,
+    )
+    assert done.stdout == f"survived [{n // 50}]\n", done.stderr
+    assert done.returncode == 0
+
+
+FORK_WHILE = """
+import importlib, os, sys, threading, time, warnings
+import numpy as np
+warnings.simplefilter("ignore", DeprecationWarning)
+impl = importlib.import_module(sys.argv[1])
+bank = impl.Bank(impl.Linear(3), impl.Gaussian(variance=None), num_threads=2)
+other = bank.copy()
+n, stop = int(sys.argv[2]), threading.Event()
+def learn():
+    while not stop.is_set():
+        bank.update(np.arange(n) % 50, np.ones((n, 3)), np.ones(n), trace=False)
+thread = threading.Thread(target=learn)
+thread.start()
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        other.update(np.arange(n) % 50, np.ones((n, 3)), np.ones(n), trace=False)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+stop.set()
+thread.join()
+print("done")
+"""
+
+
+def test_a_fork_while_another_thread_learns(impl):
+    """The child has banks of its own that nobody was at work on."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK_WHILE, impl.__name__, "20000" if impl.__name__ == "kfng" else "100"],
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_interrupted_by_a_signal(impl):
+    """A KeyboardInterrupt leaves every key after some number of whole rows, all rows before some row applied."""
+    n = 3_000_000 if impl.__name__ == "kfng" else 500
+    bank, twin = make(impl), make(impl)
+    keys = np.arange(n) % 10
+    X, y = np.broadcast_to(np.ones(3), (n, 3)), np.broadcast_to(np.float64(1.0), n)
+
+    def ring(*_):
+        raise KeyboardInterrupt
+
+    def learn():
+        while True:
+            bank.update(keys, X, y, trace=False)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        bank.update(keys, X, y, trace=False)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            learn()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    seen = bank.health()["n_seen"]
+    assert seen > n
+    for start in range(0, seen, n):
+        twin.update(keys[: min(n, seen - start)], X[: min(n, seen - start)], y[: min(n, seen - start)], trace=False)
+    assert bits(bank) == bits(twin)
+
+
+def test_an_array_that_changes_during_the_call(impl):
+    n = 20_000 if impl.__name__ == "kfng" else 1_000
+    bank, X, keys, stop = make(impl), np.ones((n, 3)), np.arange(n) % 9, threading.Event()
+
+    def scribble():
+        while not stop.is_set():
+            X[:] = np.nan
+            keys[:] = 3
+            X[:] = 1.0
+
+    def learn():
+        bank.update(keys, X, np.ones(n), on_bad_row="skip")
+        stop.set()
+
+    run_all([scribble, learn])
+    assert bank.health()["n_seen"] <= n
+    assert np.isfinite(bank.theta(bank.keys())).all()

@@ -1,0 +1,53 @@
+"""What a key costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bank.banks import make
+
+KEYS = 20_000
+
+
+def grown_by(bank, keys):
+    """Bytes that one more key takes, over many."""
+    X, y = np.ones((len(keys), 8)), np.ones(len(keys))
+    before = bank.nbytes
+    bank.update(keys, X, y, trace=False)
+    return (bank.nbytes - before) / len(keys)
+
+
+def test_what_a_key_costs(impl):
+    """Linear(8) with intercept, noise learned: 640 bytes in float64, all in but the key."""
+    if impl.__name__ != "kfng":
+        assert grown_by(make(impl, d=8), np.arange(50)) > 500
+        return
+    bank = make(impl, d=8)
+    bank.update([-1], np.ones((1, 8)), np.ones(1))
+    each = grown_by(bank, np.arange(KEYS))
+    assert 560 < each < 640 + 8 * 3, "8 bytes of the key, and room of its table"
+    narrow = make(impl, d=8, dtype="float32")
+    assert grown_by(narrow, np.arange(KEYS)) < each - 200
+
+
+@pytest.mark.parametrize("trace", [True, False])
+def test_updating_keys_that_are_there_takes_no_memory(impl, trace):
+    bank = make(impl)
+    keys = np.arange(300)
+    bank.update(keys, np.ones((300, 3)), np.ones(300))
+    before = bank.nbytes
+    for _ in range(3):
+        bank.update(keys, np.ones((300, 3)), np.ones(300), trace=trace)
+    assert bank.nbytes == before
+
+
+def test_dropped_keys_make_room_for_others(impl):
+    bank = make(impl)
+    for generation in range(5):
+        keys = np.arange(500) + 1000 * generation
+        bank.update(keys, np.ones((500, 3)), np.ones(500))
+        if generation == 1:
+            size = bank.nbytes
+        bank.drop(keys)
+    assert len(bank) == 0
+    assert bank.nbytes <= 1.1 * size
