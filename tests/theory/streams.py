@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from theory.literal import Bernoulli, Curved, Gaussian, Linear, Poisson
+from theory.literal import Bernoulli, Curved, Gaussian, Linear, Network, Poisson
 
 R2 = np.array([[0.6, 0.2], [0.2, 0.4]])
 R3 = np.array([[0.5, 0.1, -0.1], [0.1, 0.8, 0.2], [-0.1, 0.2, 0.6]])
@@ -44,7 +44,9 @@ class Stream:
         """The filter of this stream, as kfng or its reference."""
         kind, arguments = self.family
         k, p = self.model.k, self.model.p
-        model = impl.External(p, k) if self.external else impl.Linear(self.model.d, k)
+        network = isinstance(self.model, Network)
+        model = impl.MLP([self.model.d, 2, k]) if network else impl.Linear(self.model.d, k)
+        model = impl.External(p, k) if self.external else model
         settings = {"belief": impl.Full(self.prior), "theta": self.theta_0} | settings
         settings["guards"] = impl.Guards.none() if guards == "no_guards" else impl.Guards()
         return impl.Filter(model, getattr(impl, kind)(**arguments), **settings)
