@@ -35,7 +35,7 @@ test: .venv/.installed ## run cargo test and pytest
 	$(RUST) cargo test --release --workspace --locked
 	$(BIN)/python -m pytest
 
-test-extras: .venv-extras/.installed ## run the documents that need JAX and PyTorch (downloads some GB)
+test-extras: .venv-extras/.installed ## run what needs scikit-learn, river, JAX and PyTorch (downloads some GB)
 	$(EXTRAS_BIN)/python -m pytest tests/extras
 
 check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
@@ -69,7 +69,7 @@ clean: ## remove everything that make has made
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # Five environments, each made once and brought up to date when a source it was built from has changed. The first is an
-# editable install for tests and checks, .venv-extras another with the frameworks that External documents use; the others
+# editable install for tests and checks, .venv-extras another with the packages that kfng has adapters for; the others
 # are kfng as a user installs it, with the packages of the demo, of the reproductions and of the bench.
 .venv/.installed: .venv/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv (the first time: a few minutes)"
@@ -99,8 +99,8 @@ clean: ## remove everything that make has made
 	@touch $@
 
 .venv-extras/.installed: .venv-extras/.made pyproject.toml $(rust_sources)
-	@echo "kfng: building into .venv-extras (the first time: JAX and PyTorch, some GB)"
-	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,jax,torch]'
+	@echo "kfng: building into .venv-extras (the first time: JAX, PyTorch and others, some GB)"
+	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,sklearn,river,jax,torch]'
 	@touch $@
 
 .venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made: | need-python

@@ -211,6 +211,11 @@ class Rows:
         return self._Y
 
     @property
+    def weight(self) -> NDArray[np.float64]:
+        """(n,)."""
+        return self._weight
+
+    @property
     def largest_block(self) -> int:
         """Rows in about a megabyte."""
         return self.rows_in(CHUNK_BYTES)

@@ -148,7 +148,7 @@ class FilterBase(Hidden):
         raise NotImplementedError
 
     @classmethod
-    def from_rows(cls, U0: Any, Y0: Any, model: Any, family: Any, **same: Any) -> Self:
+    def from_rows(cls, U0: Any, Y0: Any, model: Any, family: Any, *, weight: Any = None, **same: Any) -> Self:
         """A filter that starts at the level and scale of its first rows, which are then conditioned on in order.
 
         The output intercepts start at the link of the mean of Y0 (counts + 1/2); each weight's prior variance is the
@@ -161,6 +161,8 @@ class FilterBase(Hidden):
         ----------
         U0 : (n, d), Y0 : (n,) or (n, k)
             The first rows; NaN in Y0 is missing.
+        weight : number or (n,), default 1
+            Their weights, in the level and the scale as well.
         **same
             As for the constructor.
 
@@ -170,8 +172,8 @@ class FilterBase(Hidden):
         """
         from . import _from_rows
 
-        flt = cls._from_settings(_from_rows.start(Settings.build(model, family, **same), U0, Y0))
-        flt.update_many(U0, Y0, trace=False)
+        flt = cls._from_settings(_from_rows.start(Settings.build(model, family, **same), U0, Y0, weight))
+        flt.update_many(U0, Y0, weight=weight, trace=False)
         return flt
 
     # -- learning
@@ -411,13 +413,17 @@ class FilterBase(Hidden):
         """
         self._need_posterior("sample")
         size = _validate.integer("size", size)
-        rng = _generator(seed)
+        return self._draws(size, _generator(seed))[0]
+
+    def _draws(self, size: int, rng: np.random.Generator) -> tuple[Float, Float | None]:
+        """theta (size, p) and, where one noise variance is learned, the variance (size,) that goes with each."""
         normals = rng.standard_normal((size, self.settings.p))
         draws = self._posterior().coloured(normals, self.settings.rule.scale(self.n_updates))
+        if not self.settings.family.relative:
+            return self.theta + draws, None
         a, b = self._noise()
-        if self.settings.family.relative:
-            draws *= np.sqrt(b[0] / rng.gamma(a[0], size=size))[:, None]
-        return self.theta + draws
+        variance = b[0] / rng.gamma(a[0], size=size)
+        return self.theta + draws * np.sqrt(variance)[:, None], variance
 
     def _posterior(self, free: int | None = None) -> Factored | Independent:
         """What is known of theta, or of all of phi with `free` = 0."""

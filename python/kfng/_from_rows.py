@@ -18,24 +18,27 @@ from ._fit import fit_dtype
 from ._settings import Settings
 from ._validate import Array, real_array
 from .errors import ParameterError
+from .reference.family import first_rows
 from .reference.model import Cell
 from .reference.model.base import Features
 
 
-def start(settings: Settings, U: Any, Y: Any) -> Settings:
+def start(settings: Settings, U: Any, Y: Any, weight: Any = None) -> Settings:
     """The settings with theta_0, prior and (for a learned variance) prior_scale set from the rows U (n, d), Y."""
     with np.errstate(all="ignore"):  # what overflows is refused by the components and by fit_dtype
-        return _start(settings, U, Y)
+        return _start(settings, U, Y, weight)
 
 
-def _start(settings: Settings, U: Any, Y: Any) -> Settings:
-    U_used, Y_used = _usable(settings, U, Y)
-    level, V = settings.family.level(Y_used), settings.family.link_variance(Y_used)
+def _start(settings: Settings, U: Any, Y: Any, weight: Any) -> Settings:
+    U_used, Y_used, w = _usable(settings, U, Y, weight)
+    level, V = settings.family.level(Y_used, w), settings.family.link_variance(Y_used, w)
     V = np.where(V > 0, V, np.where(level != 0, level**2, 1.0))  # constant y: its own size is the only scale there is
     family, unit = settings.family.at_level(Y_used, V)
     if isinstance(settings.model, Cell):
         settings = replace(settings, model=settings.model.with_inputs(_seen(settings, U)))
-    features = Features(np.mean(U_used, axis=0), _feature_variance(U_used))
+    features = Features(
+        np.mean(U_used, axis=0) if w is None else first_rows.mean(U_used, w), _feature_variance(U_used, w)
+    )
     variance = settings.model.scale_free_variance(features.variance, V) / unit
     belief: Any = settings.belief
     if not settings.rule.gradient:
@@ -48,15 +51,17 @@ def _start(settings: Settings, U: Any, Y: Any) -> Settings:
     return replace(settings, family=family, belief=belief, theta=theta, theta_given=True)
 
 
-def _usable(settings: Settings, U: Any, Y: Any) -> tuple[Array, Array]:
-    """The rows that can teach something, as float64."""
-    rows = _border.Rows(settings, U, Y, None, None, None, names=("U0", "Y0"))
+def _usable(settings: Settings, U: Any, Y: Any, weight: Any) -> tuple[Array, Array, first_rows.Weight]:
+    """The rows that can teach something and their weights (None where all are 1), as float64."""
+    rows = _border.Rows(settings, U, Y, weight, None, None, names=("U0", "Y0"))
     U = real_array("U0", U)
     good = np.isfinite(U).all(axis=1) & ~np.isinf(rows.Y).any(axis=1)
     good &= ~settings.family.missing(rows.Y) & ~settings.family.invalid(rows.Y)
+    good &= np.isfinite(rows.weight) & (rows.weight > 0)
     if not good.any():
         raise ParameterError(argument="U0", expected="at least one complete row", got="none")
-    return U[good], rows.Y[good]
+    w = rows.weight[good]
+    return U[good], rows.Y[good], None if (w == 1).all() else w
 
 
 def _seen(settings: Settings, U: Any) -> Features:
@@ -68,9 +73,9 @@ def _seen(settings: Settings, U: Any) -> Features:
     return Features(mean, np.where(variance > 0, variance, 1.0))
 
 
-def _feature_variance(U: Array) -> Array:
+def _feature_variance(U: Array, w: first_rows.Weight) -> Array:
     """Variance of each feature (d,); a constant column takes the median of the others."""
-    variance = np.var(U, axis=0)
+    variance = np.var(U, axis=0) if w is None else first_rows.variance(U, w)
     constant = (np.ptp(U, axis=0) == 0) | ~(variance > 0)
     others = variance[~constant]
     return np.where(constant, np.median(others) if len(others) else 1.0, variance)

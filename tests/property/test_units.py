@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kfng import errors
+
 UNITS = st.sampled_from([1e-6, 1e-3, 0.37, 1.0, 12.5, 1e3, 1e6])
 N, D = 80, 3
 TOLERANCE = 1e-9
@@ -143,3 +145,44 @@ def test_what_the_docstring_promises(impl):
     expected = V / np.append(U.var(axis=0), 1.0) / (a * V / (a - 1))
     np.testing.assert_allclose(flt.settings.belief.prior_variance, expected, rtol=1e-12)
     assert flt.n_updates == N
+
+
+FAMILIES = {
+    "bernoulli": lambda impl: impl.Bernoulli(),
+    "binomial": lambda impl: impl.Binomial(5),
+    "trials": lambda impl: impl.Binomial(),
+    "categorical": lambda impl: impl.Categorical(3),
+    "poisson": lambda impl: impl.Poisson(),
+    "negative binomial": lambda impl: impl.NegativeBinomial(0.5),
+    "gamma": lambda impl: impl.Gamma(2.0),
+    "learned": lambda impl: impl.Gaussian(None),
+    "mean and variance": lambda impl: impl.GaussianMeanVariance(),
+}
+
+
+@pytest.mark.parametrize("law", FAMILIES)
+def test_a_weight_of_three_sets_scale_and_level_as_three_rows_do(impl, law):
+    """Weight 0 as none. Control: without weights the start is another."""
+    U, y = rows(law, 4)
+    family = FAMILIES[law](impl)
+    k = {"categorical": 3, "mean and variance": 2}.get(law, 1)
+    weight = np.random.default_rng(5).integers(0, 4, N)
+    U[weight == 0] *= 100.0
+    start = impl.Filter.from_rows(U, y, impl.Linear(D, k), family, weight=weight)
+    three = impl.Filter.from_rows(np.repeat(U, weight, axis=0), np.repeat(y, weight, axis=0), impl.Linear(D, k), family)
+    plain = impl.Filter.from_rows(U, y, impl.Linear(D, k), family)
+    given, repeated, control = (
+        np.concatenate([flt.settings.theta, flt.settings.belief.prior_variance]) for flt in (start, three, plain)
+    )
+    np.testing.assert_allclose(given, repeated, rtol=1e-12, atol=1e-12)
+    assert np.abs(control[repeated != 0] / repeated[repeated != 0] - 1).max() > 0.1
+    if law == "learned":  # there the rows too teach the same, in any order
+        np.testing.assert_allclose(start.theta, three.theta, rtol=1e-9)
+        np.testing.assert_allclose(start.cov(), three.cov(), rtol=1e-8, atol=1e-12)
+
+
+def test_weights_of_the_first_rows_are_checked(impl):
+    U, y = rows("learned", 0)
+    for weight, error in (([1.0], "ShapeError"), (np.zeros(N), "ParameterError"), (-np.ones(N), "ParameterError")):
+        with pytest.raises(getattr(errors, error)):
+            impl.Filter.from_rows(U, y, impl.Linear(D), impl.Gaussian(None), weight=weight)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..._component import Component
 from ..._validate import Array
 from ...errors import UnsupportedError
+from .first_rows import Weight
 
 Mask = NDArray[np.bool_]
 
@@ -168,11 +169,11 @@ class Family(Component):
         raise UnsupportedError(argument="quantiles", expected="a family of ordered y", got=repr(self))
 
     # -- the data's level, for Filter.from_rows
-    def level(self, Y: Array) -> Array:
-        """Link of the mean of the rows Y (n, k), (k,)."""
+    def level(self, Y: Array, w: Weight = None) -> Array:
+        """Link of the mean of the rows Y (n, k), whose weights are w (n,), (k,)."""
         raise NotImplementedError
 
-    def link_variance(self, Y: Array) -> Array:
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
         """Variance of y in link units, (k,), for a scale-free prior."""
         raise NotImplementedError
 

@@ -13,7 +13,9 @@ import numpy as np
 
 from ... import _special
 from ..._validate import Array
+from . import first_rows
 from .base import Mask
+from .first_rows import Weight
 from .one_output import OneOutput
 
 
@@ -62,9 +64,8 @@ class Bernoulli(OneOutput):
 
         return binomial_quantiles(z, C[:, :, 0], np.ones_like(z), q)
 
-    def level(self, Y: Array) -> Array:
-        n = np.sum(~np.isnan(Y), axis=0)
-        return _special.logit((np.nansum(Y, axis=0) + 0.5) / (n + 1))
+    def level(self, Y: Array, w: Weight = None) -> Array:
+        return _special.logit((first_rows.total(Y, w) + 0.5) / (first_rows.count(Y, w) + 1))
 
-    def link_variance(self, Y: Array) -> Array:
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
         return np.full(Y.shape[1], np.pi**2 / 3)

@@ -13,8 +13,10 @@ import numpy as np
 
 from ... import _special
 from ..._validate import Array, integer
+from . import first_rows
 from .base import Mask
 from .bernoulli import slope
+from .first_rows import Weight
 from .one_output import OneOutput
 
 
@@ -114,9 +116,9 @@ class Binomial(OneOutput):
 
         return binomial_quantiles(z, C[:, :, 0], np.broadcast_to(self._count(z), z.shape), q)
 
-    def level(self, Y: Array) -> Array:
-        seen = ~self.missing(Y)
-        return _special.logit((np.sum(Y[seen, :1], axis=0) + 0.5) / (np.sum(self._trials(Y)[seen], axis=0) + 1))
+    def level(self, Y: Array, w: Weight = None) -> Array:
+        seen = np.where(self.missing(Y), 0.0, 1.0 if w is None else w)
+        return _special.logit((first_rows.total(Y[:, :1], seen) + 0.5) / (first_rows.total(self._trials(Y), seen) + 1))
 
-    def link_variance(self, Y: Array) -> Array:
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
         return np.full(1, np.pi**2 / 3)

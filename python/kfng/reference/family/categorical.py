@@ -15,6 +15,7 @@ import numpy as np
 
 from ..._validate import Array, integer
 from .base import Family, Mask
+from .first_rows import Weight
 from .quadrature import log_sum_exp
 
 
@@ -121,13 +122,15 @@ class Categorical(Family):
         log_odds = log_sum_exp(-ahead)
         return _of_class(log_odds + log_sum_exp(-log_odds)[:, None], y)
 
-    def level(self, Y: Array) -> Array:
+    def level(self, Y: Array, w: Weight = None) -> Array:
         """log of the class shares, counts + 1/2, less their mean."""
-        counts = np.bincount(Y[~np.isnan(Y)].astype(np.intp), minlength=self.n_classes)
+        seen = ~np.isnan(Y[:, 0])
+        weights = None if w is None else w[seen]
+        counts = np.bincount(Y[seen, 0].astype(np.intp), weights, minlength=self.n_classes)
         level = np.log((counts + 0.5) / (counts.sum() + self.n_classes / 2))
         return level - level.mean()
 
-    def link_variance(self, Y: Array) -> Array:
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
         return np.full(self.n_classes, np.pi**2 / 3)
 
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from ... import _special
 from ..._validate import Array, positive
+from . import first_rows
 from .base import Mask
+from .first_rows import Weight
 from .one_output import OneOutput
 from .poisson import log_link_variance
 
@@ -72,8 +74,8 @@ class Gamma(OneOutput):
 
         return gamma_quantiles(z, C[:, :, 0], self.shape, q)
 
-    def level(self, Y: Array) -> Array:
-        return np.log(np.nanmean(Y, axis=0))
+    def level(self, Y: Array, w: Weight = None) -> Array:
+        return np.log(first_rows.mean(Y, w))
 
-    def link_variance(self, Y: Array) -> Array:
-        return log_link_variance(Y)
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
+        return log_link_variance(Y, w)

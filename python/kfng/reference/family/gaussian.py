@@ -16,7 +16,9 @@ import numpy as np
 from ... import _special
 from ..._validate import Array, finite_array, number, positive
 from ...errors import NotPositiveDefiniteError, ParameterError, ShapeError, UnknownNameError
+from . import first_rows
 from .base import Family, Mask
+from .first_rows import Weight
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -189,11 +191,11 @@ class Gaussian(Family):
         return result[:, 0] if z.shape[1] == 1 else result
 
     # -- the data's level
-    def level(self, Y: Array) -> Array:
-        return np.nanmean(Y, axis=0)
+    def level(self, Y: Array, w: Weight = None) -> Array:
+        return first_rows.mean(Y, w)
 
-    def link_variance(self, Y: Array) -> Array:
-        return np.nanvar(Y, axis=0)
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
+        return first_rows.variance(Y, w)
 
     def at_level(self, Y: Array, V: Array) -> tuple[Family, float]:
         if self.each:

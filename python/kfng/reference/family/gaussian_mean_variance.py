@@ -11,7 +11,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..._validate import Array
+from . import first_rows
 from .base import Family, Mask
+from .first_rows import Weight
 from .quadrature import DEPTH, LOG_2PI, log_normal_mean
 
 NODES = 512
@@ -83,14 +85,14 @@ class GaussianMeanVariance(Family):
                 centre + slope * v, np.sqrt(np.exp(z[:, 1:] + sd * v) + rest), weight / weight.sum(), q
             )
 
-    def level(self, Y: Array) -> Array:
+    def level(self, Y: Array, w: Weight = None) -> Array:
         """(mean, log variance); rows all alike give the log of their own square, or of 1."""
-        mean, variance = np.nanmean(Y), np.nanvar(Y)
+        mean, variance = first_rows.mean(Y, w)[0], first_rows.variance(Y, w)[0]
         size = variance if variance > 0 else mean**2 if mean != 0 else 1.0
         return np.array([mean, np.log(size)])
 
-    def link_variance(self, Y: Array) -> Array:
-        return np.array([np.nanvar(Y), 1.0])
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
+        return np.array([first_rows.variance(Y, w)[0], 1.0])
 
 
 def given_v(z: Array, C: Array) -> tuple[Array, Array, Array, Array]:

@@ -15,6 +15,7 @@ from ... import _special
 from ..._validate import Array, positive
 from .base import Mask
 from .bernoulli import slope
+from .first_rows import Weight
 from .one_output import OneOutput
 from .poisson import log_level, log_link_variance
 
@@ -85,11 +86,11 @@ class NegativeBinomial(OneOutput):
 
         return negative_binomial_quantiles(z, C[:, :, 0], self.dispersion, q)
 
-    def level(self, Y: Array) -> Array:
-        return log_level(Y)
+    def level(self, Y: Array, w: Weight = None) -> Array:
+        return log_level(Y, w)
 
-    def link_variance(self, Y: Array) -> Array:
-        return log_link_variance(Y)
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
+        return log_link_variance(Y, w)
 
 
 def rising_factorial(y: Array, d: float) -> Array:

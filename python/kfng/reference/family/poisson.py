@@ -12,19 +12,21 @@ import numpy as np
 
 from ... import _special
 from ..._validate import Array
+from . import first_rows
 from .base import Mask
+from .first_rows import Weight
 from .one_output import OneOutput
 
 
-def log_level(Y: Array) -> Array:
+def log_level(Y: Array, w: Weight = None) -> Array:
     """log((sum y + 1/2)/n) of counts (n, k), (k,)."""
-    n = np.maximum(np.sum(~np.isnan(Y), axis=0), 1)
-    return np.log((np.nansum(Y, axis=0) + 0.5) / n)
+    n = first_rows.count(Y, w)
+    return np.log((first_rows.total(Y, w) + 0.5) / np.where(n > 0, n, 1))
 
 
-def log_link_variance(Y: Array) -> Array:
+def log_link_variance(Y: Array, w: Weight = None) -> Array:
     """max(1, log(1 + var/mean²)): the variance of log y of a positive quantity, (k,)."""
-    mean, variance = np.nanmean(Y, axis=0), np.nanvar(Y, axis=0)
+    mean, variance = first_rows.mean(Y, w), first_rows.variance(Y, w)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.log1p(variance / mean**2)
     return np.maximum(1.0, np.where(np.isfinite(spread), spread, 1.0))
@@ -68,8 +70,8 @@ class Poisson(OneOutput):
 
         return poisson_quantiles(z, C[:, :, 0], q)
 
-    def level(self, Y: Array) -> Array:
-        return log_level(Y)
+    def level(self, Y: Array, w: Weight = None) -> Array:
+        return log_level(Y, w)
 
-    def link_variance(self, Y: Array) -> Array:
-        return log_link_variance(Y)
+    def link_variance(self, Y: Array, w: Weight = None) -> Array:
+        return log_link_variance(Y, w)
