@@ -17,7 +17,6 @@ from .._validate import Array
 from ..errors import ParameterError, UnsupportedError
 from ..reference.family import Family
 
-
 ALL_ZERO = (
     {"allow_all_zero_weights": True} if "allow_all_zero_weights" in signature(_check_sample_weight).parameters else {}
 )
