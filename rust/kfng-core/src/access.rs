@@ -9,12 +9,18 @@ use crate::model::Output;
 use crate::row::{Input, Row};
 use crate::rule::Offered;
 use crate::scalar::Scalar;
+use crate::small::Small;
 use crate::state::N_UPDATES;
 
 impl<T: Scalar> Filter<T> {
     /// p, d, k and the like.
     pub fn sizes(&self) -> Sizes {
         self.sizes
+    }
+
+    /// What a state elsewhere needs for rows of few parameters, where these components have it.
+    pub fn small(&self) -> Option<&Small<T>> {
+        self.small.as_ref()
     }
 
     /// The largest p for which a (p, p) array is made.

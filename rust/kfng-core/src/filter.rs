@@ -16,13 +16,14 @@ use crate::family::{Family, Likelihood, Link};
 use crate::field::{Arrays, filled, product};
 use crate::guard::Limits;
 use crate::iterate::Iterate;
-use crate::linalg::{Aligned, Columns, MOST, dot};
+use crate::linalg::{Aligned, Columns, INDEX_ORDER_MAX, MOST, dot};
 use crate::model::{Model, Output};
 use crate::recurrence::Recurrence;
 use crate::row::{Block, Report};
 use crate::rule::{PLAIN, Rates, Rule, STILL, Time};
 use crate::scalar::Scalar;
 use crate::scale::Scale;
+use crate::small::{Parts, Small};
 use crate::spec::{Iterations, Spec};
 use crate::state::{BOUND, State, finite};
 use crate::turns::{LOG_D, Turns};
@@ -46,6 +47,8 @@ pub struct Filter<T> {
     pub(crate) iterations: Iterations,
     pub(crate) iterate: Option<Iterate<T>>,
     pub(crate) recurrence: Option<Recurrence<T>>,
+    /// The way of most rows of few parameters.
+    pub(crate) small: Option<Small<T>>,
     /// Whether most rows can go the short way.
     pub(crate) short: bool,
     pub(crate) together: Together,
@@ -313,7 +316,19 @@ impl<T: Scalar> Filter<T> {
             rule.scale(0.0)?
         };
         let plain = iterations == Iterations::default() && rule.noise().is_none();
-        let short = plain && turns.is_none() && goes_short(&model, &belief);
+        let parts = Parts {
+            model: &model,
+            family: &family,
+            belief: &belief,
+            rule: &rule,
+            limits: &limits,
+            scale: scale.as_ref(),
+            scale_0,
+            evidence,
+        };
+        let small = plain.then(|| Small::new(&parts)).flatten();
+        let many = p > INDEX_ORDER_MAX;
+        let short = many && plain && turns.is_none() && goes_short(&model, &belief);
         Ok(Filter {
             model,
             family,
@@ -327,6 +342,7 @@ impl<T: Scalar> Filter<T> {
             iterations,
             iterate,
             recurrence,
+            small,
             short,
             together: Together {
                 gains: blocks_gain,

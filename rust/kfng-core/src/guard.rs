@@ -10,7 +10,7 @@ use crate::linalg::Columns;
 use crate::scalar::Scalar;
 
 /// A wind-up check is due every so many rows,
-pub const EVERY: f64 = 16.0;
+pub const EVERY: u64 = 16;
 /// and where the decay since the last one is below 1/2.
 pub const LOG_HALF: f64 = -std::f64::consts::LN_2;
 /// With the wind-up guard on, no single time step decays by more.
@@ -122,7 +122,7 @@ impl Limits {
     /// Whether the time step of a row ends with a wind-up check: from the count of rows before it and the clock alone.
     #[inline]
     pub fn due(&self, n_seen: f64, log_since: f64) -> bool {
-        self.windup.is_some() && (n_seen % EVERY == 0.0 || log_since < LOG_HALF)
+        self.windup.is_some() && ((n_seen as u64).is_multiple_of(EVERY) || log_since < LOG_HALF)
     }
 }
 

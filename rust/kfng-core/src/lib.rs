@@ -1,6 +1,6 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
-//! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → filter and
+//! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → small → filter and
 //! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, spared, wave, access, saved; joint).
 
 mod access;
@@ -30,6 +30,9 @@ pub mod scalar;
 pub mod scale;
 pub mod sensitivity;
 mod short;
+pub mod small;
+#[cfg(test)]
+mod small_tests;
 mod spared;
 pub mod spec;
 pub mod state;
@@ -39,4 +42,5 @@ mod wave;
 pub use error::{Error, Fault};
 pub use filter::Filter;
 pub use row::{Block, Input, Report, Transition};
+pub use small::Small;
 pub use spec::{Dtype, Spec};

@@ -8,7 +8,7 @@ use crate::filter::Filter;
 use crate::model::Output;
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
-use crate::state::{LOG_SINCE, N_SEEN, N_UPDATES, SKIPPED};
+use crate::state::{LOG_SINCE, N_SEEN, N_UPDATES, SKIPPED, State};
 
 impl<T: Scalar> Filter<T> {
     /// Takes rows in order; returns how many, and the error of the row after them. The rows before it stay taken.
@@ -39,6 +39,10 @@ impl<T: Scalar> Filter<T> {
             );
         }
         let (mut done, mut alone) = (0, 0);
+        if let Some(small) = &self.small {
+            let State { wide, narrow, .. } = &mut *self.state;
+            done = small.rows(wide, narrow, block, 0, report);
+        }
         let short = self.short && !self.together.now && !self.gains_by_waves();
         while done < m {
             if short {
@@ -52,7 +56,7 @@ impl<T: Scalar> Filter<T> {
                     Err(error) => return (done, Some(error)),
                 }
             }
-            let rows = if done < alone {
+            let rows = if done < alone || self.small.is_some() {
                 done..done + 1
             } else {
                 self.next_wave(block, done)
@@ -63,7 +67,13 @@ impl<T: Scalar> Filter<T> {
                 self.step(block, rows.clone(), report)
             };
             match taken {
-                Ok(()) => done = rows.end,
+                Ok(()) => {
+                    done = rows.end;
+                    if let Some(small) = &self.small {
+                        let State { wide, narrow, .. } = &mut *self.state;
+                        done += small.rows(wide, narrow, block, done, report);
+                    }
+                }
                 Err(error) if rows.len() == 1 => return (done, Some(error)),
                 Err(_) => alone = rows.end, // one by one: the rows before the bad one stand
             }

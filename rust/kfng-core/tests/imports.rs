@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 13] = [
     &["rule", "state", "row"],
     &["guard", "scale", "turns", "iterate"],
     &["spec"],
-    &["recurrence"],
+    &["recurrence", "small"],
     &["filter"],
     &[
         "clock",
@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 13] = [
         "prepare",
         "learn",
         "short",
+        "small_tests",
         "glm_block",
         "wave",
         "access",

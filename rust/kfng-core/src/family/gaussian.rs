@@ -59,6 +59,11 @@ impl Gaussian {
         matches!(self.variance, Some(Variance::Word(Word::Each)))
     }
 
+    /// One output: R as a row of a filter is weighed by, 1 where a variance is learned for all; `None`: each learns its own.
+    pub(crate) fn alone(&self) -> Option<f64> {
+        self.r.first().copied().filter(|_| !self.each())
+    }
+
     /// R_ij.
     fn noise(&self, row: &Seen<'_>, i: usize, j: usize) -> f64 {
         match self.each() {

@@ -20,7 +20,7 @@ use super::{Columns, Layout};
 use crate::scalar::Scalar;
 
 /// A vector, or a column of U: at most `PAD` numbers, so all columns have one length.
-type Column<T> = [T; PAD];
+pub(crate) type Column<T> = [T; PAD];
 
 /// [`super::fuse()`] for p <= 16. Entries before `start` are zero and so are their f and v: nothing is gained by skipping them.
 #[inline(always)]
@@ -120,7 +120,7 @@ fn view_mut<T: Scalar, const K: usize>(u: &mut [T]) -> &mut [[Column<T>; NC]] {
 
 /// f_c = u_c'h for the columns of block k, rows in order.
 #[inline(always)]
-fn dots<T: Scalar>(block: &[Column<T>; NC], h: &Column<T>, k: usize) -> [T; NC] {
+pub(super) fn dots<T: Scalar>(block: &[Column<T>; NC], h: &Column<T>, k: usize) -> [T; NC] {
     let mut f = [T::zero(); NC];
     let h = h.as_chunks::<NC>().0;
     for q in 0..=k {

@@ -14,7 +14,8 @@ pub mod fuse;
 #[cfg(test)]
 mod fuse_tests;
 mod gram;
-mod index_order;
+pub(crate) mod in_place;
+pub(crate) mod index_order;
 pub mod multiply;
 mod panel;
 mod pipeline;

@@ -49,6 +49,12 @@ impl NaturalGradient {
         Ok(())
     }
 
+    /// Whether no row has rates of its own.
+    pub(crate) fn is_constant(&self) -> bool {
+        let number = |rate: &Rate| matches!(rate, Rate::Number(_));
+        number(&self.learning_rate) && number(self.gamma())
+    }
+
     pub(super) fn is_called(&self) -> bool {
         self.learning_rate.is_called() || self.gamma().is_called()
     }
