@@ -348,7 +348,9 @@ class FilterBase(Hidden):
     def predict_quantiles(self, U: Any, q: Any, *, offset: Any = 0.0) -> Float:
         """Quantiles of y for rows U (n, d), theta integrated out: (n, len(q)), or (n, k, len(q)) for k > 1 outputs.
 
-        Of counts the smallest whole number whose probability of not being exceeded reaches the level.
+        Of counts the smallest whole number whose probability of not being exceeded reaches the level. At every level in
+        (0, 1) the smaller tail is that of the level to 1e-9 of itself, however uncertain z is; counts that float64 does not
+        tell apart (2^53 and more) are taken as continuous.
 
         Raises
         ------

@@ -11,6 +11,7 @@ import scipy.special as sc
 import scipy.stats as st
 
 from kfng import _special as s
+from kfng._special._mills import log_normal_cdf
 
 RTOL = 1e-12
 
@@ -100,6 +101,17 @@ def test_erf_and_normal():
     close(s.ndtr(x), exact(mp.ncdf, x))
     x = np.linspace(-1e3, 5, 201)
     close(s.log_ndtr(x), exact(lambda v: mp.log(mp.erfc(-v / mp.sqrt(2)) / 2), x), 1e-13)
+
+
+def test_log_normal_cdf():
+    x = np.concatenate([np.linspace(-60, 12, 401), [-1e6, -39.999, -40.001, 0.0, 1e-9]])
+    log_cdf, slope = log_normal_cdf(x)
+    lower = exact(lambda v: mp.erfc(-v / mp.sqrt(2)) / 2, x[x > -38])
+    close(log_cdf[x < 0], exact(lambda v: mp.log(mp.erfc(-v / mp.sqrt(2)) / 2), x[x < 0]), 1e-13)
+    close(log_cdf[x > 0], exact(lambda v: mp.log1p(-mp.erfc(v / mp.sqrt(2)) / 2), x[x > 0]), 1e-13)
+    close(slope, exact(lambda v: mp.npdf(v) * 2 / mp.erfc(-v / mp.sqrt(2)), x), 1e-13)
+    close(np.exp(log_cdf[x > -38]), lower, 1e-12)
+    assert np.isnan(log_normal_cdf(np.array([np.nan]))).all()
 
 
 def test_normal_quantile():

@@ -16,8 +16,6 @@ from .base import Family, Mask
 from .first_rows import Weight
 from .quadrature import DEPTH, LOG_2PI, log_normal_mean
 
-NODES = 512
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GaussianMeanVariance(Family):
@@ -75,15 +73,12 @@ class GaussianMeanVariance(Family):
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         """Of the mixture of normals over z_2, (n, len(q))."""
-        from .mixture import TABLE, normal_mixture_quantiles
+        from .mixture import normal_mixture_quantiles
 
         centre, slope, rest, sd = given_v(z, C)
-        v = np.linspace(-TABLE, TABLE, NODES)
-        weight = np.exp(-v * v / 2)
-        with np.errstate(all="ignore"):
-            return normal_mixture_quantiles(
-                centre + slope * v, np.sqrt(np.exp(z[:, 1:] + sd * v) + rest), weight / weight.sum(), q
-            )
+        return normal_mixture_quantiles(
+            lambda v: (centre + slope * v, slope, np.sqrt(np.exp(z[:, 1:] + sd * v) + rest)), q
+        )
 
     def level(self, Y: Array, w: Weight = None) -> Array:
         """(mean, log variance); rows all alike give the log of their own square, or of 1."""

@@ -19,8 +19,10 @@ COARSE, ROUNDS, FINE = 33, 5, 256
 LOG_2PI = float(np.log(2 * np.pi))
 
 
-def rising_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, start: Array) -> Array:
-    """The root of an increasing function between low and high; f gives value and slope. All of one shape.
+def rising_root(
+    f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, start: Array, slack: Array | float = 0.0
+) -> Array:
+    """The root of an increasing function between low and high, to 1e-13 of itself or to `slack`; f gives value and slope.
 
     Newton from `start`; where a step leaves the bracket or is not half the step before, the bracket is halved, in asinh so
     that one of 1e130 is soon small. Source: Press et al., Numerical Recipes, rtsafe.
@@ -34,7 +36,7 @@ def rising_root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Arr
         middle = np.clip(np.sinh((np.arcsinh(low) + np.arcsinh(high)) / 2), low, high)
         moved = np.where(trusted, newton, middle)
         before, x = np.abs(moved - x), np.where(moving, moved, x)  # a root that is found stays, whatever others need
-        moving &= before > 1e-13 * np.abs(x)  # NaN has nothing to wait for
+        moving &= before > np.maximum(1e-13 * np.abs(x), slack)  # NaN has nothing to wait for
         if not moving.any():
             break
     return x
@@ -69,21 +71,25 @@ def laplace_hermite(nll: Function, score: Function, curvature: Function, z: Arra
     return -np.log(width[:, 0]) - log_sum_exp(terms)
 
 
+def narrowed(height: Function, low: Array, high: Array) -> tuple[Array, Array]:
+    """Where height, of (n, j), is within DEPTH of its largest value, out of low to high (n,): a grid of 33 nodes, narrowed five times."""
+    for _ in range(ROUNDS):
+        step = (high - low) / (COARSE - 1)
+        heights = height(low[:, None] + step[:, None] * np.arange(COARSE))
+        kept = heights > np.max(heights, axis=1, keepdims=True) - DEPTH
+        first, last = np.argmax(kept, axis=1), COARSE - 1 - np.argmax(kept[:, ::-1], axis=1)
+        low, high = low + step * np.maximum(first - 1, 0), low + step * np.minimum(last + 1, COARSE - 1)
+    return low, high
+
+
 @np.errstate(all="ignore")
 def log_normal_mean(log_f: Function, reach: Array) -> Array:
     """log ∫ N(v; 0, 1) exp(log_f(v)) dv (n,) for an f of any shape, whose product with N(v) is negligible beyond ±reach (n,).
 
-    A grid of 33 nodes is narrowed five times to where the integrand is within e^-32 of its largest value, then summed by
-    the trapezoidal rule with 256 nodes, which converges geometrically for what is analytic and falls like a normal.
+    Where the integrand is within e^-32 of its largest value it is summed by the trapezoidal rule with 256 nodes, which
+    converges geometrically for what is analytic and falls like a normal.
     """
-    low, high = -reach, reach
-    for _ in range(ROUNDS):
-        step = (high - low) / (COARSE - 1)
-        v = low[:, None] + step[:, None] * np.arange(COARSE)
-        height = log_f(v) - v**2 / 2
-        kept = height > np.max(height, axis=1, keepdims=True) - DEPTH
-        first, last = np.argmax(kept, axis=1), COARSE - 1 - np.argmax(kept[:, ::-1], axis=1)
-        low, high = low + step * np.maximum(first - 1, 0), low + step * np.minimum(last + 1, COARSE - 1)
+    low, high = narrowed(lambda v: log_f(v) - v**2 / 2, -reach, reach)
     step = (high - low) / (FINE - 1)
     v = low[:, None] + step[:, None] * np.arange(FINE)
     return np.log(step) - LOG_2PI / 2 + log_sum_exp(log_f(v) - v**2 / 2)

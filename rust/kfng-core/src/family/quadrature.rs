@@ -52,11 +52,17 @@ pub fn log_sum_exp(x: impl Iterator<Item = f64> + Clone) -> f64 {
     top + x.map(|x| (x - top).exp()).sum::<f64>().ln()
 }
 
-/// The root of an increasing function between low and high; f gives value and slope.
+/// The root of an increasing function between low and high, to 1e-13 of itself or to `slack`; f gives value and slope.
 ///
 /// Newton from `start`; where a step leaves the bracket or is not half the step before, the bracket is halved, in asinh so that one of
 /// 1e130 is soon small. Source: Press et al., Numerical Recipes, rtsafe.
-pub fn rising_root(f: impl Fn(f64) -> (f64, f64), mut low: f64, mut high: f64, start: f64) -> f64 {
+pub fn rising_root(
+    f: impl Fn(f64) -> (f64, f64),
+    mut low: f64,
+    mut high: f64,
+    start: f64,
+    slack: f64,
+) -> f64 {
     let (mut x, mut before) = (start, high - low);
     for _ in 0..NEWTON {
         let (value, slope) = f(x);
@@ -75,7 +81,7 @@ pub fn rising_root(f: impl Fn(f64) -> (f64, f64), mut low: f64, mut high: f64, s
         before = (moved - x).abs();
         x = moved;
         // NaN has nothing to wait for.
-        if before.is_nan() || before <= 1e-13 * x.abs() {
+        if before.is_nan() || before <= slack.max(1e-13 * x.abs()) {
             break;
         }
     }
@@ -101,7 +107,7 @@ pub fn laplace_hermite(
         (v - sd * score, 1.0 + q * curvature)
     };
     let edge = sd * slopes(z).0;
-    let mode = rising_root(balance, edge.min(0.0), edge.max(0.0), 0.0);
+    let mode = rising_root(balance, edge.min(0.0), edge.max(0.0), 0.0, 0.0);
     let width = 1.0 / balance(mode).1.sqrt();
     let mut terms = [0.0; 2 * NODES.len()];
     for (pair, (node, log_weight)) in terms.as_chunks_mut::<2>().0.iter_mut().zip(NODES) {
@@ -113,13 +119,8 @@ pub fn laplace_hermite(
     -width.ln() - log_sum_exp(terms.into_iter())
 }
 
-/// log ∫ N(v; 0, 1) exp(log_f(v)) dv for an f of any shape, whose product with N(v) is negligible beyond ±reach.
-///
-/// A grid of 33 nodes is narrowed five times to where the integrand is within e^-32 of its largest value, then summed by the
-/// trapezoidal rule with 256 nodes, which converges geometrically for what is analytic and falls like a normal.
-pub fn log_normal_mean(log_f: impl Fn(f64) -> f64, reach: f64) -> f64 {
-    let height = |v: f64| log_f(v) - v * v / 2.0;
-    let (mut low, mut high) = (-reach, reach);
+/// Where height is within DEPTH of its largest value between low and high: a grid of 33 nodes, narrowed five times.
+pub fn narrowed(height: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> (f64, f64) {
     for _ in 0..ROUNDS {
         let step = (high - low) / (COARSE - 1) as f64;
         let heights: [f64; COARSE] = std::array::from_fn(|i| height(low + step * i as f64));
@@ -130,6 +131,16 @@ pub fn log_normal_mean(log_f: impl Fn(f64) -> f64, reach: f64) -> f64 {
         high = low + step * (last + 1).min(COARSE - 1) as f64;
         low += step * first.saturating_sub(1) as f64;
     }
+    (low, high)
+}
+
+/// log ∫ N(v; 0, 1) exp(log_f(v)) dv for an f of any shape, whose product with N(v) is negligible beyond ±reach.
+///
+/// Where the integrand is within e^-32 of its largest value it is summed by the trapezoidal rule with 256 nodes, which converges
+/// geometrically for what is analytic and falls like a normal.
+pub fn log_normal_mean(log_f: impl Fn(f64) -> f64, reach: f64) -> f64 {
+    let height = |v: f64| log_f(v) - v * v / 2.0;
+    let (low, high) = narrowed(height, -reach, reach);
     let step = (high - low) / (FINE - 1) as f64;
     let heights: [f64; FINE] = std::array::from_fn(|i| height(low + step * i as f64));
     step.ln() - LOG_2PI / 2.0 + log_sum_exp(heights.into_iter())

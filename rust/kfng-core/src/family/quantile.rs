@@ -1,14 +1,12 @@
 //! Quantiles of y with a normal output t ~ N(z, sd²) integrated out, one law of y each; sd = 0 is the law itself.
 
 use super::Seen;
-use super::quadrature::rising_root;
-use super::special::{beta_tails, gamma_quantile, gamma_tails, normal_quantile, normal_tails};
-use super::threshold::{FAR, Threshold, log_gamma, log_odds};
+use super::quadrature::{LOG_2PI, narrowed, rising_root};
+use super::special::{beta_tails, gamma_quantile, gamma_tails, log_normal_cdf, normal_quantile};
+use super::threshold::{DEPTH, FAR, each_node, log_gamma, log_odds};
 
 /// Beyond, neighbouring counts are the same float64.
 const LARGEST_COUNT: f64 = 9_007_199_254_740_992.0;
-/// Nodes of a mixture of normals.
-const NODES: usize = 512;
 
 /// z and its standard deviation, of one output.
 fn output(row: &Seen<'_>) -> (f64, f64) {
@@ -30,13 +28,13 @@ fn each(z: f64, levels: &[f64], out: &mut [f64], ends: [f64; 2], inner: impl Fn(
 /// The smallest k with P(y <= k) >= level of each level: 0 at level 0, infinite at 1.
 ///
 /// - guess: about the quantile at a t
-/// - tails: P(y <= k) and P(y > k)
+/// - tail: of k, P(y > k) where true, else P(y <= k)
 fn counts(
     row: &Seen<'_>,
     levels: &[f64],
     out: &mut [f64],
     guess: impl Fn(f64) -> f64,
-    tails: impl Fn(f64) -> (f64, f64),
+    tail: impl Fn(f64, bool) -> f64,
 ) {
     let (t, sd) = output(row);
     each(t, levels, out, [0.0, f64::INFINITY], |level| {
@@ -45,11 +43,11 @@ fn counts(
             return start;
         }
         smallest(start, |k| {
-            let (up_to, beyond) = tails(k); // asked of the smaller one
+            // asked of the smaller one
             if level > 0.5 {
-                beyond <= 1.0 - level
+                tail(k, true) <= 1.0 - level
             } else {
-                up_to >= level
+                tail(k, false) >= level
             }
         })
     });
@@ -79,21 +77,19 @@ fn smallest(start: f64, reached: impl Fn(f64) -> bool) -> f64 {
     high
 }
 
-fn tails_of<F: Fn(f64) -> f64>(law: &Threshold<F>, t: f64, sd: f64) -> (f64, f64) {
-    let (up_to, beyond, _) = law.above(t, sd);
-    (up_to, beyond)
+fn either((up_to, beyond): (f64, f64), upper: bool) -> f64 {
+    if upper { beyond } else { up_to }
 }
 
 /// Poisson; counts too large for float64 to tell apart by the log-normal law of the mean.
 pub fn poisson(row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
     let (t, sd) = output(row);
-    counts(row, levels, out, f64::exp, |k| {
+    counts(row, levels, out, f64::exp, |k, upper| {
         if sd > 0.0 {
-            tails_of(&log_gamma(k + 1.0), t, sd)
-        } else {
-            let (beyond, up_to) = gamma_tails(k + 1.0, t.exp());
-            (up_to, beyond)
+            return log_gamma(k + 1.0).tail(t, sd, upper).0.exp();
         }
+        let (beyond, up_to) = gamma_tails(k + 1.0, t.exp());
+        either((up_to, beyond), upper)
     });
 }
 
@@ -103,102 +99,117 @@ pub fn negative_binomial(row: &Seen<'_>, dispersion: f64, levels: &[f64], out: &
     if t > 30.0 {
         return gamma(row, shape, levels, out);
     }
-    counts(
-        row,
-        levels,
-        out,
-        |t| t.min(30.0).exp(),
-        |k| {
-            if sd > 0.0 {
-                tails_of(&log_odds(k + 1.0, shape), t + dispersion.ln(), sd)
-            } else {
-                let r = dispersion * t.exp();
-                beta_tails(shape, k + 1.0, 1.0 / (1.0 + r), r / (1.0 + r))
-            }
-        },
-    );
+    let guess = |t: f64| t.min(30.0).exp();
+    counts(row, levels, out, guess, |k, upper| {
+        if sd > 0.0 {
+            let law = log_odds(k + 1.0, shape);
+            return law.tail(t + dispersion.ln(), sd, upper).0.exp();
+        }
+        let r = dispersion * t.exp();
+        let tails = beta_tails(shape, k + 1.0, 1.0 / (1.0 + r), r / (1.0 + r));
+        either(tails, upper)
+    });
+    for (out, &level) in out.iter_mut().zip(levels) {
+        if *out >= LARGEST_COUNT && level < 1.0 {
+            gamma(row, shape, &[level], std::slice::from_mut(out));
+        }
+    }
 }
 
 /// Binomial of n trials, the largest count at level 1.
 pub fn binomial(row: &Seen<'_>, n: f64, levels: &[f64], out: &mut [f64]) {
     let (t, sd) = output(row);
     let p = 1.0 / (1.0 + (-t).exp());
-    counts(
-        row,
-        levels,
-        out,
-        |_| 0.0,
-        |k| {
-            if k >= n {
-                (1.0, 0.0)
-            } else if sd > 0.0 {
-                tails_of(&log_odds(k + 1.0, n - k), t, sd)
-            } else {
-                beta_tails(n - k, k + 1.0, 1.0 - p, p)
-            }
-        },
-    );
+    let guess = |t: f64| n / (1.0 + (-t).exp());
+    counts(row, levels, out, guess, |k, upper| {
+        if k >= n {
+            either((1.0, 0.0), upper)
+        } else if sd > 0.0 {
+            log_odds(k + 1.0, n - k).tail(t, sd, upper).0.exp()
+        } else {
+            either(beta_tails(n - k, k + 1.0, 1.0 - p, p), upper)
+        }
+    });
     for out in out {
         *out = if *out > n { n } else { *out }; // NaN stays
     }
 }
 
-/// Gamma: log y by Newton within a bracket; 0 at level 0, infinite at 1.
+/// Whether the upper tail is the smaller one, and the logarithm of the smaller one.
+fn log_tail_of(level: f64) -> (bool, f64) {
+    let upper = level > 0.5;
+    (upper, if upper { 1.0 - level } else { level }.ln())
+}
+
+/// Gamma: log y by Newton on the logarithm of a tail, which is concave; 0 at level 0, infinite at 1.
 pub fn gamma(row: &Seen<'_>, shape: f64, levels: &[f64], out: &mut [f64]) {
     let (t, sd) = output(row);
     let (law, log_shape) = (log_gamma(shape), shape.ln());
-    let low = t - FAR * sd + law.mode - law.left - log_shape;
-    let high = t + FAR * sd + law.mode + law.right - log_shape;
     each(t, levels, out, [0.0, f64::INFINITY], |level| {
         if sd.is_nan() || sd <= 0.0 {
             return t.exp() * gamma_quantile(shape, level) / shape;
         }
+        let (upper, log_level) = log_tail_of(level);
+        let (sign, depth) = (if upper { -1.0 } else { 1.0 }, DEPTH - log_level);
+        // y <= e^x iff T > t, T the threshold of mean x + log(shape): its upper tail is the lower one of y
         let excess = |x: f64| {
-            let (beyond, up_to, density) = law.above(x + log_shape - t, sd);
-            let upper = (1.0 - level) - beyond;
-            (if level > 0.5 { upper } else { up_to - level }, density)
+            let (log_tail, slope) = law.tail(x + log_shape - t, sd, !upper);
+            (sign * (log_tail - log_level), slope)
         };
-        rising_root(excess, low, high, t + sd * normal_quantile(level)).exp()
+        // a tail below e^-40 of the level's is beyond any doubt
+        let (centre, spread) = (t + law.mode - log_shape, (2.0 * depth).sqrt() * sd);
+        let low = centre - spread - law.reach(-1.0, depth);
+        let high = centre + spread + law.reach(1.0, depth);
+        rising_root(excess, low, high, t + sd * normal_quantile(level), 0.0).exp()
     });
 }
 
-/// A mixture over v ~ N(0, 1) of normals whose (mean, standard deviation) `at` gives; infinite at levels 0 and 1.
+/// A mixture over v ~ N(0, 1) of normals; `at` v gives mean and standard deviation, the mean linear in v; infinite at levels 0 and 1.
+///
+/// A tail is the mean over v of a normal tail, which is integrated where their product is not negligible: it may fall within a narrow range
+/// about the v at which y is the mean.
 pub fn normal_mixture(at: impl Fn(f64) -> (f64, f64), levels: &[f64], out: &mut [f64]) {
-    let mut parts = [(0.0, 0.0, 0.0); NODES];
-    for (i, part) in parts.iter_mut().enumerate() {
-        let v = FAR * (2.0 * i as f64 / (NODES - 1) as f64 - 1.0);
-        let (mean, sd) = at(v);
-        *part = (mean, sd, (-v * v / 2.0).exp());
-    }
-    let sum: f64 = parts.iter().map(|part| part.2).sum();
-    for part in &mut parts {
-        part.2 /= sum;
-    }
     let ends = [f64::NEG_INFINITY, f64::INFINITY];
-    each(parts[0].0, levels, out, ends, |level| within(&parts, level));
+    each(at(0.0).0, levels, out, ends, |level| within(&at, level));
 }
 
-fn within(parts: &[(f64, f64, f64)], level: f64) -> f64 {
-    let quantile = normal_quantile(level);
-    let (mut low, mut high, mut start) = (f64::INFINITY, f64::NEG_INFINITY, 0.0);
-    for &(mean, sd, weight) in parts {
-        let edge = mean + sd * quantile;
-        (low, high, start) = (low.min(edge), high.max(edge), start + weight * edge);
+fn within(at: &impl Fn(f64) -> (f64, f64), level: f64) -> f64 {
+    let ((upper, log_level), quantile) = (log_tail_of(level), normal_quantile(level));
+    let side = if upper { -1.0 } else { 1.0 };
+    let reach = (2.0 * (DEPTH - log_level)).sqrt();
+    let (mean, sd) = at(0.0);
+    let slope = (at(reach).0 - at(-reach).0) / (2.0 * reach);
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for (mean, sd) in [at(-reach), at(reach)] {
+        for edge in [mean, mean + sd * quantile] {
+            (low, high) = (low.min(edge), high.max(edge));
+        }
     }
     let excess = |y: f64| {
-        let (mut mass, mut density) = (0.0, 0.0);
-        for &(mean, sd, weight) in parts {
-            let x = (y - mean) / sd;
-            let (below, beyond) = normal_tails(x);
-            mass += weight * if level <= 0.5 { below } else { beyond };
-            density += weight * (-0.5 * x * x).exp() / sd;
+        let log_tail = |v: f64| {
+            let (mean, sd) = at(v);
+            let (log_cdf, ratio) = log_normal_cdf(side * (y - mean) / sd);
+            (log_cdf - 0.5 * (v * v + LOG_2PI), ratio / sd)
+        };
+        let (low, high) = narrowed(|v| log_tail(v).0, -reach, reach);
+        let cross = (y - mean) / slope;
+        let ramp = FAR * (at(cross).1 / slope).abs();
+        let mut borders = [low; 10];
+        for (i, border) in borders.iter_mut().enumerate() {
+            *border = match i {
+                7..=9 => cross + (i as f64 - 8.0) * ramp,
+                _ => low + (high - low) * i as f64 / 6.0,
+            };
+            *border = if border.is_nan() { low } else { *border };
         }
-        let density = density / std::f64::consts::TAU.sqrt();
-        if level <= 0.5 {
-            (mass - level, density)
-        } else {
-            ((1.0 - level) - mass, density)
-        }
+        let (mut total, mut density) = (0.0, 0.0);
+        each_node(&mut borders, low, high, |v, length| {
+            let (height, ratio) = log_tail(v);
+            let mass = length * height.exp();
+            total += mass;
+            density += mass * ratio;
+        });
+        (side * (total.ln() - log_level), density / total)
     };
-    rising_root(excess, low, high, start)
+    rising_root(excess, low, high, mean + sd * quantile, 0.0)
 }

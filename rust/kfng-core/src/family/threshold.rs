@@ -8,85 +8,176 @@
 //! (DLMF 8.4.10, 8.17.5, 8.17.24)
 //! ```
 //!
-//! So with t ~ N(z, sd²) P(y <= k) is one integral over s, of its density times a normal distribution function, smooth between a few
-//! borders whichever of the two is the narrower.
+//! So with t ~ N(z, sd²) a tail of y is one integral over s, of its density times a normal distribution function. Both are log-concave, and
+//! with them their product and the tail: it is integrated about its own mode, so that a tail of 1e-300 has as many digits as one of 0.1.
 
-use super::quadrature::LOG_2PI;
-use super::special::{FEW_NODES, normal_tails};
+use super::quadrature::rising_root;
+use super::special::{FEW_NODES, beta_log_weight, gamma_log_weight, log_normal_cdf};
 
-/// Density is dropped once it is below e^-40 of its largest value.
-const DEPTH: f64 = 40.0;
-/// Standard deviations beyond which a normal tail is 0 to 1e-19.
+/// An integrand below e^-40 of its largest value is dropped.
+pub const DEPTH: f64 = 40.0;
+/// Standard deviations in which a normal distribution function goes from 0 to 1.
 pub const FAR: f64 = 9.0;
 
-/// A variable s with log-concave density exp(fall(s - mode)) up to its norm, and how far from the mode that reaches.
-pub struct Threshold<F> {
-    pub mode: f64,
-    pub left: f64,
-    pub right: f64,
-    fall: F,
+/// Which density s has.
+enum Law {
+    /// Of the log of a Gamma(a): exp(a s - e^s).
+    LogGamma(f64),
+    /// Of the log odds of a Beta(a, b): e^(a s)/(1+e^s)^(a+b), as `less` = min(a, b), its part of a + b, and 1 where that is a, else -1.
+    LogOdds {
+        less: f64,
+        part: f64,
+        rest: f64,
+        sign: f64,
+    },
 }
 
-impl<F: Fn(f64) -> f64> Threshold<F> {
-    fn new(mode: f64, curvature: f64, fall: F) -> Self {
-        let (left, right) = (extent(|d| fall(-d), curvature), extent(&fall, curvature));
-        Threshold {
-            mode,
-            left,
-            right,
-            fall,
+/// A variable s = mode + d with the log-concave density exp(peak + fall(d)).
+pub struct Threshold {
+    pub mode: f64,
+    peak: f64,
+    law: Law,
+}
+
+/// s = log of a Gamma(a).
+pub fn log_gamma(a: f64) -> Threshold {
+    Threshold {
+        mode: a.ln(),
+        peak: gamma_log_weight(a, a),
+        law: Law::LogGamma(a),
+    }
+}
+
+/// s = log odds of a Beta(a, b).
+pub fn log_odds(a: f64, b: f64) -> Threshold {
+    let n = a + b;
+    Threshold {
+        mode: a.ln() - b.ln(),
+        peak: beta_log_weight(a, b, a / n, b / n),
+        law: Law::LogOdds {
+            less: a.min(b),
+            part: a.min(b) / n,
+            rest: a.max(b) / n,
+            sign: if a < b { 1.0 } else { -1.0 },
+        },
+    }
+}
+
+impl Law {
+    fn fall(&self, d: f64) -> f64 {
+        match *self {
+            Law::LogGamma(a) => a * (d - d.exp_m1()),
+            // a d - n log(1 + a/n·(e^d - 1)), or the same seen from the other end: the form whose terms are the smaller
+            Law::LogOdds {
+                less, part, sign, ..
+            } => {
+                let x = sign * d;
+                less * x - less / part * (part * x.exp_m1()).ln_1p()
+            }
         }
     }
 
-    /// P(s > T), P(s < T) and the density of s - T at 0, for T ~ N(t, sd²), sd > 0.
-    pub fn above(&self, t: f64, sd: f64) -> (f64, f64, f64) {
-        let (low, high) = (self.mode - self.left, self.mode + self.right);
+    /// (fall', -fall'').
+    fn slopes(&self, d: f64) -> (f64, f64) {
+        match *self {
+            Law::LogGamma(a) => (-a * d.exp_m1(), a * d.exp()),
+            Law::LogOdds {
+                less,
+                part,
+                rest,
+                sign,
+            } => {
+                let (e, down) = ((-d.abs()).exp(), (-d.abs()).exp_m1());
+                let below = if sign * d < 0.0 {
+                    rest + part * e
+                } else {
+                    rest * e + part
+                };
+                let slope = less * rest * down / below;
+                (
+                    if d < 0.0 { -slope } else { slope },
+                    less * rest * e / (below * below),
+                )
+            }
+        }
+    }
+}
+
+impl Threshold {
+    /// How far from the mode the density has fallen by e^-depth, to a side of ±1.
+    pub fn reach(&self, side: f64, depth: f64) -> f64 {
+        extent(|d| self.law.fall(side * d), depth, self.width())
+    }
+
+    fn width(&self) -> f64 {
+        1.0 / self.law.slopes(0.0).1.sqrt()
+    }
+
+    /// log P(s < T) where `upper`, else log P(s > T), for T ~ N(t, sd²), sd > 0; and its derivative in t, without sign.
+    pub fn tail(&self, t: f64, sd: f64, upper: bool) -> (f64, f64) {
+        let (side, t) = (if upper { -1.0 } else { 1.0 }, t - self.mode); // from here on all is in d
+        let height = |d: f64| self.law.fall(d) + log_normal_cdf(side * (d - t) / sd).0;
+        let (mode, width) = self.mode_of(t, sd, side);
+        let top = height(mode);
+        let [left, right] =
+            [-1.0, 1.0].map(|r| extent(|d| height(mode + r * d) - top, DEPTH, width));
         let mut borders = [
-            low,
-            self.mode - self.left / 6.0,
-            self.mode,
-            self.mode + self.right / 6.0,
+            mode - left,
+            mode - left / 6.0,
+            mode,
+            mode + right / 6.0,
             t - FAR * sd,
             t,
             t + FAR * sd,
-            high,
+            mode + right,
         ];
-        for x in &mut borders {
-            *x = x.max(low).min(high);
+        let (mut total, mut slope) = (0.0, 0.0);
+        each_node(&mut borders, mode - left, mode + right, |d, length| {
+            let (log_cdf, ratio) = log_normal_cdf(side * (d - t) / sd);
+            let mass = length * (self.law.fall(d) + log_cdf - top).exp();
+            total += mass;
+            slope += mass * ratio;
+        });
+        (self.peak + top + total.ln(), slope / sd / total)
+    }
+
+    /// Where the integrand of a tail is largest, and its width there: towards t from the density's own mode, 0.
+    fn mode_of(&self, t: f64, sd: f64, side: f64) -> (f64, f64) {
+        let balance = |d: f64| {
+            let x = side * (d - t) / sd;
+            let ((slope, curvature), ratio) = (self.law.slopes(d), log_normal_cdf(x).1);
+            // of log Phi, in (0, 1)
+            let bend = if x < -1e3 {
+                1.0
+            } else {
+                (ratio * (x + ratio)).clamp(0.0, 1.0)
+            };
+            (-slope - side * ratio / sd, curvature + bend / (sd * sd))
+        };
+        let (width, beyond) = (self.width(), (side * t).max(0.0));
+        // the integrand falls where d·|fall'| > 1 > x phi(x)/Phi(x), d and x = (d-t)/sd on the far side of 0 and t
+        let (mut far, mut doublings) = (width, 0..60);
+        while self.law.slopes(side * far).0.abs() * far < 1.0 && doublings.next().is_some() {
+            far *= 2.0;
         }
-        borders.sort_unstable_by(f64::total_cmp);
-        let mut sums = [0.0; 4];
-        for pair in borders.windows(2) {
-            let (middle, length) = (f64::midpoint(pair[0], pair[1]), pair[1] - pair[0]);
-            if length <= 0.0 {
-                continue;
-            }
-            for (node, weight) in FEW_NODES {
-                for s in [middle - length * node, middle + length * node] {
-                    let mass = length * weight * (self.fall)(s - self.mode).exp();
-                    let x = (s - t) / sd;
-                    let (below, beyond) = normal_tails(x);
-                    let density = (-0.5 * (x * x + LOG_2PI)).exp() / sd;
-                    for (sum, value) in sums.iter_mut().zip([1.0, below, beyond, density]) {
-                        *sum += mass * value;
-                    }
-                }
-            }
-        }
-        (sums[1] / sums[0], sums[2] / sums[0], sums[3] / sums[0])
+        let end = side * (beyond + far);
+        let start = side * beyond * (width * width / (width * width + sd * sd));
+        let slack = 1e-3 * width.min(sd);
+        let mode = rising_root(balance, end.min(0.0), end.max(0.0), start, slack);
+        (mode, 1.0 / balance(mode).1.sqrt())
     }
 }
 
-/// How far from the mode a density has fallen by e^-40.
-fn extent(fall: impl Fn(f64) -> f64, curvature: f64) -> f64 {
-    let (mut near, mut far) = (0.0, (2.0 * DEPTH / curvature).sqrt());
+/// How far a concave function of d >= 0 with fall(0) = 0 goes until -depth; width is that of its parabola.
+fn extent(fall: impl Fn(f64) -> f64, depth: f64, width: f64) -> f64 {
+    let (mut near, mut far) = (0.0, (2.0 * depth).sqrt() * width);
     let mut doublings = 0..60;
-    while fall(far) > -DEPTH && doublings.next().is_some() {
+    while fall(far) > -depth && doublings.next().is_some() {
         far *= 2.0;
     }
     for _ in 0..12 {
         let middle = f64::midpoint(near, far);
-        if fall(middle) > -DEPTH {
+        if fall(middle) > -depth {
             near = middle;
         } else {
             far = middle;
@@ -95,18 +186,19 @@ fn extent(fall: impl Fn(f64) -> f64, curvature: f64) -> f64 {
     far
 }
 
-/// s = log of a Gamma(a): density ∝ exp(a s - e^s).
-pub fn log_gamma(a: f64) -> Threshold<impl Fn(f64) -> f64> {
-    Threshold::new(a.ln(), a, move |d: f64| a * (d - d.exp_m1()))
-}
-
-/// s = log odds of a Beta(a, b): density ∝ e^(a s)/(1+e^s)^(a+b).
-pub fn log_odds(a: f64, b: f64) -> Threshold<impl Fn(f64) -> f64> {
-    let (n, less, sign) = (a + b, a.min(b), if a < b { 1.0 } else { -1.0 });
-    // a d - n log(1 + a/n·(e^d - 1)), or the same seen from the other end: the form whose terms are the smaller
-    let fall = move |d: f64| {
-        let x = sign * d;
-        less * x - n * (less / n * x.exp_m1()).ln_1p()
-    };
-    Threshold::new(a.ln() - b.ln(), a * (b / n), fall)
+/// Nodes and weights of an integral from low to high: 32 Gauss-Legendre nodes between neighbours of `borders`, which are clipped.
+pub fn each_node(borders: &mut [f64], low: f64, high: f64, mut at: impl FnMut(f64, f64)) {
+    for x in &mut *borders {
+        *x = x.max(low).min(high);
+    }
+    borders.sort_unstable_by(f64::total_cmp);
+    for pair in borders.windows(2) {
+        let (middle, length) = (f64::midpoint(pair[0], pair[1]), pair[1] - pair[0]);
+        if length > 0.0 {
+            for (node, weight) in FEW_NODES {
+                at(middle - length * node, length * weight);
+                at(middle + length * node, length * weight);
+            }
+        }
+    }
 }

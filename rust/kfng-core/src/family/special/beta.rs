@@ -12,7 +12,7 @@ fn log_of(x: f64, y: f64) -> f64 {
 }
 
 /// log of x^a y^b / B(a, b), y = 1-x. With a and b large about the mode (Loader 2000), so that nothing cancels.
-fn log_weight(a: f64, b: f64, x: f64, y: f64) -> f64 {
+pub fn log_weight(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let (large, small) = (a.max(b), a.min(b));
     let (log_x, log_y) = (log_of(x, y), log_of(y, x));
     if small < LARGE || small.is_nan() {

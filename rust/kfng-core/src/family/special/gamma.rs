@@ -38,7 +38,7 @@ pub(super) fn lgamma_ratio(a: f64, b: f64) -> f64 {
 }
 
 /// log of x^a e^-x / Gamma(a): the density of log X. For large a about its mode (Loader 2000).
-fn log_weight(a: f64, x: f64) -> f64 {
+pub fn log_weight(a: f64, x: f64) -> f64 {
     if a < LARGE {
         return a * x.ln() - x - lgamma(a);
     }

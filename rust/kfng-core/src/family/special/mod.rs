@@ -15,8 +15,10 @@ mod student;
 #[cfg(test)]
 mod tests;
 
-pub use beta::beta_tails;
-pub use gamma::{gamma_quantile, gamma_tails};
+pub use beta::{beta_tails, log_weight as beta_log_weight};
+pub use gamma::{gamma_quantile, gamma_tails, log_weight as gamma_log_weight};
 pub use nodes::FEW_NODES;
-pub use normal::{normal_quantile, normal_tails};
+#[cfg(test)]
+use normal::normal_tails;
+pub use normal::{log_normal_cdf, normal_quantile};
 pub use student::student_quantile;

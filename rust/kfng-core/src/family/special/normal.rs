@@ -16,16 +16,23 @@ pub fn normal_tails(x: f64) -> (f64, f64) {
     }
 }
 
-/// log P(X <= x) for x <= 0, finite where the tail itself underflows.
-fn log_lower_tail(x: f64) -> f64 {
+/// (log P(X <= x), density(x)/P(X <= x)), the second its derivative; finite where the tail itself underflows.
+pub fn log_normal_cdf(x: f64) -> (f64, f64) {
+    let log_density = -x * x / 2.0 - HALF_LOG_2PI;
     if x > -30.0 {
-        return normal_tails(x).0.ln();
+        let (below, beyond) = normal_tails(x);
+        let log_below = if x < 0.0 {
+            below.ln()
+        } else {
+            (-beyond).ln_1p()
+        };
+        return (log_below, log_density.exp() / below);
     }
     // DLMF 7.12.1: the first term left out is below 1e-15
     let r = 1.0 / (x * x);
     let term = |series: f64, odd: f64| 1.0 - odd * r * series;
     let series = [11.0, 9.0, 7.0, 5.0, 3.0, 1.0].into_iter().fold(1.0, term);
-    -x * x / 2.0 - HALF_LOG_2PI + (series / -x).ln()
+    (log_density + (series / -x).ln(), -x / series)
 }
 
 /// The x with P(X <= x) = q; -inf, 0, inf at q = 0, 1/2, 1.
@@ -49,7 +56,7 @@ pub fn normal_quantile(q: f64) -> f64 {
         x -= if p > 0.2 {
             (0.5 * erf(x * FRAC_1_SQRT_2) - (p - 0.5)) / log_density.exp()
         } else {
-            let log_tail = log_lower_tail(x); // its derivative is density/tail
+            let log_tail = log_normal_cdf(x).0; // its derivative is density/tail
             (log_tail - p.ln()) * (log_tail - log_density).exp()
         };
     }

@@ -1,7 +1,9 @@
 //! Against values of mpmath to 20 digits.
 
 use super::student_quantile;
-use super::{beta_tails, gamma_quantile, gamma_tails, normal_quantile, normal_tails};
+use super::{
+    beta_tails, gamma_quantile, gamma_tails, log_normal_cdf, normal_quantile, normal_tails,
+};
 
 fn near(got: f64, expected: f64, tolerance: f64) {
     assert!(
@@ -99,6 +101,15 @@ fn normal() {
         near(normal_quantile(q), x, 1e-14);
         near(normal_tails(x).0, q, 1e-12);
         near(normal_tails(-x).1, q, 1e-12);
+    }
+    for (x, log_below, ratio) in [
+        (-60.0, -1805.0135606805671, 60.016657420241125),
+        (-29.5, -439.42947460915023, 29.533820844167983),
+        (-2.0, -3.7831843336820319, 2.3732155328228409),
+        (2.0, -0.023012909328963488, 0.055247862678989959),
+    ] {
+        near(log_normal_cdf(x).0, log_below, 1e-14);
+        near(log_normal_cdf(x).1, ratio, 1e-12);
     }
     assert!(normal_quantile(5e-324).is_finite());
     assert_eq!(
