@@ -484,6 +484,56 @@ class FilterBase(Hidden):
         result |= {"rho_max": rho_max, "mean_nis": mean_nis, "min_pivot_ratio": pivots}
         return result if self.settings.sensitivity is None else result | self._gauges()
 
+    # -- growing
+    def add_features(self, n: int, *, prior_variance: Any = None, names: Any = None) -> Self:
+        """A filter of a linear model with n features more, in the order of the old ones and then these.
+
+        The old block of theta and of its covariance is the same bit for bit; what is new is independent of it, with mean
+        0 and its prior. For a feature that was 0 in all rows this is what a filter that had it from the start would be
+        (with `Kalman()`). This filter stays as it is. O(p²), with a diagonal belief O(p).
+
+        Parameters
+        ----------
+        n : int
+        prior_variance : number or (n k,), optional
+            Of the new weights, in the order of `parameters["weight"][:, -n:]`; relative to sigma² where that is learned.
+            Default: the belief's own where that is a number, else the median of those of the weights.
+        names : list of n strings
+            With `feature_names`, and only with them.
+
+        Raises
+        ------
+        UnsupportedError
+            Another model, or another rule than `Kalman()`, `Fading` and `ProcessNoise(number)`.
+        ParameterError, ShapeError, NonFiniteError, DtypeError
+        """
+        from . import _grow
+
+        return _grow.add_features(self, n, prior_variance, names)
+
+    def add_outputs(self, n: int, *, prior_variance: Any = None, level: Any = None) -> Self:
+        """A filter of a linear model with n outputs more: with `Categorical` n new classes, the last ones.
+
+        As with `add_features` the old block is the same bit for bit, and the new one independent of it.
+
+        Parameters
+        ----------
+        n : int
+        prior_variance : number or (n (d + 1),), optional
+            Of the new parameters, in their order. Default: as for `add_features`.
+        level : (n,), optional
+            Where their intercepts start, by default at 0.
+
+        Raises
+        ------
+        UnsupportedError
+            As `add_features`; also a family other than `Categorical` and `Gaussian(variance)`.
+        ParameterError, ShapeError, NonFiniteError, DtypeError
+        """
+        from . import _grow
+
+        return _grow.add_outputs(self, n, prior_variance, level)
+
     # -- saving and copying
     def spec(self) -> dict[str, Any]:
         """The settings as plain JSON values (arrays by shape)."""

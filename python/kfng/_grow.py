@@ -1,0 +1,227 @@
+"""More features, or more outputs, for a linear model that has already learned: its posterior in a larger space.
+
+    theta <- (theta, theta_new),    P <- [P, 0; 0, P_new]        in the order of the larger model
+
+Exact: of a coefficient whose feature was 0 in every row so far, the rows say nothing, and it is what its prior says. The
+old numbers are moved, not computed again: U of P = U D U' gets rows and columns of the identity, O(p²).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._fit import parameter_count
+from ._settings import Settings
+from ._validate import Array, finite_array, integer
+from .errors import ParameterError, ShapeError, UnsupportedError
+from .reference.family import Bernoulli, Categorical, Family, Gaussian
+from .reference.model import Linear
+from .reference.rule import Fading, Kalman, ProcessNoise
+
+if TYPE_CHECKING:
+    from ._filter_base import FilterBase
+
+    AnyFilter = TypeVar("AnyFilter", bound=FilterBase)
+
+Indices = NDArray[np.intp]
+State = dict[str, NDArray[Any]]
+
+
+def add_features(flt: AnyFilter, n: int, prior_variance: Any, names: Any) -> AnyFilter:
+    """See `Filter.add_features`."""
+    settings, n = _linear(flt, "add_features"), integer("n", n, low=1)
+    model = cast(Linear, settings.model)
+    larger = replace(model, n_features=model.n_features + n)
+    parameter_count(larger, settings.belief)  # before anything of its size is made
+    keep = _places(larger, slice(None), slice(0, model.n_features))
+    return _grown(
+        flt, larger, settings.family, keep, prior_variance, np.zeros(larger.n_parameters), _names(settings, n, names)
+    )
+
+
+def add_outputs(flt: AnyFilter, n: int, prior_variance: Any, level: Any) -> AnyFilter:
+    """See `Filter.add_outputs`."""
+    settings, n = _linear(flt, "add_outputs"), integer("n", n, low=1)
+    family, model = settings.family, cast(Linear, settings.model)
+    if isinstance(family, Categorical):
+        family = replace(family, n_classes=family.n_classes + n)
+    elif not (isinstance(family, Gaussian) and isinstance(family.variance, float) and family.covariance is None):
+        expected = "Categorical, or Gaussian with a variance that is known"
+        raise UnsupportedError(argument="family", expected=expected, got=repr(family)[:80])
+    larger = replace(model, n_outputs=model.n_outputs + n)
+    parameter_count(larger, settings.belief)
+    start = np.zeros(larger.n_parameters)
+    if level is not None:
+        if not model.intercept:
+            raise UnsupportedError(argument="level", expected="None without an intercept", got=type(level).__name__)
+        larger.split(start)["intercept"][-n:] = finite_array("level", level, (n,))
+    keep = _places(larger, slice(0, model.n_outputs), slice(None))
+    return _grown(flt, larger, family, keep, prior_variance, start, settings.feature_names)
+
+
+def as_categorical(flt: AnyFilter) -> AnyFilter:
+    """A linear Bernoulli filter as one of two classes, each with half of its logit: the same predictions, now and (but for the wind-up guard) later.
+
+    The prior of each class has half the variance. Of the sum of the two, which no row speaks of, the prior is kept; a
+    diagonal belief cannot, and gives each class half of the variance.
+    """
+    settings = _linear(flt, "as_categorical")
+    if not isinstance(settings.family, Bernoulli):
+        raise UnsupportedError(argument="family", expected="Bernoulli", got=repr(settings.family)[:80])
+    if not (settings.rule.forgets or isinstance(settings.rule, Kalman)):
+        raise UnsupportedError(argument="rule", expected="Kalman() or plain Fading", got=repr(settings.rule)[:80])
+    model = replace(cast(Linear, settings.model), n_outputs=2)
+    first, second = (_places(model, slice(j, j + 1), slice(None)) for j in range(2))
+
+    def split(theta: Array) -> Array:
+        both = np.empty(model.n_parameters)
+        both[first], both[second] = -theta / 2, theta / 2
+        return both
+
+    def joined(same: Array, other: Array | None = None) -> Array:
+        """Each class has `same` of its own, (p,) or (p, p), and (p, p) `other` in common with the other one."""
+        whole = np.zeros((model.n_parameters,) * same.ndim)
+        for a, b in ((first, second), (second, first)):
+            whole[a if same.ndim == 1 else np.ix_(a, a)] = same
+            if other is not None:
+                whole[np.ix_(a, b)] = other
+        return whole
+
+    prior = np.asarray(settings.belief.prior_variance)
+    half = joined(prior / 2) if prior.ndim else float(prior) / 2
+    made = _settings(settings, model, Categorical(2), split(settings.theta), half, settings.feature_names)
+    state = {name: part for name, part in flt._state().items() if name not in ("U", "D")}
+    state["theta"] = split(state["theta"].astype(np.float64)).astype(settings.float)
+    if settings.belief.independent:
+        state["V"] = joined(state["V"] / 2).astype(settings.float)
+    else:
+        P, P_0 = flt._covariance(), cast(Any, settings.belief).prior(settings.p)
+        state["P"] = joined((P_0 + P) / 4, (P_0 - P) / 4).astype(settings.float)
+    twin = type(flt)._from_settings(made)
+    twin._set_state(state)
+    return twin
+
+
+# -- what may grow
+
+
+def _linear(flt: FilterBase, call: str) -> Settings:
+    settings = flt.settings
+    if not isinstance(settings.model, Linear):
+        raise UnsupportedError(argument=call, expected="a linear model", got=repr(settings.model)[:80])
+    rule = settings.rule
+    if not (isinstance(rule, (Kalman, Fading)) or (isinstance(rule, ProcessNoise) and np.ndim(rule.Q) == 0)):
+        expected = "Kalman(), Fading or ProcessNoise(number)"
+        raise UnsupportedError(argument=call, expected=expected, got=repr(rule)[:80])
+    return settings
+
+
+def _names(settings: Settings, n: int, names: Any) -> list[str] | None:
+    """Of all features."""
+    if settings.feature_names is None:
+        if names is not None:
+            raise ParameterError(
+                argument="names", expected="None for a filter without feature_names", got=repr(names)[:80]
+            )
+        return None
+    if isinstance(names, str) or not isinstance(names, Sequence) or len(names) != n:
+        raise ShapeError(argument="names", expected=f"{n} names, as the filter has feature_names", got=repr(names)[:80])
+    return [*settings.feature_names, *names]
+
+
+def _places(larger: Linear, outputs: slice, features: slice) -> Indices:
+    """Where the parameters of these outputs and features are in theta of the larger model, ascending."""
+    parts = larger.split(np.arange(larger.n_parameters, dtype=np.float64))
+    found = [parts["weight"][outputs, features].ravel()]
+    if larger.intercept:
+        found.append(parts["intercept"][outputs])
+    return np.concatenate(found).astype(np.intp)
+
+
+# -- the larger filter
+
+
+def _grown(
+    flt: AnyFilter, model: Linear, family: Family, keep: Indices, prior_variance: Any, start: Array, names: Any
+) -> AnyFilter:
+    """The old parameters at `keep`; the others start at `start` (p,) with their prior."""
+    settings, p = flt.settings, model.n_parameters
+    new = np.ones(p, dtype=bool)
+    new[keep] = False
+    prior, variance = _prior(settings, keep, new, prior_variance)
+    theta = start.copy()
+    theta[keep] = settings.theta
+    given = theta if settings.theta_given or start.any() else None
+    made = _settings(settings, model, family, given, prior, names)
+    old, state = flt._state(), type(flt)._from_settings(made)._state()
+    for name, part in old.items():
+        if name == "U":
+            state[name] = _packed(part, old["D"], keep, p)
+        elif name == "P":
+            state[name][np.ix_(keep, keep)] = part
+        elif name == "turn":
+            state[name] = np.array([part[0], keep[int(part[1])]], dtype=np.float64)
+        elif name in ("theta", "D", "V", "turns"):
+            state[name][keep] = part
+        else:
+            state[name] = part
+    twin = type(flt)._from_settings(made)
+    twin._set_state(state)
+    return twin
+
+
+def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any) -> tuple[Any, Array]:
+    """prior_variance of the larger filter, and that of the new parameters, one each."""
+    old = settings.belief.prior_variance
+    model, p, count = cast(Linear, settings.model), len(new), int(new.sum())
+    diagonal = settings.belief.prior_diagonal(settings.p)
+    if value is None:
+        weights = diagonal[: model.n_features * model.n_outputs]
+        value = old if np.ndim(old) == 0 else float(np.median(weights if len(weights) else diagonal))
+    if np.ndim(value) == 0:
+        value = float(finite_array("prior_variance", value, ()))
+        if np.ndim(old) == 0 and value == old:
+            return old, np.full(count, value)
+    variance = np.broadcast_to(finite_array("prior_variance", value, np.shape(value) and (count,)), (count,))
+    if np.ndim(old) == 2:
+        prior: Array = np.zeros((p, p))
+        prior[np.ix_(keep, keep)] = old
+        prior[new, new] = variance
+    else:
+        prior = np.empty(p)
+        prior[keep], prior[new] = diagonal, variance
+    return prior, variance
+
+
+def _settings(
+    settings: Settings, model: Linear, family: Family, theta: Array | None, prior: Any, names: Any
+) -> Settings:
+    """Everything is checked again: a larger model may be too large."""
+    return Settings.build(
+        model,
+        family,
+        belief=replace(cast(Any, settings.belief), prior_variance=prior),
+        rule=settings.rule,
+        guards=settings.guards,
+        theta=theta,
+        iterations=settings.iterations,
+        evidence=settings.evidence,
+        dtype=settings.dtype,
+        num_threads=settings.num_threads,
+        feature_names=names,
+        seed=settings.seed,
+    )
+
+
+def _packed(U: NDArray[Any], D: NDArray[Any], keep: Indices, p: int) -> NDArray[Any]:
+    """U of the larger filter, packed as it is in a state: strictly upper, column by column."""
+    dense = np.zeros((len(D), len(D)), dtype=U.dtype)
+    dense.T[np.tril_indices(len(D), -1)] = U
+    larger = np.zeros((p, p), dtype=U.dtype)
+    larger[np.ix_(keep, keep)] = dense
+    return larger.T[np.tril_indices(p, -1)]

@@ -1,0 +1,216 @@
+"""Models that grow: what was known stays bit for bit, what is new has its prior, and it is as if it had always been there."""
+
+import numpy as np
+import pytest
+from tolerances import CONTROL, covariance_error, theta_error
+
+from kfng import _grow, errors
+
+D, N, TOLERANCE = 3, 150, 1e-11
+BELIEF = ("U", "D", "P", "V")
+
+
+def rows(law="gaussian", d=D, seed=0):
+    rng = np.random.default_rng(seed)
+    U = rng.normal(size=(N, d))
+    z = U @ np.linspace(0.8, -0.4, d) + 0.3
+    y = {
+        "gaussian": lambda: z + 0.5 * rng.normal(size=N),
+        "bernoulli": lambda: (rng.random(N) < 1 / (1 + np.exp(-z))).astype(float),
+        "classes": lambda: rng.integers(0, 3, N).astype(float),
+    }[law]()
+    return U, y
+
+
+FILTERS = {
+    "full": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(0.3), belief=impl.Full(2.0)),
+    "float32": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(0.3), dtype="float32"),
+    "diagonal": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(0.3), belief=impl.Diagonal(2.0)),
+    "learned": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(None), belief=impl.Full([1.0, 2.0, 3.0, 4.0])),
+    "dense prior": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(0.3), belief=impl.Full(np.eye(4) + 0.2)),
+    "no intercept": lambda impl: impl.Filter(impl.Linear(D, intercept=False), impl.Poisson(), theta=[0.1, 0.2, 0.3]),
+    "two outputs": lambda impl: impl.Filter(impl.Linear(D, 2), impl.Gaussian(0.3)),
+    "fading": lambda impl: impl.Filter(impl.Linear(D), impl.Bernoulli(), rule=impl.Fading(half_life=40)),
+    "towards": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(0.3), rule=impl.Fading(0.05, towards="prior")),
+    "noise": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(0.3), rule=impl.ProcessNoise(1e-3), evidence=True),
+}  # fmt: skip
+
+
+def learned(impl, name):
+    flt = FILTERS[name](impl)
+    U, y = rows("bernoulli" if name in ("no intercept", "fading") else "gaussian")
+    flt.update_many(U, np.column_stack([y, -y]) if flt.settings.k == 2 else y)
+    return flt
+
+
+def block(flt, keep):
+    """The old block of a state, the belief as P or as U and D."""
+    found = {}
+    for name, part in flt._state().items():
+        if name == "U":
+            p = len(flt._state()["D"])
+            U = np.eye(p, dtype=part.dtype)
+            U.T[np.tril_indices(p, -1)] = part
+            found[name] = U[np.ix_(keep, keep)]
+        elif name == "P":
+            found[name] = part[np.ix_(keep, keep)]
+        elif name in ("theta", "D", "V", "turns"):
+            found[name] = part[keep]
+        elif name != "turn":
+            found[name] = part
+    return found
+
+
+def old_places(flt, n):
+    k, d = flt.settings.k, D
+    weights = [j * (d + n) + i for j in range(k) for i in range(d)]
+    return np.array(weights + ([k * (d + n) + j for j in range(k)] if flt.settings.model.intercept else []))
+
+
+@pytest.mark.parametrize("n", [1, 4])
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_old_block_is_the_same_bit_for_bit_and_the_new_one_its_prior(impl, name, n):
+    flt = learned(impl, name)
+    before = flt._to_bytes()
+    larger = flt.add_features(n, prior_variance=7.0)
+    assert flt._to_bytes() == before
+    keep = old_places(flt, n)
+    mine, its = block(flt, np.arange(flt.settings.p)), block(larger, keep)
+    assert mine.keys() == its.keys()
+    assert all(mine[part].tobytes() == its[part].tobytes() for part in mine)
+    new = np.setdiff1d(np.arange(larger.settings.p), keep)
+    assert len(new) == n * flt.settings.k
+    assert not larger.theta[new].any()
+    P = larger.cov() / larger._scale()
+    assert not P[np.ix_(new, keep)].any()
+    assert np.allclose(P[np.ix_(new, new)], 7.0 * np.eye(len(new)), rtol=1e-6, atol=0)
+    prior = larger.settings.belief.prior_diagonal(larger.settings.p)
+    assert (prior[new] == 7.0).all()
+    assert np.array_equal(prior[keep], flt.settings.belief.prior_diagonal(flt.settings.p))
+    U = rows()[0]
+    wide = np.column_stack([U, np.zeros((N, n))])
+    for a, b in zip(flt.predict(U, return_std=True), larger.predict(wide, return_std=True), strict=True):
+        assert np.allclose(a, b, rtol=1e-6 if name == "float32" else 1e-13)
+    assert type(larger)._from_bytes(larger._to_bytes())._to_bytes() == larger._to_bytes()
+    larger.update_many(np.column_stack([wide[:20, :D], np.ones((20, n))]), np.full((20, flt.settings.k), 1.0))
+    assert larger.theta[new].any()
+
+
+@pytest.mark.parametrize("learned_noise", [False, True])
+@pytest.mark.parametrize("prior", [2.0, 2.1])
+def test_it_is_as_if_the_feature_had_always_been_there(impl, learned_noise, prior):
+    """Control: another prior of the new one."""
+    U, y = rows(d=D + 2)
+    U[: N // 2, D:] = 0.0
+    family = impl.Gaussian(None) if learned_noise else impl.Gaussian(0.3)
+    always = impl.Filter(impl.Linear(D + 2), family, belief=impl.Full(2.0))
+    always.update_many(U, y)
+    grown = impl.Filter(impl.Linear(D), family, belief=impl.Full(2.0))
+    grown.update_many(U[: N // 2, :D], y[: N // 2])
+    grown = grown.add_features(2, prior_variance=prior)
+    grown.update_many(U[N // 2 :], y[N // 2 :])
+    error = max(theta_error(grown.theta, always.theta, always.cov()), covariance_error(grown.cov(), always.cov()))
+    assert error < TOLERANCE if prior == 2.0 else error > CONTROL * TOLERANCE
+
+
+def test_defaults_of_the_new_prior(impl):
+    number = learned(impl, "full").add_features(2)
+    assert number.settings.belief == impl.Full(2.0)
+    median = learned(impl, "learned").add_features(1)
+    assert median.settings.belief.prior_variance.tolist() == [1.0, 2.0, 3.0, 2.0, 4.0]
+
+
+def test_names_grow_too(impl):
+    flt = impl.Filter(impl.Linear(2), impl.Gaussian(), feature_names=["a", "b"])
+    larger = flt.add_features(1, names=["c"])
+    assert larger.settings.feature_names == ("a", "b", "c")
+    larger.update({"c": 1.0, "a": 2.0, "b": 0.0}, 1.0)
+    for names in (None, ["c", "d"], "c", ["a"]):
+        with pytest.raises(errors.KfngError):
+            flt.add_features(1, names=names)
+    with pytest.raises(errors.ParameterError):
+        learned(impl, "full").add_features(1, names=["c"])
+
+
+@pytest.mark.parametrize("belief", ["Full", "Diagonal"])
+def test_a_new_class(impl, belief):
+    U, y = rows("classes")
+    flt = impl.Filter(impl.Linear(D, 3), impl.Categorical(3), belief=getattr(impl, belief)(2.0))
+    flt.update_many(U, y)
+    larger = flt.add_outputs(1, prior_variance=5.0, level=[-4.0])
+    keep = np.concatenate([np.arange(3 * D), 4 * D + np.arange(3)])
+    mine, its = block(flt, np.arange(flt.settings.p)), block(larger, keep)
+    assert all(mine[part].tobytes() == its[part].tobytes() for part in mine)
+    assert larger.parameters["intercept"][3] == -4.0
+    assert np.diagonal(larger.cov())[[3 * D, 4 * D + 3]].tolist() == [5.0, 5.0]
+    p, q = flt.predict(U), larger.predict(U)
+    assert q.shape == (N, 4)
+    assert (q[:, 3] < 0.1).all()
+    assert np.allclose(q[:, :3] / q[:, :3].sum(axis=1, keepdims=True), p, rtol=1e-12)
+    larger.update_many(U[:40], np.full(40, 3.0))
+    assert (larger.predict(U)[:, 3] > q[:, 3]).all()
+
+
+@pytest.mark.parametrize("rule", [None, 30])
+@pytest.mark.parametrize("prior", [2.0, [1.0, 2.0, 3.0, 4.0], np.eye(4) * 2 + 0.5], ids=["number", "vector", "matrix"])
+def test_a_bernoulli_filter_as_two_classes(impl, rule, prior):
+    """The same as two classes from the start, each with half of the prior variance.
+
+    With forgetting the sum of the two logits, which no row excites, is what the wind-up guard would act on.
+    """
+    U, y = rows("bernoulli")
+    half = N // 2
+    same = {} if rule is None else {"rule": impl.Fading(half_life=rule), "guards": impl.Guards(windup=None)}
+    one = impl.Filter(impl.Linear(D), impl.Bernoulli(), belief=impl.Full(prior), **same)
+    one.update_many(U[:half], y[:half])
+    two = _grow.as_categorical(one)
+    assert np.allclose(two.predict(U)[:, 1], one.predict(U), rtol=1e-12)
+    one.update_many(U[half:], y[half:])
+    two.update_many(U[half:], y[half:])
+    assert np.allclose(two.predict(U)[:, 1], one.predict(U), rtol=1e-9)
+    assert two.n_updates == one.n_updates
+    if np.ndim(prior) == 0 and rule is None:
+        start = impl.Filter(impl.Linear(D, 2), impl.Categorical(2), belief=impl.Full(prior / 2))
+        start.update_many(U, y)
+        assert theta_error(two.theta, start.theta, start.cov()) < TOLERANCE
+        assert covariance_error(two.cov(), start.cov()) < TOLERANCE
+
+
+def test_a_diagonal_bernoulli_filter_as_two_classes(impl):
+    U, y = rows("bernoulli")
+    one = impl.Filter(impl.Linear(D), impl.Bernoulli(), belief=impl.Diagonal(2.0))
+    one.update_many(U, y)
+    two = _grow.as_categorical(one)
+    for a, b in zip(two.predict(U, return_std=True), one.predict(U, return_std=True), strict=True):
+        assert np.allclose(a[:, 1], b, rtol=1e-12)
+
+
+REFUSED = {
+    "network": lambda impl: impl.Filter(impl.MLP([D, 4, 1]), impl.Gaussian()),
+    "natural gradient": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(), rule=impl.NaturalGradient(0.1)),
+    "matrix of noise": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(), rule=impl.ProcessNoise(np.ones(4))),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_grow(impl, name):
+    flt = REFUSED[name](impl)
+    for grow in (flt.add_features, flt.add_outputs):
+        with pytest.raises(errors.UnsupportedError):
+            grow(1)
+
+
+def test_bad_arguments(impl):
+    flt = learned(impl, "full")
+    for n in (0, -1, 1.5, True, 10**9):
+        with pytest.raises(errors.ParameterError):
+            flt.add_features(n)
+    for prior in (0.0, -1.0, np.nan, [1.0, 2.0], "x"):
+        with pytest.raises(errors.KfngError):
+            flt.add_features(1, prior_variance=prior)
+    with pytest.raises(errors.UnsupportedError):
+        impl.Filter(impl.Linear(D), impl.Bernoulli()).add_outputs(1)
+    with pytest.raises(errors.UnsupportedError):
+        _grow.as_categorical(flt)
+    with pytest.raises(errors.ShapeError):
+        impl.Filter(impl.Linear(D, 3), impl.Categorical(3)).add_outputs(1, level=[1.0, 2.0])
