@@ -1,0 +1,236 @@
+"""Rows as dicts, and a filter that grows with their features: what both models for river do with x.
+
+A feature is there from the first row in which it is not 0 and enters with a prior of its own: the weight's variance is that
+of y in link units over the square of this first value, as if the value were the feature's standard deviation. Units play
+no part in it. In a row without it a feature is 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+from river import base
+
+from .._estimator import Recipe, belief_of, rule_of
+from .._filter import Filter
+from .._validate import Array, integer, number
+from ..errors import DtypeError, NonFiniteError, ParameterError
+from ..reference.family import Bernoulli, Family, Gaussian
+
+Name = Hashable
+Row = tuple[dict[Name, float], float, float]
+
+
+class Learner(NamedTuple):
+    """A filter, and what its features are called and centred at. It is replaced as a whole where it grows."""
+
+    flt: Filter
+    names: tuple[Name, ...]
+    place: dict[Name, int]
+    center: Array
+    values: Callable[[Mapping[Name, Any]], Any]
+    """The values of x in their order; KeyError where one is not there."""
+    many: int
+    """k, the number of outputs, or 0 for one."""
+    clamp: float | None
+
+    def row(self, x: Mapping[Name, Any]) -> Array:
+        """u (d,); features that are not known are left out."""
+        u = self.same(x)
+        if u is not None:
+            return u
+        u = np.zeros(len(self.names))
+        for name, value in x.items():
+            place = self.place.get(name)
+            if place is not None:
+                u[place] = _number(name, value)
+        return u - self.center
+
+    def same(self, x: Mapping[Name, Any]) -> Array | None:
+        """u (d,) where x has the features that are known and no other, as most rows do; else None."""
+        if len(x) != len(self.names) or len(x) < 2:
+            return None
+        try:
+            u = np.array(self.values(x), dtype=np.float64)
+        except KeyError:
+            return None
+        except (TypeError, ValueError):
+            _ = [_number(name, value) for name, value in x.items()]  # which says what is wrong
+            raise
+        u -= self.center
+        return u
+
+    def rows(self, names: Sequence[Name], X: Array) -> Array:
+        """U (n, d) from columns of these names."""
+        U = np.zeros((len(X), len(self.names)))
+        for name, column in zip(names, X.T, strict=True):
+            place = self.place.get(name)
+            if place is not None:
+                U[:, place] = column
+        return U - self.center
+
+    def mean(self, x: Mapping[Name, Any]) -> Any:
+        """The mean of y, a number or (K,), as `Filter.predict` has it, without what that does for many rows."""
+        u, theta, family = self.row(x), self.flt.theta, self.flt.settings.family
+        if not self.many:
+            z = float(theta[:-1].dot(u)) + float(theta[-1])
+            if self.clamp is not None:
+                z = min(max(z, -self.clamp), self.clamp)
+            if type(family) is Gaussian:
+                return z
+            return expit(z) if type(family) is Bernoulli else float(family.mean(np.array([[z]]))[0, 0])
+        weights = theta[: -self.many].astype(np.float64, copy=False).reshape(self.many, -1)
+        zs = (weights.dot(u) + theta[-self.many :])[None]
+        return family.mean(zs if self.clamp is None else family.clamp(zs, self.clamp))[0]
+
+    def with_features(self, new: Mapping[Name, float]) -> Learner:
+        """The same with these features more, and their first values."""
+        if not new:
+            return self
+        names, settings = sorted(new, key=order), self.flt.settings
+        unit = settings.belief.prior_diagonal(settings.p)[
+            -settings.k :
+        ]  # of the intercepts: variance of y in link units
+        variance = unit[:, None] / np.array([new[name] for name in names]) ** 2
+        flt = self.flt.add_features(len(names), prior_variance=variance.ravel())
+        return made(flt, (*self.names, *names), np.concatenate([self.center, np.zeros(len(names))]))
+
+
+def made(flt: Filter, names: tuple[Name, ...], center: Array) -> Learner:
+    values = itemgetter(*names) if names else itemgetter(())  # (that of one name gives no tuple: `same` goes without)
+    place = {name: i for i, name in enumerate(names)}
+    k = flt.settings.k
+    return Learner(flt, names, place, center, values, k if k > 1 else 0, flt.settings.z_clamp)
+
+
+def expit(z: float) -> float:
+    return 1 / (1 + math.exp(-z)) if z >= 0 else 1 - 1 / (1 + math.exp(z))
+
+
+def order(name: Name) -> tuple[str, str]:
+    """So that it does not matter in which order a dict has its features."""
+    return type(name).__name__, str(name)
+
+
+class Online(base.Estimator):
+    """What both models have: the rows held until `warmup` of them are there, then the learner."""
+
+    _learner: Learner | None
+
+    def _begin(self, options: dict[str, Any], warmup: Any) -> None:
+        """Checks every setting."""
+        self._options = {
+            "belief": belief_of(options.pop("belief"), options.pop("prior_variance")),
+            "rule": rule_of(options.pop("forgetting"), options.pop("half_life")),
+            **options,
+        }
+        self._warmup = integer("warmup", warmup, low=1)
+        self._learner = None
+        self._held: list[Row] = []
+        self._taught = 0
+        self._early: Learner | None = None
+
+    def _family(self) -> tuple[Family, int]:
+        """The law of y and how many outputs it needs, as far as y is known."""
+        raise NotImplementedError
+
+    # -- learning
+    def _learn(self, x: Mapping[Name, Any], y: float, w: float) -> None:
+        if self._learner is not None:
+            learner = self._ready(self._learner)
+            u = learner.same(x)
+            if u is not None:
+                learner.flt.update(u, y, weight=w)
+                self._learner = learner
+                return
+            new = {name: value for name, value in x.items() if name not in self._learner.place and value}
+            learner = learner.with_features({name: _number(name, v) for name, v in new.items()})
+            learner.flt.update(learner.row(x), y, weight=w)
+            self._learner = learner
+            return
+        w = number("w", w, "a finite number >= 0", 0.0, np.inf, ends="[)")
+        held = [*self._held, ({name: _number(name, value) for name, value in x.items()}, y, w)]
+        taught = self._taught + (w > 0)
+        if taught >= self._warmup:
+            self._learner, held = self._start(held), []
+        self._held, self._taught, self._early = held, taught, None
+
+    def _ready(self, learner: Learner) -> Learner:
+        """The learner for all classes that are known."""
+        return learner
+
+    def _learn_rows(self, names: list[Name], X: Array, y: Array, w: Array, new_y: Sequence[int] = ()) -> None:
+        """Rows X (n, len(names)) in order, as one by one: in blocks between those that bring something new."""
+        i = 0
+        while i < len(X):
+            stop = i if self._learner is None else self._next_new(names, X, i, new_y)
+            if stop > i and self._learner is not None:
+                flt = self._learner.flt
+                flt.update_many(self._learner.rows(names, X[i:stop]), y[i:stop], weight=w[i:stop], trace=False)
+            if stop < len(X):
+                self._learn(dict(zip(names, X[stop].tolist(), strict=True)), float(y[stop]), float(w[stop]))
+            i = stop + 1
+
+    def _next_new(self, names: list[Name], X: Array, i: int, new_y: Sequence[int]) -> int:
+        """The first row from i on with a new class, or a new feature that is not 0."""
+        assert self._learner is not None
+        unknown = [j for j, name in enumerate(names) if name not in self._learner.place]
+        rows = i + np.flatnonzero((X[i:, unknown] != 0).any(axis=1))
+        return min([len(X), *rows[:1].tolist(), *(row for row in new_y if row >= i)])
+
+    # -- starting
+    def _current(self) -> Learner | None:
+        """The learner, one made of the rows held so far, or None where there are none."""
+        if self._learner is None and self._early is None and self._taught:
+            self._early = self._start(self._held)
+        return self._early if self._learner is None else self._learner
+
+    def _start(self, held: list[Row]) -> Learner:
+        names = tuple(sorted({name for x, _, _ in held for name, value in x.items() if value}, key=order))
+        U = np.array([[x.get(name, 0.0) for name in names] for x, _, _ in held]).reshape(len(held), len(names))
+        y, w = (np.array([row[part] for row in held]) for part in (1, 2))
+        family, outputs = self._family()
+        flt, center = Recipe(family, self._options, outputs).start(U, y, w)
+        return made(flt, names, center)
+
+    @property
+    def filter(self) -> Filter | None:
+        """The `kfng.Filter`, whose features are `features`, centred; None before the first row."""
+        learner = self._current()
+        return None if learner is None else learner.flt
+
+    @property
+    def features(self) -> tuple[Name, ...]:
+        """Names of the features in the filter's order."""
+        learner = self._current()
+        return () if learner is None else learner.names
+
+
+def columns(X: Any) -> tuple[list[Name], Array]:
+    """Names and values (n, d) of a data frame."""
+    try:
+        return list(X.columns), np.ascontiguousarray(X.to_numpy(), dtype=np.float64)
+    except (AttributeError, ValueError, TypeError):
+        raise DtypeError(argument="X", expected="a data frame of numbers", got=type(X).__name__) from None
+
+
+def weights(w: Any, n: int) -> Array:
+    """(n,); as for single rows a number counts for all."""
+    found = np.asarray(1.0 if w is None else w, dtype=np.float64)
+    if found.shape not in ((), (n,)):
+        raise ParameterError(argument="w", expected=f"a number or ({n},)", got=found.shape)
+    return np.broadcast_to(found, (n,))
+
+
+def _number(name: Name, value: Any) -> float:
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise DtypeError(argument=f"x[{name!r}]", expected="a number", got=type(value).__name__) from None
+    if not np.isfinite(result):
+        raise NonFiniteError(argument=f"x[{name!r}]", expected="a finite number", got=result)
+    return result
