@@ -5,6 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted((ROOT / "docs").rglob("*.md"))
+ADAPTERS = [ROOT / "docs" / name for name in ("sklearn.md", "river.md")]
+"""Documents whose sessions need an extra: `make test-extras` runs them."""
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

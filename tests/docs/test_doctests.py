@@ -7,9 +7,9 @@ import re
 
 import numpy as np
 import pytest
-from docs.documents import DOCUMENTS, ROOT, blocks, name, of_implementation, sessions
+from docs.documents import ADAPTERS, DOCUMENTS, ROOT, blocks, name, of_implementation, sessions
 
-WITH_SESSIONS = [document for document in DOCUMENTS if sessions(document).strip()]
+WITH_SESSIONS = [document for document in DOCUMENTS if sessions(document).strip() and document not in ADAPTERS]
 
 
 def failures(source, where):

@@ -130,6 +130,29 @@ def test_raw_rows_have_the_posterior_of_scale_free_priors():
     assert abs(own.intercept_ - (y.mean() - X.mean(axis=0) @ w)) < EXACT * abs(own.intercept_)
 
 
+def test_shapes_of_coefficients():
+    for family, model, weights, levels in (
+        ("gaussian", OnlineRegressor(), (D,), ()),
+        ("two", OnlineClassifier(), (1, D), (1,)),
+        ("three", OnlineClassifier(), (3, D), (3,)),
+    ):
+        X, y = rows(family=family)
+        model.fit(X, y)
+        assert model.coef_.shape == model.coef_std_.shape == weights
+        assert np.shape(model.intercept_) == levels
+        z = X @ np.atleast_2d(model.coef_).T + model.intercept_
+        if family == "gaussian":
+            assert np.allclose(z[:, 0], model.predict(X), rtol=1e-12)
+        else:
+            z = np.column_stack([np.zeros(len(X)), z]) if family == "two" else z
+            p = np.exp(z - z.max(axis=1, keepdims=True))
+            assert np.allclose(p / p.sum(axis=1, keepdims=True), model.predict_proba(X), rtol=1e-9)
+    network = OnlineRegressor(model="mlp", hidden=(3,))
+    for name in ("coef_", "coef_std_", "intercept_"):
+        assert not hasattr(network, name)
+        assert not hasattr(network.fit(*rows()), name)
+
+
 @pytest.mark.parametrize(("iterations", "tolerance"), [(1, 0.35), (3, 0.15)])
 def test_fit_is_nearly_logistic_regression(iterations, tolerance):
     """One pass against the mode of the same posterior, C = the prior variance, in posterior standard deviations."""

@@ -1,8 +1,8 @@
 """Rows as dicts, and a filter that grows with their features: what both models for river do with x.
 
 A feature is there from the first row in which it is not 0 and enters with a prior of its own: the weight's variance is that
-of y in link units over the square of this first value, as if the value were the feature's standard deviation. Units play
-no part in it. In a row without it a feature is 0.
+of the intercept (of y in link units) over the square of this first value, as if the value were the feature's standard
+deviation. Units play no part in it. In a row without it a feature is 0.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import signature
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -27,6 +27,8 @@ class Online(BaseEstimator):
     """The part of an estimator that does not depend on what y is."""
 
     _stream: Stream | None
+    _one_output: ClassVar[bool] = False
+    """Coefficients without an axis of outputs."""
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_stream")
@@ -82,22 +84,23 @@ class Online(BaseEstimator):
     @property
     def coef_(self) -> Any:
         """Weights of the linear model in the units of the data: (d,), or of a classifier (1, d) or (K, d)."""
-        return self._linear()["weight"]
+        return self._shaped(self._linear()["weight"])
 
     @property
     def coef_std_(self) -> Any:
         """Their posterior standard deviations, of the same shape."""
-        parts = self._linear()
-        flt = self.filter_
-        std: Any = flt.std()[: parts["weight"].size].reshape(parts["weight"].shape)
-        return std
+        weight = self._linear()["weight"]
+        return self._shaped(self.filter_.std()[: weight.size].reshape(weight.shape))
 
     @property
     def intercept_(self) -> Any:
         """z at x = 0: a number, or of a classifier (1,) or (K,)."""
         parts = self._linear()
         level = parts["intercept"] if self.fit_intercept else 0.0
-        return level - np.asarray(parts["weight"], dtype=np.float64) @ self.center_
+        return self._shaped(level - np.asarray(parts["weight"], dtype=np.float64) @ self.center_)
+
+    def _shaped(self, part: Any) -> Any:
+        return part[0] if self._one_output else part
 
     def _linear(self) -> dict[str, Any]:
         """weight (k, d) and intercept (k,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -66,6 +66,8 @@ class OnlineRegressor(RegressorMixin, Online):
     feature_names_in_ : (d,)
         Where X has names.
     """
+
+    _one_output: ClassVar[bool] = True
 
     def __init__(
         self,
