@@ -201,6 +201,8 @@ class Rows:
         self._weight = _per_row("weight", weight, n)
         self._dt = _per_row("dt", dt, n)
         self._offset = offsets(settings, 0.0 if offset is None else offset, n)
+        exact = type(U) is np.ndarray and U.dtype == settings.float and U.dtype.isnative
+        self._bare = exact and U.flags.c_contiguous and U.flags.aligned
         self._row_bytes = 8 * (self._U.shape[1] + self._Y.shape[1] + settings.k + 2)
 
     def __len__(self) -> int:
@@ -215,29 +217,39 @@ class Rows:
         """(n,)."""
         return self._weight
 
-    @property
-    def largest_block(self) -> int:
-        """Rows in about a megabyte."""
-        return self.rows_in(CHUNK_BYTES)
+    def largest_block(self, bare: bool = False) -> int:
+        """Rows in about a megabyte; any number of `bare` ones, which are not copied."""
+        return len(self._U) if bare and self._bare else self.rows_in(CHUNK_BYTES)
 
     def rows_in(self, size: int) -> int:
         """Rows in about so many bytes."""
         return max(16, size // self._row_bytes)
 
-    def block(self, start: int, stop: int) -> tuple[Block, NDArray[np.bool_]]:
-        """Rows start..stop as owned arrays, and which of them are bad."""
+    def block(self, start: int, stop: int, bare: bool = False) -> tuple[Block, NDArray[np.bool_]]:
+        """Rows start..stop as owned arrays, and which of them are bad.
+
+        `bare`: the caller's own U where it has the right type and layout, and not looked at, for one who copies and checks each row.
+        """
         rows = slice(start, stop)
+        if bare and self._bare:
+            block = self._owned(self._U[rows], rows)
+            if _all_fine(block._replace(U=block.Y)):
+                return vet(self._settings, block, inputs=False)
         with np.errstate(over="ignore"):  # too large for float32 becomes inf and is refused as such
             U = self._U[rows].astype(self._settings.float, order="C", subok=False)
+        return vet(self._settings, self._owned(U, rows))
+
+    def _owned(self, U: NDArray[Any], rows: slice) -> Block:
         parts = (self._Y, self._weight, self._dt, self._offset)
         Y, weight, dt, offset = (np.array(part[rows], order="C", copy=True) for part in parts)
-        block = Block(U, Y, weight, dt, offset, np.zeros(len(U), dtype=bool))
-        return vet(self._settings, block)
+        return Block(U, Y, weight, dt, offset, np.zeros(len(U), dtype=bool))
 
 
-def vet(settings: Settings, block: Block) -> tuple[Block, NDArray[np.bool_]]:
-    """Blank the rows whose bad u does not matter; say which rows are bad."""
-    if _all_fine(block):  # as nearly always; row by row costs as much as learning from a row of few features does
+def vet(settings: Settings, block: Block, inputs: bool = True) -> tuple[Block, NDArray[np.bool_]]:
+    """Blank the rows whose bad u does not matter; say which rows are bad. Without `inputs` all but U has been seen to be fine."""
+    if not inputs or _all_fine(
+        block
+    ):  # as nearly always; row by row costs as much as learning from a row of few features does
         bad = settings.family.invalid(block.Y) | ~settings.rule.accepts(block.dt)
         return block._replace(blank=np.zeros(len(bad), dtype=bool)), bad
     with np.errstate(invalid="ignore"):

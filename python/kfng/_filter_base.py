@@ -86,6 +86,7 @@ class FilterBase(Hidden):
     _likelihood: Likelihood
 
     if TYPE_CHECKING:  # supplied by kfng._core.Filter and kfng.reference.Filter
+        _takes_bare_rows: bool
 
         def _run(self, U: Any, Y: Any, weight: Any, dt: Any, offset: Any, blank: Any, *, reordered: bool) -> Any: ...
         def _refuse(self, n: int) -> None: ...
@@ -258,12 +259,16 @@ class FilterBase(Hidden):
         report: Callable[[int], None],
     ) -> None:
         """Rows in pieces of about 50 ms and at most a megabyte, so that signals and progress are served between them."""
-        (start, end), size = between, 64
+        (start, end), size, bare = between, 64, self._takes_bare_rows
         while start < end:
             begun = time.perf_counter()
-            stop = min(start + min(size, rows.largest_block), end)
-            block, bad = rows.block(start, stop)
+            stop = min(start + min(size, rows.largest_block(bare)), end)
+            block, bad = rows.block(start, stop, bare)
             done, error = self._apply(block, bad, start, builder, skip, reordered)
+            if error is None and start + done < stop:  # a row that nobody has looked at and that is not finite
+                start, stop = start + done, start + done + 1
+                block, bad = rows.block(start, stop)
+                done, error = self._apply(block, bad, start, builder, skip, reordered)
             if error is not None:
                 error.row = start + done
                 error.trace = builder.trace(start + done) if builder else None
@@ -291,6 +296,8 @@ class FilterBase(Hidden):
                 if builder:
                     builder.put(start + i, *out)
                 i += done
+                if error is None and i < stop:
+                    return i, None
                 if error is not None:
                     if not (skip and isinstance(error, NonFiniteError)):  # a rule's schedule out of its range stays so
                         return i, error

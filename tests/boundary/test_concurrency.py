@@ -100,6 +100,31 @@ def test_an_array_that_changes_during_the_call(impl):
     assert np.isfinite(flt.theta).all()
 
 
+@pytest.mark.parametrize("size", [np.nan, np.inf, 1e200])
+def test_an_array_that_is_read_in_place_changes_during_the_call(impl, size):
+    """Variances alone and many inputs: rows are read from the caller's array without a copy of the whole."""
+    flt, U, stop = (
+        impl.Filter(impl.Linear(40), impl.Gaussian(), belief=impl.Diagonal(1.0)),
+        np.ones((3000, 40)),
+        threading.Event(),
+    )
+
+    def scribble():
+        while not stop.is_set():
+            U[:] = size
+            U[:] = 1.0
+
+    def learn():
+        flt.update_many(U, np.ones(3000), on_bad_row="skip")
+        stop.set()
+
+    run_all([scribble, learn])
+    health = flt.health()
+    assert health["n_seen"] + health["skipped"] == 3000
+    assert np.isfinite(flt.theta).all()
+    assert (flt.std() > 0).all()
+
+
 @pytest.mark.parametrize("trace", [True, False])
 def test_interrupted_by_a_signal(impl, trace):
     """A KeyboardInterrupt comes within a piece or two and leaves the state after some number of whole rows."""

@@ -16,7 +16,8 @@ use crate::family::{Family, Likelihood, Link};
 use crate::field::{Arrays, filled, product};
 use crate::guard::Limits;
 use crate::iterate::Iterate;
-use crate::linalg::{Aligned, Columns, INDEX_ORDER_MAX, MOST, dot};
+use crate::lean::Lean;
+use crate::linalg::{Aligned, Columns, INDEX_ORDER_MAX, MOST, SharedRow, dot};
 use crate::model::{Model, Output};
 use crate::recurrence::Recurrence;
 use crate::row::{Block, Report};
@@ -52,6 +53,8 @@ pub struct Filter<T> {
     /// Whether most rows can go the short way.
     pub(crate) short: bool,
     pub(crate) together: Together,
+    /// What most rows of a diagonal belief need, where they are taken in place.
+    pub(crate) lean: Option<Lean<T>>,
     /// Whether the covariance of several outputs is taken from products, not from columns that are fused with weight 0.
     pub(crate) spreads: bool,
     pub(crate) sizes: Sizes,
@@ -116,18 +119,22 @@ pub(crate) struct Work<T> {
     pub small: Vec<f64>,
     /// Products and outputs of a block of rows, (wave² + wave,) where such blocks gain; dz P dz' of a row, (k, k), where it is taken so.
     pub gram: Vec<f64>,
+    /// The inputs of a row of several outputs and what its columns are of them, where all are fused together.
+    pub shared: Option<SharedRow<T>>,
     /// a (m,) and b (m,) of the learned noise variances as the row reports them.
     pub noise: Vec<f64>,
     /// (wave,)
     pub slots: Vec<Slot>,
 }
 
-/// Where the covariance C = dz P dz' of a row comes from: rows of dz that went through the belief, products with it, or the columns dz'L.
+/// Where the covariance C = dz P dz' of a row comes from: rows of dz that went through the belief, products with it, the columns dz'L, or
+/// the pass itself, where all columns of the row are fused together as multiples of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spread {
     Rows,
     Products,
     Factor,
+    Pass,
 }
 
 /// What is known of a row of the wave before the pass.
@@ -262,6 +269,9 @@ impl<T: Scalar> Filter<T> {
         } else if spreads {
             work.gram = filled(k * k)?;
         }
+        if let (true, Model::Linear(model), Belief::Full(belief)) = (spreads, &model, &belief) {
+            work.shared = belief.shared_row((sizes.d, k), model.has_intercept())?;
+        }
         let iterate = if iterates {
             Some(Iterate::new(k, sizes.padded)?)
         } else {
@@ -328,7 +338,13 @@ impl<T: Scalar> Filter<T> {
         };
         let small = plain.then(|| Small::new(&parts)).flatten();
         let many = p > INDEX_ORDER_MAX;
-        let short = many && plain && turns.is_none() && goes_short(&model, &belief);
+        let plain = plain && turns.is_none();
+        let short = many && plain && goes_short(&model, &belief);
+        let lean = if plain {
+            Lean::new(&model, &belief, (p, sizes.padded))?
+        } else {
+            None
+        };
         Ok(Filter {
             model,
             family,
@@ -344,6 +360,7 @@ impl<T: Scalar> Filter<T> {
             recurrence,
             small,
             short,
+            lean,
             together: Together {
                 gains: blocks_gain,
                 now: false,
@@ -374,10 +391,22 @@ impl<T: Scalar> Filter<T> {
             self.prepare(slot, &block.row(i, d, k, width), moved && slot == 0)?;
         }
         let from = (!moved).then(|| self.state.belief());
-        let columns = 0..self.columns.len();
-        growth *= self
-            .belief
-            .fuse(from, self.next.belief_mut(), &mut self.columns, columns);
+        let to = self.next.belief_mut();
+        growth *= match (&self.belief, &mut self.work.shared) {
+            (Belief::Full(belief), Some(row)) if self.work.slots[0].spread == Spread::Pass => {
+                let gram = &mut self.work.gram;
+                let growth = belief.fuse_shared(from, to, &mut self.columns, row, gram);
+                let decay = self.columns.decay(0).to_f64();
+                for x in gram.iter_mut() {
+                    *x /= decay;
+                }
+                growth
+            }
+            (belief, _) => {
+                let columns = 0..self.columns.len();
+                belief.fuse(from, to, &mut self.columns, columns)
+            }
+        };
         for (slot, i) in rows.enumerate() {
             self.learn(slot, &block.row(i, d, k, width), i, report)?;
             self.finish_recurrent(&block.row(i, d, k, width), i, report);
@@ -389,6 +418,9 @@ impl<T: Scalar> Filter<T> {
             return Err(Error::Overflow);
         }
         std::mem::swap(&mut self.state, &mut self.next);
+        if let Some(lean) = &mut self.lean {
+            lean.forget();
+        }
         Ok(())
     }
 
@@ -433,6 +465,37 @@ impl<T: Scalar> Filter<T> {
         }
         Ok(self.family.clamp(z, self.limits.z_clamp))
     }
+}
+
+/// One output, its column fused: dtheta = gain·b with gain = learning_rate·w·e/alpha, shortened by the step clip; P is not. `score`: (e, L²).
+#[inline]
+pub(crate) fn gain(
+    (alpha, q): (f64, f64),
+    learning: f64,
+    (e, information): (f64, f64),
+    weight: f64,
+    step_clip: f64,
+) -> Result<(f64, Fit), Error> {
+    let mut gain = learning * weight * e / alpha;
+    if !(gain.is_finite() && alpha.is_finite()) {
+        return Err(Error::Overflow);
+    }
+    let clipped = gain.abs() * q > step_clip;
+    if clipped {
+        gain = gain.signum() * (step_clip / q);
+    }
+    let distance = if information > 0.0 {
+        weight * (e * e / information) / alpha
+    } else {
+        f64::NAN
+    };
+    let rho = alpha - 1.0;
+    let fit = Fit {
+        distance,
+        rho,
+        clipped,
+    };
+    Ok((gain, fit))
 }
 
 /// Whether a row's columns are known before its z: neither dz nor L depends on theta, and one look at the row is enough.
@@ -483,6 +546,7 @@ impl<T: Scalar> Work<T> {
             noise: filled(product(&[2, scales])?)?,
             small: filled(square.checked_add(k).ok_or(Error::Memory(usize::MAX))?)?,
             gram: Vec::new(),
+            shared: None,
             slots: filled(wave)?,
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
-use crate::filter::{Filter, Fit, Sizes, Slot, Spread};
+use crate::filter::{Filter, Fit, Sizes, Slot, Spread, gain};
 use crate::linalg::{axpy, dot};
 use crate::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report, Row};
 use crate::scalar::Scalar;
@@ -126,7 +126,7 @@ impl<T: Scalar> Filter<T> {
             z.copy_from_slice(&self.work.z[index * k..(index + 1) * k]);
             match self.work.slots[index].spread {
                 Spread::Factor => self.covariance_by_factor(index, scale, c),
-                Spread::Products => {
+                Spread::Products | Spread::Pass => {
                     for (c, x) in c.iter_mut().zip(&self.work.gram) {
                         *c = scale * x;
                     }
@@ -153,39 +153,18 @@ impl<T: Scalar> Filter<T> {
         Ok(())
     }
 
-    /// One output, its column fused: dtheta = gain·b with gain = learning_rate·w·e/alpha, shortened by the step clip; P is not. `score`: (e, L²).
+    /// The gain of one output, its column fused.
     #[inline]
     pub(crate) fn gain(
         &self,
         column: usize,
         learning: f64,
-        (e, information): (f64, f64),
+        score: (f64, f64),
         weight: f64,
     ) -> Result<(f64, Fit), Error> {
-        let (alpha, q) = (
-            self.columns.alpha(column).to_f64(),
-            self.columns.q(column).to_f64(),
-        );
-        let mut gain = learning * weight * e / alpha;
-        if !(gain.is_finite() && alpha.is_finite()) {
-            return Err(Error::Overflow);
-        }
-        let clipped = gain.abs() * q > self.limits.step_clip;
-        if clipped {
-            gain = gain.signum() * (self.limits.step_clip / q);
-        }
-        let distance = if information > 0.0 {
-            weight * (e * e / information) / alpha
-        } else {
-            f64::NAN
-        };
-        let rho = alpha - 1.0;
-        let fit = Fit {
-            distance,
-            rho,
-            clipped,
-        };
-        Ok((gain, fit))
+        let (alpha, q) = (self.columns.alpha(column), self.columns.q(column));
+        let shown = (alpha.to_f64(), q.to_f64());
+        gain(shown, learning, score, weight, self.limits.step_clip)
     }
 
     /// Several outputs, in residual form: dtheta += (b_j/alpha_j)·w·(r_j - metric_rate·A_j'dtheta) with L r = e, exactly the block update.

@@ -13,8 +13,11 @@ pub mod field;
 pub mod filter;
 mod glm_block;
 pub mod guard;
+
 mod iterate;
 pub mod joint;
+mod lean;
+mod lean_step;
 mod learn;
 pub mod linalg;
 pub mod model;

@@ -126,7 +126,11 @@ impl<T: Scalar> Filter<T> {
             return;
         }
         if self.spreads {
-            self.work.slots[index].spread = Spread::Products;
+            self.work.slots[index].spread = if self.shares_inputs(index, row) {
+                Spread::Pass
+            } else {
+                Spread::Products
+            };
             return;
         }
         self.work.slots[index].ahead = k;
@@ -141,6 +145,17 @@ impl<T: Scalar> Filter<T> {
                 .push(T::zero(), if j == 0 { decay } else { T::one() }, start);
             h.copy_from_slice(&self.work.dz[j * padded..(j + 1) * padded]);
         }
+    }
+
+    /// Whether the columns of a row are fused together, as multiples of its inputs, which are then kept.
+    fn shares_inputs(&mut self, index: usize, row: &Row<'_, T>) -> bool {
+        let (true, Input::Features(u)) = (self.work.slots[index].learns, row.input) else {
+            return false;
+        };
+        if let Some(shared) = &mut self.work.shared {
+            shared.x.copy_from_slice(u);
+        }
+        self.work.shared.is_some()
     }
 
     /// dz P dz' of the row, P after its time step. Cost O(k p²), one read of U and no column that teaches nothing.
@@ -199,11 +214,38 @@ impl<T: Scalar> Filter<T> {
                 axpy(T::of(*e), dz, g);
             }
         }
+        if self.work.slots[index].spread == Spread::Pass {
+            self.share_factor(index, m);
+        }
         Ok(())
     }
 }
 
 impl<T: Scalar> Filter<T> {
+    /// What the columns of A = dz'L, and g behind them, are of the inputs.
+    fn share_factor(&mut self, index: usize, m: usize) {
+        let (k, Some(shared)) = (self.sizes.k, &mut self.work.shared) else {
+            return;
+        };
+        let l = &self.work.l[index * k * k..][..m * m];
+        for row in &mut shared.coefficients {
+            row.fill(T::zero());
+        }
+        for (s, &a) in self.work.seen[index * k..][..m].iter().enumerate() {
+            for (to, &l) in shared.coefficients[a]
+                .iter_mut()
+                .zip(&l[s * m..(s + 1) * m])
+            {
+                *to = T::of(l);
+            }
+        }
+        if self.family.singular() {
+            for (row, &e) in shared.coefficients.iter_mut().zip(&self.work.small[..k]) {
+                row[m] = T::of(e);
+            }
+        }
+    }
+
     /// The columns of A = dz'L, each of weight metric_rate·w, the first with this decay.
     fn factor_columns(&mut self, index: usize, row: &Row<'_, T>, decay: T) {
         let (k, padded, slot) = (self.sizes.k, self.sizes.padded, &self.work.slots[index]);

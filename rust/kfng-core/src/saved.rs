@@ -118,6 +118,9 @@ impl<T: Scalar> Filter<T> {
             format!("numbers that fit {}", T::NAME),
         )?;
         *self.state = state;
+        if let Some(lean) = &mut self.lean {
+            lean.forget();
+        }
         Ok(())
     }
 

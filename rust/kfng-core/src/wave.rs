@@ -38,6 +38,9 @@ impl<T: Scalar> Filter<T> {
                 ))),
             );
         }
+        if self.lean.is_some() {
+            return self.run_lean(block, report);
+        }
         let (mut done, mut alone) = (0, 0);
         if let Some(small) = &self.small {
             let State { wide, narrow, .. } = &mut *self.state;

@@ -71,6 +71,7 @@ impl Filter {
                 flags: &mut report.flags[i..=i],
             };
             match self.feed(py, &row, &mut own) {
+                Ok((0, None)) => return Ok((i, None)),
                 Ok((_, None)) => {}
                 Ok((_, Some(error))) => return Ok((i, Some(to_python(py, &error)))),
                 Err(error) => return Ok((i, Some(error))),

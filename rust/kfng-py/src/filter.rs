@@ -18,6 +18,10 @@ use crate::step::Step;
 
 /// The compiled part of `kfng.Filter`; made from `Settings`.
 #[pyclass(frozen, subclass, module = "kfng._core")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of the filter"
+)]
 pub struct Filter {
     pub(crate) core: Mutex<Core>,
     pub(crate) law: Arc<Law>,
@@ -34,6 +38,8 @@ pub struct Filter {
     pub(crate) called: bool,
     /// Whether time is in seconds, so that there is no default for it.
     seconds: bool,
+    /// Whether the core sees for itself if inputs are finite, and takes no more than one pass over them.
+    pub(crate) lean: bool,
     /// The settings, as Python has them.
     #[pyo3(get)]
     pub(crate) settings: Py<PyAny>,
@@ -57,6 +63,8 @@ impl Filter {
         let family = either!(&core, filter => filter.family().clone());
         let (called, counts_rows) =
             either!(&core, filter => (filter.is_called(), filter.counts_rows()));
+        let lean = either!(&core, filter => filter.is_lean());
+        let shares = either!(&core, filter => filter.shares_out());
         let law = Law {
             mean_width: family.mean_width(sizes.k),
             family,
@@ -70,9 +78,14 @@ impl Filter {
             law: Arc::new(law),
             sizes,
             has_inputs,
-            threads: settings.getattr("threads")?.extract()?,
+            threads: if shares {
+                settings.getattr("threads")?.extract()?
+            } else {
+                1
+            },
             names: settings.getattr("feature_names")?.extract()?,
             called,
+            lean,
             counts_rows,
             seconds: settings.getattr("rule")?.getattr("seconds")?.extract()?,
             settings: settings.clone().unbind(),
@@ -284,6 +297,13 @@ impl Filter {
     #[getter]
     fn _glm_blocks(&self, py: Python<'_>) -> PyResult<u64> {
         self.with(py, |core| either!(core, filter => filter.glm_blocks()))
+    }
+
+    /// Whether `_run` takes inputs that nobody has checked, the caller's own array among them: it then stops before a row that is not
+    /// finite, without an error.
+    #[getter]
+    fn _takes_bare_rows(&self) -> bool {
+        self.lean
     }
 
     fn _refuse(&self, py: Python<'_>, n: u32) -> PyResult<()> {

@@ -73,8 +73,10 @@ impl Filter {
         if !observation(y, own_y) {
             return Ok(None);
         }
-        let fine =
-            weight >= 0.0 && dt >= 0.0 && (weight + dt + shift).is_finite() && finite(inputs);
+        let fine = weight >= 0.0
+            && dt >= 0.0
+            && (weight + dt + shift).is_finite()
+            && (self.lean || finite(inputs));
         if !fine
             || !self.passes(dt)
             || own_y.iter().any(|y| y.is_infinite())
@@ -97,15 +99,18 @@ impl Filter {
             offset,
             blank: &[false],
         };
-        let error = if self.called {
+        let (done, error) = if self.called {
             let copied = inputs.to_vec(); // functions of Python are called first
             block.input = Input::Features(&copied);
-            self.feed(py, &block, &mut report)?.1
+            self.feed(py, &block, &mut report)?
         } else if let Some(core) = self.attached(py)? {
-            Self::guarded(py, core, |core| T::within(core).run(&block, &mut report))?.1
+            Self::guarded(py, core, |core| T::within(core).run(&block, &mut report))?
         } else {
             return Ok(None);
         };
+        if done == 0 && error.is_none() {
+            return Ok(None);
+        }
         self.taken(py, error, values, flag).map(Some)
     }
 

@@ -58,6 +58,18 @@ impl Diagonal {
         (variance, alpha)
     }
 
+    /// Whether the diagonal of J is kept.
+    pub fn keeps_precision(&self) -> bool {
+        self.projection == Projection::Precision
+    }
+
+    /// How many variances the wind-up check takes back. Cost O(p).
+    pub fn over<T: Scalar>(&self, most: f64, scale: f64, decay: f64, at: &[T]) -> usize {
+        let over = |v: T, prior: f64| v.to_f64() / decay > most * (prior * scale);
+        let pairs = at.iter().zip(&self.variances);
+        pairs.map(|(&v, &prior)| usize::from(over(v, prior))).sum()
+    }
+
     /// The wind-up check: variances above `most` times `scale` times their prior go back to that prior. Writes `to` where one does;
     /// returns how many. Cost O(p).
     pub fn bound<T: Scalar>(
@@ -69,11 +81,10 @@ impl Diagonal {
         to: &mut [T],
     ) -> usize {
         let over = |v: T, prior: f64| v.to_f64() / decay > most * (prior * scale);
-        let pairs = || from.iter().zip(&self.variances);
-        let pulls = pairs().filter(|&(&v, &prior)| over(v, prior)).count();
+        let pulls = self.over(most, scale, decay, from);
         if pulls > 0 {
             self.fade(from, to, decay);
-            for (to, (&v, &prior)) in to.iter_mut().zip(pairs()) {
+            for (to, (&v, &prior)) in to.iter_mut().zip(from.iter().zip(&self.variances)) {
                 if over(v, prior) {
                     *to = T::of(prior * scale);
                 }
@@ -151,8 +162,7 @@ impl Uncertainty for Diagonal {
         columns: &mut Columns<T>,
         range: Range<usize>,
     ) -> f64 {
-        let keeps_precision = self.projection == Projection::Precision;
-        linalg::fuse_diagonal(from, to, columns, range, keeps_precision);
+        linalg::fuse_diagonal(from, to, columns, range, self.keeps_precision());
         1.0
     }
 

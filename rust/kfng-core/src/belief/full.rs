@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::Uncertainty;
 use crate::error::{Error, fault};
 use crate::field::{Array, Arrays, Field, filled, positive, product};
-use crate::linalg::{self, Aligned, Columns, INDEX_ORDER_MAX, Layout, possible};
+use crate::linalg::{
+    self, Aligned, Columns, INDEX_ORDER_MAX, LEAST_SHARED, Layout, MOST_SHARED, SharedRow, possible,
+};
 use crate::scalar::Scalar;
 
 const MAX_PARAMETERS: usize = 32768;
@@ -41,6 +43,35 @@ impl Full {
 
     fn split_mut<'a, T>(&self, at: &'a mut [T]) -> (&'a mut [T], &'a mut [T]) {
         at.split_at_mut(self.layout.d_len())
+    }
+
+    /// Room for rows of k outputs on d shared inputs, where there is a pass for them that gains.
+    pub fn shared_row<T: Scalar>(
+        &self,
+        (d, k): (usize, usize),
+        intercept: bool,
+    ) -> Result<Option<SharedRow<T>>, Error> {
+        if self.layout.p() <= INDEX_ORDER_MAX || d < LEAST_SHARED || k >= MOST_SHARED {
+            return Ok(None);
+        }
+        Ok(Some(SharedRow::zeros(&self.layout, d, k, intercept)?))
+    }
+
+    /// [`Uncertainty::fuse`] of all the columns of one row of outputs that share their inputs, and its [`Uncertainty::gram`].
+    pub fn fuse_shared<T: Scalar>(
+        &self,
+        from: Option<&[T]>,
+        to: &mut [T],
+        columns: &mut Columns<T>,
+        row: &mut SharedRow<T>,
+        gram: &mut [f64],
+    ) -> f64 {
+        let from = from.map(|from| {
+            let (d, u) = self.split(from);
+            (u, d)
+        });
+        let (d, u) = self.split_mut(to);
+        linalg::fuse_shared(&self.layout, from, u, d, columns, row, gram)
     }
 
     /// Factors a dense (p, p) in float64 and rounds once.

@@ -5,7 +5,8 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::columns::Tally;
-use super::ud::{INDEX_ORDER_MAX, PAD};
+use super::sweep::{Change, quadratic, shrink};
+use super::ud::INDEX_ORDER_MAX;
 use super::{Columns, Path, axpy, dot};
 use crate::scalar::Scalar;
 
@@ -34,13 +35,7 @@ pub fn fuse_diagonal<T: Scalar>(
     assert!(range.end <= columns.len() && to.len() == padded);
     assert!(from.is_none_or(|from| from.len() == padded));
     if range.len() == 1 && padded > INDEX_ORDER_MAX {
-        Path::best().run(Alone {
-            from,
-            to,
-            columns,
-            at: range.start,
-            keeps_precision,
-        });
+        alone(from, to, columns, range.start, keeps_precision);
         return;
     }
     let decay = range
@@ -119,94 +114,63 @@ pub fn fuse_diagonal<T: Scalar>(
     }
 }
 
-/// One column alone: b and q in one pass over V and h, V in another.
-struct Alone<'a, T> {
-    from: Option<&'a [T]>,
-    to: &'a mut [T],
-    columns: &'a mut Columns<T>,
+/// One column alone, with the bits of `sweep`: q in one pass over V and h, b and V in another.
+fn alone<T: Scalar>(
+    from: Option<&[T]>,
+    to: &mut [T],
+    columns: &mut Columns<T>,
     at: usize,
     keeps_precision: bool,
-}
-
-impl<T: Scalar> WithSimd for Alone<'_, T> {
-    type Output = ();
-
-    // Partial sums in a fixed order, element by element otherwise: the compiler vectorises this alone.
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Alone {
-            from,
-            to,
-            columns,
-            at,
-            keeps_precision,
-        } = self;
-        let (padded, setting) = (columns.padded, columns.settings[at]);
-        let inverse = T::one() / setting.decay;
-        let place = at * padded..(at + 1) * padded;
-        let h = columns.h[place.clone()].as_chunks::<PAD>().0;
-        let b = columns.b[place].as_chunks_mut::<PAD>().0;
-        let mut sums = [T::zero(); PAD];
-        let v = from.unwrap_or(&*to).as_chunks::<PAD>().0;
-        for ((v, h), b) in v.iter().zip(h).zip(b.iter_mut()) {
-            for c in 0..PAD {
-                b[c] = (v[c] * inverse) * h[c];
-                sums[c] += h[c] * b[c];
-            }
-        }
-        let q = sums.iter().fold(T::zero(), |sum, &x| sum + x);
-        let alpha = T::one() + setting.weight * q;
-        columns.tallies[at] = Tally {
-            alpha,
-            q,
-            ..Tally::default()
-        };
-        let to = to.as_chunks_mut::<PAD>().0;
-        let rule = (keeps_precision, setting.weight, alpha);
-        match from {
-            Some(from) => {
-                let from = from.as_chunks::<PAD>().0;
-                for (((to, v), h), b) in to.iter_mut().zip(from).zip(h).zip(&*b) {
-                    *to = shrunk(*v, inverse, h, b, rule);
-                }
-            }
-            None => {
-                for ((to, h), b) in to.iter_mut().zip(h).zip(&*b) {
-                    *to = shrunk(*to, inverse, h, b, rule);
-                }
-            }
-        }
-    }
-}
-
-/// V after a column alone.
-#[inline(always)]
-fn shrunk<T: Scalar>(
-    v: [T; PAD],
-    inverse: T,
-    h: &[T; PAD],
-    b: &[T; PAD],
-    (keeps_precision, weight, alpha): (bool, T, T),
-) -> [T; PAD] {
-    let mut v = v.map(|v| v * inverse);
-    if weight == T::zero() {
-        return v;
-    }
-    let (floor, share) = (T::EPSILON / T::of(2.0), weight / alpha);
-    for c in 0..PAD {
-        v[c] = if keeps_precision {
-            v[c] / (T::one() + v[c] * (weight * h[c] * h[c]))
-        } else {
-            larger(v[c] - share * b[c] * b[c], floor * v[c])
-        };
-    }
-    v
+) {
+    let (padded, setting) = (columns.padded, columns.settings[at]);
+    let place = at * padded..(at + 1) * padded;
+    let h = &columns.h[place.clone()];
+    let q = quadratic(from.unwrap_or(to), h) * setting.inverse_decay;
+    let alpha = T::one() + setting.weight * q;
+    columns.tallies[at] = Tally {
+        alpha,
+        q,
+        ..Tally::default()
+    };
+    let change = Change {
+        inverse_decay: setting.inverse_decay,
+        gain: T::zero(),
+        weight: setting.weight,
+        alpha,
+        keeps_precision,
+    };
+    shrink(from, to, h, &mut columns.b[place], change);
 }
 
 /// max(x, y), NaN where x is.
 #[inline(always)]
 fn larger<T: Scalar>(x: T, y: T) -> T {
     if x < y { y } else { x }
+}
+
+/// max|x_i|. Cost O(n).
+pub fn largest<T: Scalar>(x: &[T]) -> T {
+    Path::best().run_uncounted(Largest(x))
+}
+
+struct Largest<'a, T>(&'a [T]);
+
+impl<T: Scalar> WithSimd for Largest<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> T {
+        let (chunks, rest) = self.0.as_chunks::<16>();
+        let mut most = [T::zero(); 16];
+        for chunk in chunks {
+            for (most, &x) in most.iter_mut().zip(chunk) {
+                *most = larger(*most, x.abs());
+            }
+        }
+        most.iter()
+            .chain(rest)
+            .fold(T::zero(), |most, &x| larger(most, x.abs()))
+    }
 }
 
 /// Whether every number is finite and >= 0. No early exit: the answer is nearly always yes.

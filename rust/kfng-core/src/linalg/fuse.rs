@@ -74,7 +74,7 @@ pub fn fuse<T: Scalar>(
 
 /// 1 + max|lambda|·sum|v| of one column; infinite unless everything was finite (alpha keeps every overflow of w f v).
 #[inline(always)]
-fn growth<T: Scalar>(tally: &Tally<T>) -> f64 {
+pub(super) fn growth<T: Scalar>(tally: &Tally<T>) -> f64 {
     let largest = tally.peak.iter().fold(0.0, |m: f64, x| m.max(x.to_f64()));
     let total: f64 = tally.spread.iter().map(|x| x.to_f64()).sum();
     let bound = 1.0 + largest * total;

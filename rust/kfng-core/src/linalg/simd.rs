@@ -18,6 +18,12 @@ pub trait Lanes: Copy {
     fn regs_mut<S: Simd>(x: &mut [Self]) -> &mut [Self::Reg<S>];
     /// Every lane `x`.
     fn reg_splat<S: Simd>(s: S, x: Self) -> Self::Reg<S>;
+    /// a·b.
+    fn reg_mul<S: Simd>(s: S, a: Self::Reg<S>, b: Self::Reg<S>) -> Self::Reg<S>;
+    /// a/b.
+    fn reg_div<S: Simd>(s: S, a: Self::Reg<S>, b: Self::Reg<S>) -> Self::Reg<S>;
+    /// The larger of a and b, neither of them NaN.
+    fn reg_max<S: Simd>(s: S, a: Self::Reg<S>, b: Self::Reg<S>) -> Self::Reg<S>;
     /// a + b.
     fn reg_add<S: Simd>(s: S, a: Self::Reg<S>, b: Self::Reg<S>) -> Self::Reg<S>;
     /// a·b + c, fused where the instruction set does so in one instruction, never in software.
@@ -32,7 +38,7 @@ pub trait Lanes: Copy {
 }
 
 macro_rules! lanes {
-    ($t:ty, $reg:ident, $as:ident, $as_mut:ident, $splat:ident, $add:ident, $mul_add:ident, $sum:ident) => {
+    ($t:ty, $reg:ident, $as:ident, $as_mut:ident, $splat:ident, $mul:ident, $div:ident, $max:ident, $add:ident, $mul_add:ident, $sum:ident) => {
         impl Lanes for $t {
             type Reg<S: Simd> = S::$reg;
 
@@ -49,6 +55,21 @@ macro_rules! lanes {
             #[inline(always)]
             fn reg_splat<S: Simd>(s: S, x: Self) -> S::$reg {
                 s.$splat(x)
+            }
+
+            #[inline(always)]
+            fn reg_mul<S: Simd>(s: S, a: S::$reg, b: S::$reg) -> S::$reg {
+                s.$mul(a, b)
+            }
+
+            #[inline(always)]
+            fn reg_div<S: Simd>(s: S, a: S::$reg, b: S::$reg) -> S::$reg {
+                s.$div(a, b)
+            }
+
+            #[inline(always)]
+            fn reg_max<S: Simd>(s: S, a: S::$reg, b: S::$reg) -> S::$reg {
+                s.$max(a, b)
             }
 
             #[inline(always)]
@@ -75,6 +96,9 @@ lanes!(
     as_simd_f32s,
     as_mut_simd_f32s,
     splat_f32s,
+    mul_f32s,
+    div_f32s,
+    max_f32s,
     add_f32s,
     mul_add_e_f32s,
     reduce_sum_f32s
@@ -85,6 +109,9 @@ lanes!(
     as_simd_f64s,
     as_mut_simd_f64s,
     splat_f64s,
+    mul_f64s,
+    div_f64s,
+    max_f64s,
     add_f64s,
     mul_add_e_f64s,
     reduce_sum_f64s

@@ -15,6 +15,13 @@ pub struct Linear {
     intercept: bool,
 }
 
+impl Linear {
+    /// Whether outputs have an intercept.
+    pub fn has_intercept(&self) -> bool {
+        self.intercept
+    }
+}
+
 impl Output for Linear {
     fn check(&self) -> Result<(), Error> {
         if self.n_outputs == 0 {
