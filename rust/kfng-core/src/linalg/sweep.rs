@@ -199,13 +199,19 @@ impl<T: Scalar, S: Simd> Factors<T, S> {
         &self,
         s: S,
         h: T::Reg<S>,
-        theta: &mut T::Reg<S>,
-        v: &mut T::Reg<S>,
-    ) {
-        let (b, after) = self.shrink::<PRECISION>(s, h, *v);
-        *theta = T::reg_fma(s, self.gain, b, *theta);
-        *v = after;
+        theta: T::Reg<S>,
+        v: T::Reg<S>,
+    ) -> (T::Reg<S>, T::Reg<S>) {
+        let (b, v) = self.shrink::<PRECISION>(s, h, v);
+        (T::reg_fma(s, self.gain, b, theta), v)
     }
+}
+
+/// The same numbers, in a register: the compiler then reads them once, although they are summed and kept. A caller's array may change
+/// meanwhile, and what was summed must be what is kept. (x - 0 is x, and no instruction is left of it.)
+#[inline(always)]
+fn once<T: Scalar, S: Simd>(s: S, x: T::Reg<S>) -> T::Reg<S> {
+    T::reg_add(s, x, T::reg_splat(s, -T::zero()))
 }
 
 /// Asks for what lies ahead of a place in a row: rows come from far away, and nothing else needs that way meanwhile.
@@ -258,8 +264,9 @@ impl<T: Scalar> WithSimd for Look<'_, T> {
         for (i, (((theta, v), h), to)) in theta.iter().zip(v).zip(h).zip(to).enumerate() {
             prefetch(from, i * 4 * T::reg_lanes::<S>());
             for c in 0..4 {
-                to[c] = h[c];
-                seen.add(s, c, h[c], theta[c], v[c]);
+                let x = once::<T, S>(s, h[c]);
+                seen.add(s, c, x, theta[c], v[c]);
+                to[c] = x;
             }
         }
         let (theta, theta_last) = T::regs::<S>(theta_tail).as_chunks::<4>();
@@ -310,7 +317,7 @@ impl<T: Scalar> Learn<'_, T> {
         let factors = Factors::<T, S>::new(s, &change);
         let (theta, v) = (T::regs_mut::<S>(theta), T::regs_mut::<S>(v));
         for ((theta, v), &h) in theta.iter_mut().zip(v).zip(T::regs::<S>(h)) {
-            factors.learn::<PRECISION>(s, h, theta, v);
+            (*theta, *v) = factors.learn::<PRECISION>(s, h, *theta, *v);
         }
     }
 }
@@ -359,9 +366,10 @@ impl<T: Scalar> Both<'_, T> {
         for (i, ((((theta, v), h), next), to)) in groups.enumerate() {
             prefetch(from, i * 4 * T::reg_lanes::<S>());
             for c in 0..4 {
-                factors.learn::<PRECISION>(s, h[c], &mut theta[c], &mut v[c]);
-                to[c] = next[c];
-                seen.add(s, c, next[c], theta[c], v[c]);
+                let x = once::<T, S>(s, next[c]);
+                let (new_theta, new_v) = factors.learn::<PRECISION>(s, h[c], theta[c], v[c]);
+                seen.add(s, c, x, new_theta, new_v);
+                (to[c], theta[c], v[c]) = (x, new_theta, new_v);
             }
         }
         let (theta, theta_last) = T::regs_mut::<S>(theta_tail).as_chunks_mut::<4>();
@@ -370,14 +378,16 @@ impl<T: Scalar> Both<'_, T> {
         let (next, next_last) = T::regs::<S>(tail).as_chunks::<4>();
         for (((theta, v), h), next) in theta.iter_mut().zip(v).zip(h).zip(next) {
             for c in 0..4 {
-                factors.learn::<PRECISION>(s, h[c], &mut theta[c], &mut v[c]);
-                seen.add(s, c, next[c], theta[c], v[c]);
+                let (new_theta, new_v) = factors.learn::<PRECISION>(s, h[c], theta[c], v[c]);
+                seen.add(s, c, next[c], new_theta, new_v);
+                (theta[c], v[c]) = (new_theta, new_v);
             }
         }
         let last = theta_last.iter_mut().zip(v_last).zip(h_last).zip(next_last);
         for (((theta, v), &h), &next) in last {
-            factors.learn::<PRECISION>(s, h, theta, v);
-            seen.add(s, 0, next, *theta, *v);
+            let (new_theta, new_v) = factors.learn::<PRECISION>(s, h, *theta, *v);
+            seen.add(s, 0, next, new_theta, new_v);
+            (*theta, *v) = (new_theta, new_v);
         }
         seen.sums(s)
     }
