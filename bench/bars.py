@@ -72,13 +72,13 @@ WHY: dict[str, str] = {
     "stream-logistic-p100": "one pass a row, since weights depend on theta; blocks of rows gain only from p = 768 on",
     "stream-logistic-p": "a row alone reads U from one buffer and writes it to another, so that it can be refused: at this size that "
     "is memory traffic, which in place would be a third less",
-    "stream-softmax": "a row is nine columns, each with a pass of its own over U; that all are multiples of one x, block by block, is "
-    "not used yet, while the others do the row as one product of matrices",
+    "stream-softmax": "nine columns and the score in one sweep of U, for which the machine can do two vector products of four numbers a "
+    "cycle: 20 products an entry of the triangle are as many operations as the others' product of matrices has on the whole square",
     "stream-mlp-p501": "a row alone cannot share its pass; it runs at half of the limit of one pass over the triangle",
     "stream-mlp-p2001": "a row alone reads U (16 MB) from one buffer and writes it to another, so that it can be refused; in place "
     "would be a third less traffic, and NumPy's own pass is in place",
-    "stream-diagonal": "a row goes some ten times through arrays of length p (its copy, its column, theta and the variances written "
-    "to a second buffer, checks that all is finite); NumPy's five lines go through them five times, in place",
+    "stream-diagonal": "one pass a row, in place; what is left is the memory: the row from where the caller has it, which alone is two "
+    "fifths of the time, and theta, the variances and the row once more from the cache; with double numbers a division each besides",
     "import of kfng": "ninety small modules with some forty dataclasses, a third to half a millisecond each",
     "stream-rnn": "the columns of the outputs through the covariance are four fifths of a row, and a row alone cannot share its pass; "
     "the bars come from a machine with AVX-512",
