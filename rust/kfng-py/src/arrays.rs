@@ -2,6 +2,9 @@
 //!
 //! Only exact arrays (no subclass) of a native dtype, C-contiguous and aligned, are looked into; borrow tracking is avoided, for it costs
 //! more than a small step. Whatever a slice of a caller's array is used for must be over before Python code can run again: copy in first.
+//! Rows of many inputs with variances alone are the exception: as NumPy's own loops they are read with the interpreter free, each number
+//! once, and what was read is kept (kfng-core's linalg/sweep.rs), so that a thread that writes to the array changes which row is learned
+//! from and nothing else.
 #![allow(unsafe_code)]
 
 use numpy::npyffi::{NPY_ARRAY_CARRAY_RO, PyArray_Descr};
