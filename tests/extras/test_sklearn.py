@@ -17,6 +17,7 @@ try:
     import sklearn
     from sklearn.base import clone
     from sklearn.linear_model import BayesianRidge, LogisticRegression
+    from sklearn.metrics import get_scorer
     from sklearn.model_selection import GridSearchCV, cross_val_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -249,10 +250,13 @@ def test_grid_search_in_a_pipeline_with_routed_weights():
     X, y = rows(family="two")
     weight = np.where(y == "yes", 3.0, 1.0)
     with sklearn.config_context(enable_metadata_routing=True):
-        pipe = make_pipeline(StandardScaler().set_fit_request(sample_weight=False),
-                             OnlineClassifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True))  # fmt: skip
+        pipe = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False),
+            OnlineClassifier().set_fit_request(sample_weight=True),
+        )
         grid = {"onlineclassifier__prior_variance": [1e-6, 1.0], "onlineclassifier__iterations": [1, 2]}
-        found = GridSearchCV(pipe, grid, cv=3).fit(X, y, sample_weight=weight)
+        score = get_scorer("neg_log_loss").set_score_request(sample_weight=True)
+        found = GridSearchCV(pipe, grid, cv=3, scoring=score).fit(X, y, sample_weight=weight)
         plain = clone(found.best_estimator_).fit(X, y)
     assert found.best_params_["onlineclassifier__prior_variance"] == 1.0
     share = [(model.predict_proba(X)[:, 1]).mean() for model in (found.best_estimator_, plain)]
