@@ -154,17 +154,23 @@ def test_shapes_of_coefficients():
         assert not hasattr(network.fit(*rows()), name)
 
 
-@pytest.mark.parametrize(("iterations", "tolerance"), [(1, 0.35), (3, 0.15)])
-def test_fit_is_nearly_logistic_regression(iterations, tolerance):
-    """One pass against the mode of the same posterior, C = the prior variance, in posterior standard deviations."""
-    X, y = rows(3000, "two", seed=3)
+@pytest.mark.parametrize("seed", [3, 4, 5])
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_fit_is_nearly_logistic_regression(iterations, seed):
+    """One pass against the mode of the same posterior, C = the prior variance: within 0.25 posterior standard deviations.
+
+    Control: a tenth of the rows fewer leads further away.
+    """
+    X, y = rows(3000, "two", seed=seed)
     X = (X - MEANS) / SCALES
     batch = LogisticRegression(C=4.0, fit_intercept=False, tol=1e-10).fit(X, y)
     own = OnlineClassifier(prior_variance=4.0, warmup=0, fit_intercept=False, iterations=iterations).fit(X, y)
     p = batch.predict_proba(X)[:, 1]
     P = np.linalg.inv((X.T * (p * (1 - p))) @ X + np.eye(D) / 4.0)
     sd = np.sqrt(np.diagonal(P))
-    assert np.max(np.abs(own.coef_ - batch.coef_) / sd) < tolerance
+    assert np.max(np.abs(own.coef_ - batch.coef_) / sd) < 0.25
+    fewer = clone(own).fit(X[300:], y[300:])
+    assert np.max(np.abs(fewer.coef_ - batch.coef_) / sd) > 0.25
     assert np.max(np.abs(own.coef_std_ / sd - 1)) < 0.1
     assert list(own.classes_) == list(batch.classes_)
 
