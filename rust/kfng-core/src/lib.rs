@@ -1,9 +1,10 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → small → filter and
-//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, spared, wave, access, saved; joint).
+//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, spared, wave, access, saved; joint) → bank.
 
 mod access;
+pub mod bank;
 pub mod belief;
 mod clock;
 mod descent;
@@ -28,7 +29,7 @@ mod recurrent;
 mod relinearise;
 pub mod row;
 pub mod rule;
-mod saved;
+pub mod saved;
 pub mod scalar;
 pub mod scale;
 pub mod sensitivity;

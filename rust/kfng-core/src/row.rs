@@ -1,5 +1,7 @@
 //! Rows on their way in, and what is reported of them on the way out.
 
+use std::ops::Range;
+
 /// What a row says of the model: its input, or output and Jacobian themselves.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a, T> {
@@ -106,6 +108,25 @@ impl<'a, T> Block<'a, T> {
         input && sizes && self.dt.len() == m && self.blank.len() == m
     }
 
+    /// Some rows of inputs.
+    #[inline]
+    pub fn rows(&self, rows: Range<usize>, d: usize, k: usize, width: usize) -> Block<'a, T> {
+        let (start, end) = (rows.start, rows.end);
+        let input = match self.input {
+            Input::Features(u) => Input::Features(&u[start * d..end * d]),
+            Input::Given { z, dz } => Input::Given { z, dz },
+            Input::Transition(ref at) => Input::Transition(Transition { ..*at }),
+        };
+        Block {
+            input,
+            y: &self.y[start * width..end * width],
+            weight: &self.weight[rows.clone()],
+            dt: &self.dt[rows.clone()],
+            offset: &self.offset[start * k..end * k],
+            blank: &self.blank[rows],
+        }
+    }
+
     /// Row i.
     #[inline]
     pub fn row(&self, i: usize, d: usize, k: usize, width: usize) -> Row<'a, T> {
@@ -146,6 +167,25 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// Row i.
+    #[inline]
+    pub fn row(&mut self, i: usize, k: usize, scales: usize) -> Report<'_> {
+        self.rows(i..i + 1, k, scales)
+    }
+
+    /// Some rows.
+    #[inline]
+    pub fn rows(&mut self, rows: Range<usize>, k: usize, scales: usize) -> Report<'_> {
+        let (start, end) = (rows.start, rows.end);
+        Report {
+            z: &mut self.z[start * k..end * k],
+            c: &mut self.c[start * k * k..end * k * k],
+            a: &mut self.a[start * scales..end * scales],
+            b: &mut self.b[start * scales..end * scales],
+            flags: &mut self.flags[rows],
+        }
+    }
+
     /// Whether there is room for m rows of k outputs and so many learned noise variances.
     pub fn fits(&self, m: usize, k: usize, scales: usize) -> bool {
         let noise = m.checked_mul(scales);

@@ -1,6 +1,7 @@
 //! The two number types of the core: `f32` and `f64`.
 
 use nalgebra::RealField;
+use pulp::bytemuck::Pod;
 
 use crate::linalg::simd::Lanes;
 
@@ -11,7 +12,7 @@ mod sealed {
 }
 
 /// A floating point type a filter can be built on. Sealed: the kernels promise bits for these two alone.
-pub trait Scalar: RealField + Copy + Default + Lanes + sealed::Sealed {
+pub trait Scalar: RealField + Copy + Default + Lanes + Pod + sealed::Sealed {
     /// NumPy's name of the type, as checkpoints and error messages write it.
     const NAME: &'static str;
     /// Distance from one to the next number.

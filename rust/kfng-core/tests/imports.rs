@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in layers: a file imports from layers before its own, or from its own folder.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 14] = [
     &["linalg::simd"], // what a number type must offer to a kernel
     &["scalar", "error"],
     &["linalg"],
@@ -35,6 +35,7 @@ const LAYERS: [&[&str]; 13] = [
         "saved",
         "joint",
     ],
+    &["bank"],
 ];
 
 fn layer(module: &str) -> usize {

@@ -9,7 +9,8 @@
 
 use numpy::npyffi::{NPY_ARRAY_CARRAY_RO, PyArray_Descr};
 use numpy::{
-    Element, PyArrayDescr, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, dtype,
+    Element, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray,
+    PyUntypedArrayMethods, dtype,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -42,6 +43,7 @@ number!(f64, "float64");
 number!(f32, "float32");
 number!(u8, "uint8");
 number!(bool, "bool");
+number!(i64, "int64");
 
 fn native<T: Number>(py: Python<'_>) -> *mut PyArray_Descr {
     T::cell()
@@ -93,6 +95,36 @@ pub fn flags(ob: &Bound<'_, PyAny>, m: usize) -> Option<Vec<bool>> {
     // SAFETY: as in `slice`; read as bytes, since NumPy does not promise that a bool is 0 or 1.
     let bytes = unsafe { std::slice::from_raw_parts(data::<u8>(array), m) };
     Some(bytes.iter().map(|&x| x != 0).collect())
+}
+
+/// The integers of an exact int64 array (m,), copied.
+pub fn integers(ob: &Bound<'_, PyAny>) -> Option<Vec<i64>> {
+    let array = exact::<i64>(ob)?;
+    if array.ndim() != 1 {
+        return None;
+    }
+    // SAFETY: as in `slice`: native, aligned, contiguous integers, any bit pattern of which is valid.
+    let found = unsafe { std::slice::from_raw_parts(data::<i64>(array), array.len()) };
+    Some(found.to_vec())
+}
+
+/// The code points of an exact array (m,) of texts of one width, copied, with the width; shorter texts end with zeros.
+pub fn texts(ob: &Bound<'_, PyAny>) -> Option<(usize, Vec<u32>)> {
+    let array = ob.cast_exact::<PyUntypedArray>().ok()?;
+    let descr = array.dtype();
+    let native = descr.kind() == b'U' && descr.is_native_byteorder() != Some(false);
+    // SAFETY: exactly an array, see `exact`.
+    let flags = unsafe {
+        (*numpy::npyffi::_PyArray_GET_ITEM_DATA(array.as_array_ptr().cast_const())).flags
+    };
+    let plain = flags & NPY_ARRAY_CARRAY_RO == NPY_ARRAY_CARRAY_RO;
+    if !(native && plain && array.ndim() == 1) {
+        return None;
+    }
+    let width = descr.itemsize() / size_of::<u32>();
+    // SAFETY: NumPy keeps texts as UCS-4 of the item's size, here native, aligned and contiguous; any bit pattern is valid as an integer.
+    let found = unsafe { std::slice::from_raw_parts(data::<u32>(array), array.len() * width) };
+    Some((width, found.to_vec()))
 }
 
 #[inline]

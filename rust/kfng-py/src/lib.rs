@@ -2,17 +2,19 @@
 //!
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
 //! lock.rs: the filter behind its
-//! mutex · rows.rs: rows on their way in · called.rs: rates that are Python functions · filter.rs,
-//! joint.rs, step.rs, likelihood.rs: the classes.
+//! mutex · rows.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
+//! joint.rs, bank.rs, step.rs, likelihood.rs: the classes.
 
 use pyo3::prelude::*;
 
 mod arrays;
+mod bank;
 mod called;
 mod convert;
 mod errors;
 mod filter;
 mod joint;
+mod keys;
 mod likelihood;
 mod lock;
 mod rows;
@@ -21,6 +23,8 @@ mod step;
 /// The compiled core of kfng.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use crate::bank::BankCore;
     #[pymodule_export]
     use crate::filter::Filter;
     #[pymodule_export]

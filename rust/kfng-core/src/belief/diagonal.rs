@@ -224,6 +224,10 @@ impl Uncertainty for Diagonal {
         MAX_DENSE
     }
 
+    fn told(&self) -> Vec<Range<usize>> {
+        std::iter::once(0..self.variances.len()).collect()
+    }
+
     fn save<T: Scalar>(
         &self,
         at: &[T],

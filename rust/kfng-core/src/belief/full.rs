@@ -297,6 +297,12 @@ impl Uncertainty for Full {
         Ok(())
     }
 
+    fn told(&self) -> Vec<Range<usize>> {
+        let (p, u) = (self.layout.p(), self.layout.d_len());
+        let columns = (1..p).map(|j| u + self.layout.at(0, j)..u + self.layout.at(0, j) + j);
+        std::iter::once(0..p).chain(columns).collect()
+    }
+
     fn save<T: Scalar>(
         &self,
         at: &[T],

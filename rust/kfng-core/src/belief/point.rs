@@ -112,6 +112,12 @@ impl Uncertainty for Point {
         Ok(())
     }
 
+    fn told(&self) -> Vec<Range<usize>> {
+        let starts = [0, self.padded()];
+        let used = if self.moments { &starts[..] } else { &[] };
+        used.iter().map(|&start| start..start + self.p).collect()
+    }
+
     fn save<T: Scalar>(
         &self,
         at: &[T],

@@ -18,6 +18,7 @@ pub(crate) mod in_place;
 pub(crate) mod index_order;
 pub mod multiply;
 mod panel;
+pub mod parts;
 mod pipeline;
 mod pivots;
 pub mod read;

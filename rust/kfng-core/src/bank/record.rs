@@ -1,0 +1,105 @@
+//! A filter's state as a record of numbers: what `State` keeps, without padding, without the ones of U.
+//!
+//! ```text
+//! wide | turns | theta (p), the belief's numbers (for Full D (p), U column by column), as T | stamp
+//! ```
+//!
+//! Source of the sections: `crate::state`. The stamp is the bank's own: the piece of rows in which the record was last copied.
+
+use std::ops::Range;
+
+use pulp::bytemuck;
+
+use crate::belief::Uncertainty;
+use crate::filter::Filter;
+use crate::scalar::Scalar;
+use crate::state::State;
+
+/// Where everything is, in records and in states.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Numbers of `wide`, then those of `turns`.
+    pub wide: usize,
+    pub turns: usize,
+    /// Numbers of the filter's type.
+    pub narrow: usize,
+    /// Their places in the state's narrow section.
+    told: Vec<Range<usize>>,
+    /// Numbers in a record.
+    pub words: usize,
+}
+
+impl Plan {
+    /// For filters like this one, which has no hidden state.
+    pub fn new<T: Scalar>(filter: &Filter<T>) -> Self {
+        let (p, padded) = (filter.sizes.p, filter.sizes.padded);
+        let belief = filter.belief.told().into_iter();
+        let belief = belief.map(|place| padded + place.start..padded + place.end);
+        let told: Vec<_> = std::iter::once(0..p).chain(belief).collect();
+        let narrow = told.iter().map(Range::len).sum();
+        let (wide, turns) = (filter.state.wide.len(), filter.state.turns.len());
+        let bytes: usize = narrow * size_of::<T>();
+        let words = wide + turns + bytes.div_ceil(8) + 1;
+        Plan {
+            wide,
+            turns,
+            narrow,
+            told,
+            words,
+        }
+    }
+
+    /// The numbers of the filter's type.
+    #[inline(always)]
+    pub fn narrow<'a, T: Scalar>(&self, record: &'a [f64]) -> &'a [T] {
+        let own = &record[self.wide + self.turns..self.words - 1];
+        &bytemuck::cast_slice::<f64, T>(own)[..self.narrow]
+    }
+
+    /// The numbers of the filter's type, to be written.
+    #[inline(always)]
+    pub fn narrow_mut<'a, T: Scalar>(&self, record: &'a mut [f64]) -> &'a mut [T] {
+        let own = &mut record[self.wide + self.turns..self.words - 1];
+        &mut bytemuck::cast_slice_mut::<f64, T>(own)[..self.narrow]
+    }
+
+    /// The state of a record; padding and ones are there already.
+    #[inline]
+    pub fn unpack<T: Scalar>(&self, record: &[f64], state: &mut State<T>) {
+        let (wide, rest) = record.split_at(self.wide);
+        state.wide.copy_from_slice(wide);
+        state.turns.copy_from_slice(&rest[..self.turns]);
+        let mut own = self.narrow::<T>(record);
+        for place in &self.told {
+            let (part, rest) = own.split_at(place.len());
+            state.narrow[place.clone()].copy_from_slice(part);
+            own = rest;
+        }
+    }
+
+    /// The record of a state.
+    #[inline]
+    pub fn pack<T: Scalar>(&self, state: &State<T>, record: &mut [f64]) {
+        let (wide, rest) = record.split_at_mut(self.wide);
+        wide.copy_from_slice(&state.wide);
+        rest[..self.turns].copy_from_slice(&state.turns);
+        let mut own = self.narrow_mut::<T>(record);
+        for place in &self.told {
+            let (part, rest) = own.split_at_mut(place.len());
+            part.copy_from_slice(&state.narrow[place.clone()]);
+            own = rest;
+        }
+    }
+
+    /// The piece in which the record was last copied.
+    #[inline(always)]
+    pub fn stamp(&self, record: &[f64]) -> u64 {
+        record[self.words - 1].to_bits()
+    }
+
+    /// Notes it.
+    #[inline(always)]
+    pub fn set_stamp(&self, record: &mut [f64], piece: u64) {
+        record[self.words - 1] = f64::from_bits(piece);
+    }
+}

@@ -1,0 +1,120 @@
+//! What threads need to share the rows of a call: who takes which, where it is reported, and how it is undone.
+
+use std::ops::Range;
+
+use super::run::owners;
+use super::slab::Slab;
+use crate::linalg::parts::{Part, parts};
+use crate::row::Report;
+
+/// Records as they were before a piece.
+#[derive(Debug, Default)]
+pub struct Undo {
+    slots: Vec<u32>,
+    records: Vec<f64>,
+}
+
+impl Undo {
+    /// Nothing is kept.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.records.clear();
+    }
+
+    /// Keeps a record.
+    #[inline]
+    pub fn keep(&mut self, slot: u32, record: &[f64]) {
+        self.slots.push(slot);
+        self.records.extend_from_slice(record);
+    }
+
+    /// Puts all back.
+    pub fn restore(&self, slab: &mut Slab) {
+        for (&slot, record) in self
+            .slots
+            .iter()
+            .zip(self.records.chunks_exact(slab.words()))
+        {
+            slab.get_mut(slot).copy_from_slice(record);
+        }
+    }
+}
+
+/// Kept from call to call.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    owners: Vec<u8>,
+    undos: Vec<Undo>,
+    pieces: u64,
+}
+
+impl Scratch {
+    /// For rows of these slots.
+    pub fn prepare(&mut self, slots: &[u32], threads: usize) {
+        owners(slots, threads, &mut self.owners);
+        self.undos.resize_with(threads, Undo::default);
+        for undo in &mut self.undos {
+            undo.clear();
+        }
+    }
+
+    /// Counts pieces from 1: a new record's stamp is 0.
+    pub fn next_piece(&mut self) -> u64 {
+        self.pieces += 1;
+        self.pieces
+    }
+
+    /// Owners of some rows, and where each thread keeps what it changes.
+    pub fn parts(&mut self, rows: Range<usize>) -> (&[u8], &mut [Undo]) {
+        (&self.owners[rows], &mut self.undos)
+    }
+
+    /// What the threads have kept.
+    pub fn undos(&self) -> &[Undo] {
+        &self.undos
+    }
+}
+
+/// Where one thread reports its rows.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    z: Part<'a, f64>,
+    c: Part<'a, f64>,
+    a: Part<'a, f64>,
+    b: Part<'a, f64>,
+    flags: Part<'a, u8>,
+}
+
+impl<'a> Rows<'a> {
+    /// For each thread the rows it owns.
+    pub fn parts(
+        report: &'a mut Report<'_>,
+        k: usize,
+        scales: usize,
+        owners: &'a [u8],
+        threads: usize,
+    ) -> Vec<Rows<'a>> {
+        let z = parts(&mut *report.z, k, owners, threads);
+        let c = parts(&mut *report.c, k * k, owners, threads);
+        let a = parts(&mut *report.a, scales, owners, threads);
+        let b = parts(&mut *report.b, scales, owners, threads);
+        let flags = parts(&mut *report.flags, 1, owners, threads);
+        z.zip(c)
+            .zip(a.zip(b))
+            .zip(flags)
+            .map(|(((z, c), (a, b)), flags)| Rows { z, c, a, b, flags })
+            .collect()
+    }
+
+    /// Of row i.
+    #[inline]
+    pub fn report(&mut self, i: usize) -> Report<'_> {
+        Report {
+            z: self.z.row(i),
+            c: self.c.row(i),
+            a: self.a.row(i),
+            b: self.b.row(i),
+            flags: self.flags.row(i),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! States of keys by named arrays with a leading axis of keys: what a checkpoint keeps. The names are those of a filter's state.
+
+use super::{Bank, Key};
+use crate::error::{Error, fault};
+use crate::field::Arrays;
+use crate::scalar::Scalar;
+use crate::state::{NAMES, NOISE};
+use crate::turns::LOG_D;
+
+/// An array of some keys' states: its name, the shape of one key's, where it is in a record, and whether it is of the filter's type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Name.
+    pub name: &'static str,
+    /// Shape of one key's.
+    pub shape: Vec<usize>,
+    /// First number, among those of its type.
+    pub at: usize,
+    /// Whether it is of the filter's type; else float64.
+    pub own: bool,
+}
+
+impl Section {
+    /// Numbers of one key.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether a key has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T: Scalar> Bank<T> {
+    /// The sections of a key's state.
+    pub fn sections(&self) -> Result<Vec<Section>, Error> {
+        let filter = self.filter();
+        let (p, m) = (self.sizes.p, self.sizes.scales);
+        let outputs = filter.scale.as_ref().map_or(0, |scale| scale.k);
+        let turns = self.plan.wide;
+        filter
+            .shapes(&|_| false)?
+            .into_iter()
+            .map(|(name, shape, own)| {
+                let at = match name {
+                    "noise" => NOISE,
+                    "y_stats" => NOISE + 2 * m,
+                    "turn" => turns,
+                    "turns" => turns + LOG_D,
+                    "theta" => 0,
+                    "D" | "V" | "m" => p,
+                    "U" | "v" => 2 * p,
+                    _ => NAMES
+                        .iter()
+                        .find(|(known, _)| *known == name)
+                        .map(|(_, place)| place.start)
+                        .ok_or_else(|| {
+                            Error::Unsupported(fault("state", "sections that are known", name))
+                        })?,
+                };
+                debug_assert!(name != "y_stats" || shape == [3, outputs]);
+                Ok(Section {
+                    name,
+                    shape,
+                    at,
+                    own,
+                })
+            })
+            .collect()
+    }
+
+    /// The numbers of a section that is not of the filter's type, key after key.
+    pub fn wide_section(
+        &self,
+        section: &Section,
+        slots: &[u32],
+        out: &mut [f64],
+    ) -> Result<(), Error> {
+        self.check(slots)?;
+        let len = section.len();
+        for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(len.max(1))) {
+            out.copy_from_slice(&self.slab.get(slot)[section.at..][..len]);
+        }
+        Ok(())
+    }
+
+    /// The numbers of a section of the filter's type, key after key.
+    pub fn own_section(
+        &self,
+        section: &Section,
+        slots: &[u32],
+        out: &mut [T],
+    ) -> Result<(), Error> {
+        self.check(slots)?;
+        let len = section.len();
+        for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(len.max(1))) {
+            let own = self.plan.narrow::<T>(self.slab.get(slot));
+            out.copy_from_slice(&own[section.at..][..len]);
+        }
+        Ok(())
+    }
+
+    /// A key that is not there yet, in a state from arrays of unknown origin, with one of the bank's priors; on an error nothing has changed.
+    pub fn append(&mut self, key: Key<'_>, prior: usize, state: &Arrays) -> Result<u32, Error> {
+        let hash = self.keys.hash(key);
+        if prior >= self.fresh.len() || self.keys.find(key, hash).is_some() {
+            let expected = "new keys, each once, with priors of the bank";
+            return Err(Error::Parameter(fault("keys", expected, "others")));
+        }
+        let filter = &mut self.work[prior][0];
+        let result = filter.load(state);
+        let mut record = crate::field::filled(self.plan.words)?;
+        self.plan.pack(&filter.state, &mut record);
+        result?;
+        let slot = self.make(key, hash, prior)?;
+        self.slab.get_mut(slot).copy_from_slice(&record);
+        Ok(slot)
+    }
+
+    /// Names, shapes and whether of the filter's type, of the arrays that `append` needs, given which names there are.
+    pub fn shapes(&self, has: &dyn Fn(&str) -> bool) -> Result<Vec<crate::saved::Wanted>, Error> {
+        self.filter().shapes(has)
+    }
+}

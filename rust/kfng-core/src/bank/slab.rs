@@ -1,0 +1,255 @@
+//! Records of one size, at places that never move: growing adds a segment and copies nothing.
+//!
+//! Record i lies in stripe i mod 16. Each stripe is a list of segments of 1, 1, 2, 4, ... times the first one's records, up to a size from which
+//! all are alike. Threads share out whole stripes, so that no two of them reach one record.
+
+use crate::error::Error;
+use crate::linalg::Aligned;
+
+/// Stripes, and so the most threads that share a bank.
+pub const STRIPES: usize = 16;
+/// Bytes of a first segment, and of the largest, about.
+const FIRST: usize = 1 << 12;
+const LARGEST: usize = 1 << 21;
+
+/// Where records lie.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// Numbers in a record.
+    words: usize,
+    /// log2 of the records of a first segment, and of the largest.
+    first: u32,
+    largest: u32,
+}
+
+impl Sizes {
+    fn new(words: usize) -> Self {
+        let log = |bytes: usize| (bytes / (8 * words.max(1))).max(1).ilog2();
+        Sizes {
+            words,
+            first: log(FIRST),
+            largest: log(LARGEST),
+        }
+    }
+
+    /// Segment and place in it of record i of a stripe.
+    #[inline(always)]
+    fn find(self, i: usize) -> (usize, usize) {
+        let big = i >> self.largest;
+        if big > 0 {
+            // Segments below the first largest one make up one of its size.
+            let small = (self.largest - self.first) as usize;
+            return (small + big, i & ((1 << self.largest) - 1));
+        }
+        let group = i >> self.first;
+        if group == 0 {
+            return (0, i);
+        }
+        let level = group.ilog2();
+        let start = 1 << (level + self.first);
+        (level as usize + 1, i - start)
+    }
+
+    /// Records in a segment.
+    fn len(self, segment: usize) -> usize {
+        let level = u32::try_from(segment.saturating_sub(1)).unwrap_or(u32::MAX);
+        1 << self.first.saturating_add(level).min(self.largest)
+    }
+}
+
+/// One stripe.
+#[derive(Debug)]
+pub struct Stripe {
+    sizes: Sizes,
+    segments: Vec<Aligned<f64>>,
+}
+
+impl Stripe {
+    #[inline(always)]
+    fn at(&self, i: usize) -> &[f64] {
+        let ((segment, place), words) = (self.sizes.find(i), self.sizes.words);
+        &self.segments[segment][place * words..][..words]
+    }
+
+    #[inline(always)]
+    fn at_mut(&mut self, i: usize) -> &mut [f64] {
+        let ((segment, place), words) = (self.sizes.find(i), self.sizes.words);
+        &mut self.segments[segment][place * words..][..words]
+    }
+
+    /// Makes room for record i.
+    fn reach(&mut self, i: usize) -> Result<(), Error> {
+        let (segment, _) = self.sizes.find(i);
+        while self.segments.len() <= segment {
+            let records = self.sizes.len(self.segments.len());
+            let len = records.checked_mul(self.sizes.words);
+            let room = Aligned::zeros(len.ok_or(Error::Memory(usize::MAX))?)?;
+            self.segments
+                .try_reserve(1)
+                .map_err(|_| Error::Memory(size_of::<Aligned<f64>>()))?;
+            self.segments.push(room);
+        }
+        Ok(())
+    }
+}
+
+/// Records of `words` numbers.
+#[derive(Debug)]
+pub struct Slab {
+    stripes: Vec<Stripe>,
+    words: usize,
+}
+
+impl Slab {
+    /// No records yet.
+    pub fn new(words: usize) -> Self {
+        let stripe = || Stripe {
+            sizes: Sizes::new(words),
+            segments: Vec::new(),
+        };
+        Slab {
+            stripes: std::iter::repeat_with(stripe).take(STRIPES).collect(),
+            words,
+        }
+    }
+
+    /// Record `slot`.
+    #[inline(always)]
+    pub fn get(&self, slot: u32) -> &[f64] {
+        let slot = slot as usize;
+        self.stripes[slot % STRIPES].at(slot / STRIPES)
+    }
+
+    /// Record `slot`, to be written.
+    #[inline(always)]
+    pub fn get_mut(&mut self, slot: u32) -> &mut [f64] {
+        let slot = slot as usize;
+        self.stripes[slot % STRIPES].at_mut(slot / STRIPES)
+    }
+
+    /// Makes room for record `slot`; nothing that was there moves.
+    pub fn reach(&mut self, slot: u32) -> Result<(), Error> {
+        let slot = slot as usize;
+        self.stripes[slot % STRIPES].reach(slot / STRIPES)
+    }
+
+    /// Shared out among so many threads, stripe after stripe.
+    pub fn share(&mut self, threads: usize) -> Vec<Share<'_>> {
+        let mut shares: Vec<Share<'_>> = (0..threads).map(|_| Share::default()).collect();
+        for (i, stripe) in self.stripes.iter_mut().enumerate() {
+            shares[i % threads].stripes[i] = Some(stripe);
+        }
+        shares
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let segments = self.stripes.iter().flat_map(|stripe| &stripe.segments);
+        segments
+            .map(|segment| size_of_val(&segment[..]) + size_of::<Aligned<f64>>())
+            .sum()
+    }
+
+    /// Numbers in a record.
+    pub fn words(&self) -> usize {
+        self.words
+    }
+}
+
+/// The thread that record `slot` belongs to.
+#[inline(always)]
+pub fn owner(slot: u32, threads: usize) -> u8 {
+    (slot as usize % STRIPES % threads) as u8
+}
+
+/// The stripes of one thread.
+#[derive(Debug, Default)]
+pub struct Share<'a> {
+    stripes: [Option<&'a mut Stripe>; STRIPES],
+}
+
+impl Share<'_> {
+    /// Record `slot`, which must be this thread's.
+    #[inline(always)]
+    pub fn get(&self, slot: u32) -> &[f64] {
+        let slot = slot as usize;
+        let stripe = self.stripes[slot % STRIPES].as_ref();
+        stripe
+            .expect("a record of another thread")
+            .at(slot / STRIPES)
+    }
+
+    /// Record `slot`, which must be this thread's, to be written.
+    #[inline(always)]
+    pub fn get_mut(&mut self, slot: u32) -> &mut [f64] {
+        let slot = slot as usize;
+        let stripe = self.stripes[slot % STRIPES].as_mut();
+        stripe
+            .expect("a record of another thread")
+            .at_mut(slot / STRIPES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STRIPES, Slab, owner};
+
+    #[test]
+    fn records_are_distinct_and_stay_where_they_are() {
+        for words in [1, 76, 3000, 1 << 19] {
+            let mut slab = Slab::new(words);
+            let many = if words > 1000 { 150u32 } else { 60_000 };
+            let mut places = Vec::new();
+            for slot in 0..many {
+                slab.reach(slot).unwrap();
+                let record = slab.get_mut(slot);
+                assert!(record.len() == words && record[0] == 0.0);
+                record[0] = f64::from(slot) + 1.0;
+                record[words - 1] = f64::from(slot) + 1.0;
+                places.push(record.as_ptr().addr());
+            }
+            for slot in 0..many {
+                let record = slab.get(slot);
+                assert!(record[0] == f64::from(slot) + 1.0 && record[words - 1] == record[0]);
+                assert_eq!(record.as_ptr().addr(), places[slot as usize]);
+            }
+        }
+    }
+
+    #[test]
+    fn room_is_at_most_twice_what_is_needed_and_a_little() {
+        for many in [1u32, 100, 5000, 40_000] {
+            let mut slab = Slab::new(76);
+            for slot in 0..many {
+                slab.reach(slot).unwrap();
+            }
+            let needed = 76 * 8 * many as usize;
+            assert!(
+                slab.bytes() <= 2 * needed + STRIPES * (4096 + 100),
+                "{many}"
+            );
+            assert!(slab.bytes() >= needed);
+        }
+    }
+
+    #[test]
+    fn every_record_is_of_one_share() {
+        let mut slab = Slab::new(3);
+        for slot in 0..1000 {
+            slab.reach(slot).unwrap();
+        }
+        for threads in [1, 2, 3, 7, 16] {
+            let mut shares = slab.share(threads);
+            for slot in 0..1000 {
+                shares[usize::from(owner(slot, threads))].get_mut(slot)[0] += 1.0;
+            }
+        }
+        assert!((0..1000).all(|slot| slab.get(slot)[0] == 5.0));
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error() {
+        let mut slab = Slab::new(usize::MAX / 16);
+        assert!(slab.reach(0).is_err());
+    }
+}

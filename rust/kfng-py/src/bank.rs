@@ -1,0 +1,635 @@
+//! The class `_core.BankCore`.
+//!
+//! The mutex is only ever waited for by a thread that has detached: whoever holds it never needs the interpreter.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use kfng_core::bank::Bank;
+use kfng_core::family::Likelihood as _;
+use kfng_core::field::{Array, Arrays};
+use kfng_core::filter::Sizes;
+use kfng_core::linalg::threads;
+use kfng_core::scalar::Scalar;
+use kfng_core::{Block, Dtype, Error, Input, Report, Spec};
+
+use crate::arrays::{Fresh, Number, flags, integers, numbers};
+use crate::convert::{core_form, named_arrays};
+use crate::errors::{internal, raise, to_python};
+use crate::keys::{self, Column};
+use crate::likelihood::{Law, Likelihood};
+
+/// Keys that are looked for ahead.
+const AHEAD: usize = 8;
+
+/// A bank of either number type.
+enum Core {
+    Wide(Bank<f64>),
+    Narrow(Bank<f32>),
+}
+
+macro_rules! either {
+    ($core:expr, $bank:ident => $body:expr) => {
+        match $core {
+            Core::Wide($bank) => $body,
+            Core::Narrow($bank) => $body,
+        }
+    };
+}
+
+/// The number types of banks.
+trait Kind: Number + Scalar {
+    fn within(core: &mut Core) -> &mut Bank<Self>;
+}
+
+impl Kind for f64 {
+    fn within(core: &mut Core) -> &mut Bank<f64> {
+        let Core::Wide(bank) = core else {
+            unreachable!("the type was chosen from the bank's dtype")
+        };
+        bank
+    }
+}
+
+impl Kind for f32 {
+    fn within(core: &mut Core) -> &mut Bank<f32> {
+        let Core::Narrow(bank) = core else {
+            unreachable!("the type was chosen from the bank's dtype")
+        };
+        bank
+    }
+}
+
+/// The compiled part of `kfng.Bank`; made from `Settings`.
+#[pyclass(frozen, subclass, module = "kfng._core")]
+pub struct BankCore {
+    core: Mutex<Core>,
+    law: Arc<Law>,
+    sizes: Sizes,
+    threads: usize,
+    /// The settings, as Python has them.
+    #[pyo3(get)]
+    settings: Py<PyAny>,
+}
+
+#[pymethods]
+impl BankCore {
+    #[new]
+    fn new(settings: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = settings.py();
+        let (json, arrays) = core_form(settings)?;
+        let threads: usize = settings.getattr("threads")?.extract()?;
+        let core = py.detach(|| {
+            let spec = Spec::parse(&json)?;
+            Ok(match spec.dtype {
+                Dtype::Float64 => Core::Wide(Bank::new(&spec, &arrays, threads)?),
+                Dtype::Float32 => Core::Narrow(Bank::new(&spec, &arrays, threads)?),
+            })
+        });
+        let core = core.map_err(|error: Error| to_python(py, &error))?;
+        let sizes = either!(&core, bank => bank.sizes());
+        let family = either!(&core, bank => bank.filter().family().clone());
+        let law = Law {
+            mean_width: family.mean_width(sizes.k),
+            family,
+            k: sizes.k,
+            width: sizes.width,
+            scales: sizes.scales,
+            narrow: matches!(core, Core::Narrow(_)),
+        };
+        Ok(BankCore {
+            core: Mutex::new(core),
+            law: Arc::new(law),
+            sizes,
+            threads,
+            settings: settings.clone().unbind(),
+        })
+    }
+
+    #[getter]
+    fn _likelihood(&self) -> Likelihood {
+        Likelihood(Arc::clone(&self.law))
+    }
+
+    // -- keys and slots
+    fn _slots<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        create: bool,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let column = Column::new(keys)?;
+        let mut slots = Fresh::<i64>::zeros(py, &[column.len()])?;
+        let to = slots.numbers();
+        let made = self.detached(
+            py,
+            |core| either!(core, bank => look_up(bank, &column, create, to)),
+        )?;
+        let made = made.map_err(|error| to_python(py, &error))?;
+        let mut rows = Fresh::<i64>::zeros(py, &[made.len()])?;
+        rows.numbers().copy_from_slice(&made);
+        PyTuple::new(py, [slots.done(), rows.done()])
+    }
+
+    fn _live<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let live = self.detached(py, |core| either!(core, bank => bank.live()))?;
+        listed(py, live.into_iter().map(i64::from), self.count(py)?)
+    }
+
+    fn _keys_at<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let slots = known(slots)?;
+        let list = PyList::empty(py);
+        // In pieces, for the texts are copied before the thread is attached again.
+        for slots in slots.chunks(1 << 16) {
+            let mut texts = (Vec::new(), String::new());
+            let found = self.detached(py, |core| {
+                either!(core, bank => slots.iter().all(|&slot| bank.key(slot).map(|key| match key {
+                    kfng_core::bank::Key::Int(x) => texts.0.push(Err(x)),
+                    kfng_core::bank::Key::Text(text) => {
+                        texts.1.push_str(text);
+                        texts.0.push(Ok(texts.1.len()));
+                    }
+                }).is_some()))
+            })?;
+            if !found {
+                return Err(unknown(py));
+            }
+            let mut start = 0;
+            for name in texts.0 {
+                let key = match name {
+                    Err(x) => kfng_core::bank::Key::Int(x),
+                    Ok(end) => {
+                        let text = &texts.1[start..end];
+                        start = end;
+                        kfng_core::bank::Key::Text(text)
+                    }
+                };
+                list.append(keys::to_python(py, key)?)?;
+            }
+        }
+        Ok(list)
+    }
+
+    fn _capacity(&self, py: Python<'_>) -> PyResult<usize> {
+        self.detached(py, |core| either!(core, bank => bank.capacity()))
+    }
+
+    fn _count(&self, py: Python<'_>) -> PyResult<usize> {
+        self.count(py)
+    }
+
+    fn _remove(&self, py: Python<'_>, slots: &Bound<'_, PyAny>) -> PyResult<()> {
+        let slots = known(slots)?;
+        self.detached(py, |core| either!(core, bank => bank.remove(&slots)))
+    }
+
+    fn _core_nbytes(&self, py: Python<'_>) -> PyResult<usize> {
+        self.detached(
+            py,
+            |core| either!(core, bank => bank.bytes().0 + bank.bytes().1),
+        )
+    }
+
+    /// Bytes of the records alone, for the test of what a key costs.
+    fn _record_nbytes(&self, py: Python<'_>) -> PyResult<usize> {
+        self.detached(py, |core| either!(core, bank => bank.record_bytes()))
+    }
+
+    // -- priors
+    fn _add_prior(&self, py: Python<'_>, settings: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (json, arrays) = core_form(settings)?;
+        let result = self.detached(py, |core| {
+            let spec = Spec::parse(&json)?;
+            either!(core, bank => bank.add_prior(&spec, &arrays))
+        })?;
+        result.map_err(|error| to_python(py, &error))
+    }
+
+    fn _prior_of<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let slots = known(slots)?;
+        let priors = self.detached(py, |core| {
+            either!(core, bank => {
+                let prior = |&slot| bank.key(slot).map(|_| bank.prior(slot) as i64);
+                slots.iter().map(prior).collect::<Option<Vec<_>>>()
+            })
+        })?;
+        let priors = priors.ok_or_else(|| unknown(py))?;
+        listed(py, priors.into_iter(), slots.len())
+    }
+
+    // -- rows
+    #[expect(non_snake_case, reason = "the names of the mathematics")]
+    fn _run<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+        U: &Bound<'py, PyAny>,
+        Y: &Bound<'py, PyAny>,
+        weight: &Bound<'py, PyAny>,
+        dt: &Bound<'py, PyAny>,
+        offset: &Bound<'py, PyAny>,
+        blank: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let slots = known(slots)?;
+        let rows = [U, Y, weight, dt, offset, blank];
+        if self.law.narrow {
+            self.run::<f32>(py, &slots, rows)
+        } else {
+            self.run::<f64>(py, &slots, rows)
+        }
+    }
+
+    fn _refuse(&self, py: Python<'_>, slots: &Bound<'_, PyAny>) -> PyResult<()> {
+        let slots = known(slots)?;
+        let result = self.detached(py, |core| either!(core, bank => bank.refuse(&slots)))?;
+        result.map_err(|error| to_python(py, &error))
+    }
+
+    // -- reading
+    #[expect(non_snake_case, reason = "the name of the mathematics")]
+    fn _predict<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+        U: &Bound<'py, PyAny>,
+        offset: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let slots = perhaps(slots)?;
+        if self.law.narrow {
+            self.predict::<f32>(py, &slots, U, offset)
+        } else {
+            self.predict::<f64>(py, &slots, U, offset)
+        }
+    }
+
+    fn _theta<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let slots = perhaps(slots)?;
+        if self.law.narrow {
+            self.theta::<f32>(py, &slots)
+        } else {
+            self.theta::<f64>(py, &slots)
+        }
+    }
+
+    fn _variances<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let slots = perhaps(slots)?;
+        let mut out = Fresh::<f64>::zeros(py, &[slots.len(), self.sizes.p])?;
+        let to = out.numbers();
+        let result = self.detached(py, |core| either!(core, bank => bank.variances(&slots, to)))?;
+        result.map_err(|error| to_python(py, &error))?;
+        Ok(out.done())
+    }
+
+    fn _noise<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let slots = perhaps(slots)?;
+        let shape = [slots.len(), self.sizes.scales];
+        let (mut a, mut b) = (
+            Fresh::<f64>::zeros(py, &shape)?,
+            Fresh::<f64>::zeros(py, &shape)?,
+        );
+        let (to_a, to_b) = (a.numbers(), b.numbers());
+        let result = self.detached(
+            py,
+            |core| either!(core, bank => bank.noise(&slots, to_a, to_b)),
+        )?;
+        result.map_err(|error| to_python(py, &error))?;
+        PyTuple::new(py, [a.done(), b.done()])
+    }
+
+    // -- states
+    #[pyo3(signature = (slots, names = None))]
+    fn _sections<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+        names: Option<Vec<String>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let slots = known(slots)?;
+        let sections = self.detached(py, |core| either!(core, bank => bank.sections()))?;
+        let dict = PyDict::new(py);
+        for section in sections.map_err(|error| to_python(py, &error))? {
+            if names
+                .as_ref()
+                .is_some_and(|names| !names.iter().any(|name| name == section.name))
+            {
+                continue;
+            }
+            let shape = [&[slots.len()], &section.shape[..]].concat();
+            let (array, result) = if section.own && self.law.narrow {
+                let mut out = Fresh::<f32>::zeros(py, &shape)?;
+                let to = out.numbers();
+                let result = self.detached(py, |core| {
+                    f32::within(core).own_section(&section, &slots, to)
+                })?;
+                (out.done(), result)
+            } else {
+                let mut out = Fresh::<f64>::zeros(py, &shape)?;
+                let to = out.numbers();
+                let result = self.detached(py, |core| {
+                    if section.own {
+                        f64::within(core).own_section(&section, &slots, to)
+                    } else {
+                        either!(core, bank => bank.wide_section(&section, &slots, to))
+                    }
+                })?;
+                (out.done(), result)
+            };
+            result.map_err(|error| to_python(py, &error))?;
+            dict.set_item(section.name, array)?;
+        }
+        Ok(dict)
+    }
+
+    fn _append<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        sections: &Bound<'py, PyDict>,
+        prior: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let column = Column::new(keys)?;
+        let n = column.len();
+        let priors = integers(prior).filter(|priors| priors.len() == n);
+        let priors = priors.ok_or_else(|| {
+            raise(
+                py,
+                "BadValueError",
+                "prior",
+                "an index for each key",
+                "others",
+            )
+        })?;
+        let names: Vec<String> = sections.keys().extract()?;
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let wanted = self.detached(py, |core| either!(core, bank => bank.shapes(&has)))?;
+        let wanted = wanted.map_err(|error| to_python(py, &error))?;
+        let own = |name: &str| wanted.iter().any(|(known, _, own)| *known == name && *own);
+        let float = if self.law.narrow {
+            "float32"
+        } else {
+            "float64"
+        };
+        let arrays = named_arrays(sections, float, own)?;
+        if let Some((name, array)) = arrays
+            .iter()
+            .find(|(_, array)| array.shape.first() != Some(&n))
+        {
+            let got = format!("shape {:?}", array.shape);
+            return Err(raise(py, "BadValueError", name, &format!("{n} rows"), &got));
+        }
+        let mut slots = Fresh::<i64>::zeros(py, &[n])?;
+        let to = slots.numbers();
+        let result = self.detached(
+            py,
+            |core| either!(core, bank => append(bank, &column, &arrays, &priors, to)),
+        )?;
+        result.map_err(|error| to_python(py, &error))?;
+        Ok(slots.done())
+    }
+}
+
+/// The slots of a column of keys; returns the rows at which a key was made. On an error none was.
+fn look_up<T: Scalar>(
+    bank: &mut Bank<T>,
+    column: &Column,
+    create: bool,
+    to: &mut [i64],
+) -> Result<Vec<i64>, Error> {
+    let (n, mut made, mut error) = (column.len(), Vec::new(), None);
+    for i in 0..n {
+        if i + AHEAD < n {
+            bank.prefetch(column.key(i + AHEAD));
+        }
+        let key = column.key(i);
+        if !create {
+            to[i] = bank.find(key).map_or(-1, i64::from);
+            continue;
+        }
+        match bank.find_or_make(key) {
+            Ok((slot, new)) => {
+                to[i] = slot.into();
+                if new {
+                    made.push(i as i64);
+                }
+            }
+            Err(failure) => {
+                error = Some(failure);
+                break;
+            }
+        }
+    }
+    let Some(error) = error else {
+        return Ok(made);
+    };
+    let slots: Vec<u32> = made.iter().map(|&i| to[i as usize] as u32).collect();
+    bank.remove(&slots);
+    Err(error)
+}
+
+/// Keys that are new with their states, all or none.
+fn append<T: Scalar>(
+    bank: &mut Bank<T>,
+    column: &Column,
+    arrays: &Arrays,
+    priors: &[i64],
+    to: &mut [i64],
+) -> Result<(), Error> {
+    let mut state: Arrays = arrays
+        .iter()
+        .map(|(name, array)| {
+            let shape = array.shape[1..].to_vec();
+            let values = vec![0.0; shape.iter().product()];
+            (name.clone(), Array { shape, values })
+        })
+        .collect();
+    for i in 0..column.len() {
+        for (name, array) in arrays {
+            if let Some(one) = state.get_mut(name) {
+                let len = one.values.len();
+                one.values
+                    .copy_from_slice(&array.values[i * len..(i + 1) * len]);
+            }
+        }
+        let prior = usize::try_from(priors[i]).unwrap_or(usize::MAX);
+        match bank.append(column.key(i), prior, &state) {
+            Ok(slot) => to[i] = slot.into(),
+            Err(error) => {
+                let made: Vec<u32> = to[..i].iter().map(|&slot| slot as u32).collect();
+                bank.remove(&made);
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Integers as a new array (n,).
+fn listed(py: Python<'_>, x: impl Iterator<Item = i64>, n: usize) -> PyResult<Bound<'_, PyAny>> {
+    let mut out = Fresh::<i64>::zeros(py, &[n])?;
+    out.numbers().iter_mut().zip(x).for_each(|(to, x)| *to = x);
+    Ok(out.done())
+}
+
+fn unknown(py: Python<'_>) -> PyErr {
+    raise(py, "ParameterError", "keys", "keys of the bank", "others")
+}
+
+/// Slots, -1 for keys that are not there.
+fn perhaps(slots: &Bound<'_, PyAny>) -> PyResult<Vec<Option<u32>>> {
+    let slots = integers(slots).ok_or_else(|| unknown(slots.py()))?;
+    Ok(slots
+        .into_iter()
+        .map(|slot| (slot >= 0).then(|| u32::try_from(slot).unwrap_or(u32::MAX)))
+        .collect())
+}
+
+/// Slots of keys that are there.
+fn known(slots: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+    let found = integers(slots).ok_or_else(|| unknown(slots.py()))?;
+    Ok(found
+        .into_iter()
+        .map(|slot| u32::try_from(slot).unwrap_or(u32::MAX))
+        .collect())
+}
+
+impl BankCore {
+    /// Runs `f` on the bank with the interpreter free for other threads.
+    fn detached<R: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Core) -> R + Send,
+    ) -> PyResult<R> {
+        let run = AssertUnwindSafe(|| self.core.lock().ok().map(|mut core| f(&mut core)));
+        py.detach(|| catch_unwind(run).ok().flatten())
+            .ok_or_else(|| internal(py))
+    }
+
+    fn count(&self, py: Python<'_>) -> PyResult<usize> {
+        self.detached(py, |core| either!(core, bank => bank.len()))
+    }
+
+    fn run<'py, T: Kind>(
+        &self,
+        py: Python<'py>,
+        slots: &[u32],
+        rows: [&Bound<'py, PyAny>; 6],
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (m, k, s, width) = (slots.len(), self.law.k, self.law.scales, self.law.width);
+        let bad = || raise(py, "ShapeError", "block", "the arrays of a Block", "others");
+        let read = |ob, shape: &[usize]| numbers::<f64>(ob, shape).ok_or_else(bad);
+        let [u, y, weight, dt, offset, blank] = rows;
+        let blank = flags(blank, m).ok_or_else(bad)?;
+        let block = Block {
+            input: Input::Features(numbers::<T>(u, &[m, self.sizes.d]).ok_or_else(bad)?),
+            y: read(y, &[m, width])?,
+            weight: read(weight, &[m])?,
+            dt: read(dt, &[m])?,
+            offset: read(offset, &[m, k])?,
+            blank: &blank,
+        };
+        let [mut z, mut c, mut a, mut b] = [
+            Fresh::<f64>::zeros(py, &[m, k])?,
+            Fresh::<f64>::zeros(py, &[m, k, k])?,
+            Fresh::<f64>::zeros(py, &[m, s])?,
+            Fresh::<f64>::zeros(py, &[m, s])?,
+        ];
+        let mut fared = Fresh::<u8>::zeros(py, &[m])?;
+        let mut report = Report {
+            z: z.numbers(),
+            c: c.numbers(),
+            a: a.numbers(),
+            b: b.numbers(),
+            flags: fared.numbers(),
+        };
+        let (done, error) = self.detached(py, |core| {
+            threads::enter(self.threads, usize::MAX, || {
+                T::within(core).run(slots, &block, &mut report)
+            })
+        })?;
+        let error = match error {
+            Some(error) => to_python(py, &error)
+                .into_value(py)
+                .into_bound(py)
+                .into_any(),
+            None => py.None().into_bound(py),
+        };
+        let parts = [
+            z.first(done)?,
+            c.first(done)?,
+            a.first(done)?,
+            b.first(done)?,
+            fared.first(done)?,
+        ];
+        let head = [done.into_pyobject(py)?.into_any(), error];
+        PyTuple::new(py, head.into_iter().chain(parts).collect::<Vec<_>>())
+    }
+
+    fn predict<'py, T: Kind>(
+        &self,
+        py: Python<'py>,
+        slots: &[Option<u32>],
+        u: &Bound<'py, PyAny>,
+        offset: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (n, k, m) = (slots.len(), self.law.k, self.law.scales);
+        let bad = || {
+            raise(
+                py,
+                "ShapeError",
+                "U",
+                "checked rows of inputs, with an offset each",
+                "others",
+            )
+        };
+        // Copied while attached: these arrays may be the caller's own.
+        let u = numbers::<T>(u, &[n, self.sizes.d])
+            .ok_or_else(bad)?
+            .to_vec();
+        let offset = numbers::<f64>(offset, &[n, k]).ok_or_else(bad)?.to_vec();
+        let [mut z, mut c, mut a, mut b] = [
+            Fresh::<f64>::zeros(py, &[n, k])?,
+            Fresh::<f64>::zeros(py, &[n, k, k])?,
+            Fresh::<f64>::zeros(py, &[n, m])?,
+            Fresh::<f64>::zeros(py, &[n, m])?,
+        ];
+        let to = [z.numbers(), c.numbers(), a.numbers(), b.numbers()];
+        let result = self.detached(py, |core| T::within(core).predict(slots, &u, &offset, to))?;
+        result.map_err(|error| to_python(py, &error))?;
+        PyTuple::new(py, [z.done(), c.done(), a.done(), b.done()])
+    }
+
+    fn theta<'py, T: Kind>(
+        &self,
+        py: Python<'py>,
+        slots: &[Option<u32>],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut out = Fresh::<T>::zeros(py, &[slots.len(), self.sizes.p])?;
+        let to = out.numbers();
+        let result = self.detached(py, |core| T::within(core).theta(slots, to))?;
+        result.map_err(|error| to_python(py, &error))?;
+        Ok(out.done())
+    }
+}
