@@ -48,11 +48,13 @@ from .reference import (
 )
 
 if TYPE_CHECKING:
+    from ._bank import Bank
     from ._joint import JointEkf, StateFilter
     from ._merge import merge
     from .schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
 
 _LATER = {
+    "Bank": "kfng._bank",
     "JointEkf": "kfng._joint",
     "StateFilter": "kfng._joint",
     "forgetting_to_learning_rate": "kfng.schedules",
@@ -92,6 +94,7 @@ __all__ = [
     "SGD",
     "UORO",
     "Adam",
+    "Bank",
     "Bernoulli",
     "Binomial",
     "Categorical",

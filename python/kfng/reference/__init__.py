@@ -32,6 +32,7 @@ from ..errors import *  # isort: skip  # noqa: F403
 if TYPE_CHECKING:
     from .._merge import merge
     from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
+    from .bank import Bank
     from .filter import Filter
     from .joint import JointEkf, StateFilter
 
@@ -78,6 +79,7 @@ __all__ = [
     "SGD",
     "UORO",
     "Adam",
+    "Bank",
     "Bernoulli",
     "Binomial",
     "Categorical",

@@ -172,13 +172,11 @@ fn row<T: Scalar>(
     report: &mut Report<'_>,
 ) -> Result<(), Error> {
     plan.unpack(record, &mut filter.state);
-    match filter.run(block, report) {
-        (_, Some(error)) => Err(error),
-        (_, None) => {
-            plan.pack(&filter.state, record);
-            Ok(())
-        }
+    if let (_, Some(error)) = filter.run(block, report) {
+        return Err(error);
     }
+    plan.pack(&filter.state, record);
+    Ok(())
 }
 
 /// Which rows a thread takes.
