@@ -4,6 +4,7 @@ use super::Bank;
 use crate::belief::Uncertainty;
 use crate::error::{Error, fault};
 use crate::filter::Filter;
+use crate::linalg::Aligned;
 use crate::scalar::Scalar;
 use crate::state::SKIPPED;
 
@@ -90,18 +91,19 @@ impl<T: Scalar> Bank<T> {
         Ok(())
     }
 
-    /// The diagonal of P as the belief keeps it, (n, p).
+    /// The diagonal of P as the belief keeps it, in float64 as that of `Filter::covariance`, (n, p).
     pub fn variances(&mut self, slots: &[Option<u32>], out: &mut [f64]) -> Result<(), Error> {
         self.known(slots)?;
         let p = self.sizes.p;
+        let mut wide = Aligned::<f64>::zeros(self.filter().belief.size())?;
+        let mut diagonal = Aligned::<f64>::zeros(self.sizes.padded)?;
         for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(p)) {
             let filter = self.state(slot);
-            filter
-                .belief
-                .diagonal(filter.state.belief(), &mut filter.work.diagonal);
-            for (to, x) in out.iter_mut().zip(&filter.work.diagonal[..]) {
+            for (to, x) in wide.iter_mut().zip(filter.state.belief()) {
                 *to = x.to_f64();
             }
+            filter.belief.diagonal(&wide[..], &mut diagonal[..]);
+            out.copy_from_slice(&diagonal[..p]);
         }
         Ok(())
     }
