@@ -220,7 +220,7 @@ impl BankCore {
         let slots = known(slots)?;
         let priors = self.detached(py, |core| {
             either!(core, bank => {
-                let prior = |&slot| bank.key(slot).map(|_| bank.prior(slot) as i64);
+                let prior = |&slot| bank.key(slot).map(|_| i64::from(bank.prior(slot)));
                 slots.iter().map(prior).collect::<Option<Vec<_>>>()
             })
         })?;
@@ -325,9 +325,10 @@ impl BankCore {
         &self,
         py: Python<'py>,
         slots: &Bound<'py, PyAny>,
-        names: Option<Vec<String>>,
+        names: Option<Bound<'py, PyTuple>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let slots = known(slots)?;
+        let names: Option<Vec<String>> = names.map(|names| names.extract()).transpose()?;
         let sections = self.detached(py, |core| either!(core, bank => bank.sections()))?;
         let dict = PyDict::new(py);
         for section in sections.map_err(|error| to_python(py, &error))? {
@@ -432,7 +433,7 @@ fn look_up<T: Scalar>(
             Ok((slot, new)) => {
                 to[i] = slot.into();
                 if new {
-                    made.push(i as i64);
+                    made.push(i64::try_from(i).unwrap_or(i64::MAX));
                 }
             }
             Err(failure) => {

@@ -177,7 +177,7 @@ mod tests {
             let (mut index, mut map, mut x) = (Index::default(), HashMap::new(), seed);
             for slot in 0..60_000u32 {
                 x = mix(x + 1);
-                let key = (x % modulus) as i64 - 50;
+                let key = (x % modulus).cast_signed() - 50;
                 let hash = index.hash_int(key);
                 assert_eq!(index.find(hash, |_| true), map.get(&key).copied());
                 if let Some(old) = map.remove(&key) {
@@ -188,7 +188,7 @@ mod tests {
                     map.insert(key, slot);
                 }
             }
-            for key in -50..modulus as i64 {
+            for key in -50..modulus.cast_signed() {
                 let found = index.find(index.hash_int(key), |_| true);
                 assert_eq!(found, map.get(&key).copied());
             }

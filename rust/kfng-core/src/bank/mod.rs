@@ -185,8 +185,8 @@ impl<T: Scalar> Bank<T> {
     }
 
     /// The prior that the key of a slot started at.
-    pub fn prior(&self, slot: u32) -> usize {
-        self.keys.prior(slot)
+    pub fn prior(&self, slot: u32) -> u32 {
+        self.keys.prior(slot) as u32
     }
 
     /// Bytes of the records, and of the keys.

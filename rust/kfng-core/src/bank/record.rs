@@ -12,8 +12,15 @@ use pulp::bytemuck;
 
 use crate::belief::Uncertainty;
 use crate::filter::Filter;
+use crate::linalg::INDEX_ORDER_MAX;
 use crate::scalar::Scalar;
 use crate::state::State;
+
+const PAD: usize = INDEX_ORDER_MAX;
+/// Numbers of the narrow section of a small filter, at most: theta, D and the columns of U.
+pub const SMALL: usize = 2 * PAD + PAD * PAD;
+/// The same without padding.
+const PACKED: usize = 2 * PAD + PAD * (PAD - 1) / 2;
 
 /// Where everything is, in records and in states.
 #[derive(Clone, Debug)]
@@ -89,6 +96,61 @@ impl Plan {
             part.copy_from_slice(&state.narrow[place.clone()]);
             own = rest;
         }
+    }
+
+    /// The float64 numbers of a record, and those of the filter's type.
+    #[inline(always)]
+    pub fn open<'a, T: Scalar>(&self, record: &'a mut [f64]) -> (&'a mut [f64], &'a mut [T]) {
+        let (wide, rest) = record.split_at_mut(self.wide);
+        let own = &mut rest[self.turns..self.words - 1 - self.wide];
+        (
+            wide,
+            &mut bytemuck::cast_slice_mut::<f64, T>(own)[..self.narrow],
+        )
+    }
+
+    /// The narrow section of a small filter, with its padding and ones. Columns are copied whole and then cut: that is faster than so few numbers.
+    #[inline(always)]
+    pub fn spread<T: Scalar>(&self, own: &[T], narrow: &mut [T; SMALL]) {
+        let mut flat = [T::zero(); PACKED + PAD];
+        flat[..own.len()].copy_from_slice(own);
+        let p = self.told[0].len();
+        let columns = narrow.as_chunks_mut::<PAD>().0;
+        let cut = |from: usize, length: usize, last: T, to: &mut [T; PAD]| {
+            let from = flat[from..]
+                .first_chunk::<PAD>()
+                .expect("room for a column");
+            for r in 0..PAD {
+                to[r] = if r < length { from[r] } else { T::zero() };
+            }
+            if length < PAD {
+                to[length] = last;
+            }
+        };
+        cut(0, p, T::zero(), &mut columns[0]);
+        cut(p, p, T::zero(), &mut columns[1]);
+        let mut start = 2 * p;
+        for j in 0..p {
+            cut(start, j, T::one(), &mut columns[2 + j]);
+            start += j;
+        }
+    }
+
+    /// The inverse of `spread`: each column is written whole, and the next one over its padding.
+    #[inline(always)]
+    pub fn gather<T: Scalar>(&self, narrow: &[T; SMALL], own: &mut [T]) {
+        let mut flat = [T::zero(); PACKED + PAD];
+        let p = self.told[0].len();
+        let columns = narrow.as_chunks::<PAD>().0;
+        let mut put = |at: usize, from: &[T; PAD]| flat[at..at + PAD].copy_from_slice(from);
+        put(0, &columns[0]);
+        put(p, &columns[1]);
+        let mut start = 2 * p;
+        for j in 0..p {
+            put(start, &columns[2 + j]);
+            start += j;
+        }
+        own.copy_from_slice(&flat[..own.len()]);
     }
 
     /// The piece in which the record was last copied.

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Bank;
-use super::record::Plan;
+use super::record::{Plan, SMALL};
 use super::rows::{Rows, Undo};
 use super::slab::{Share, owner};
 use crate::error::{Error, fault};
@@ -171,6 +171,16 @@ fn row<T: Scalar>(
     block: &Block<'_, T>,
     report: &mut Report<'_>,
 ) -> Result<(), Error> {
+    if let Some(small) = filter.small() {
+        // Its float64 part is worked on where it lies; a row that is not taken has changed nothing.
+        let mut narrow = [T::zero(); SMALL];
+        let (wide, own) = plan.open(record);
+        plan.spread(own, &mut narrow);
+        if small.one(wide, &mut narrow, block, 0, report) {
+            plan.gather(&narrow, own);
+            return Ok(());
+        }
+    }
     plan.unpack(record, &mut filter.state);
     if let (_, Some(error)) = filter.run(block, report) {
         return Err(error);
