@@ -275,7 +275,7 @@ class FilterBase(Hidden):
                 raise error
             report(stop)
             elapsed = time.perf_counter() - begun
-            size = max(16, min(2 * (stop - start), int((stop - start) * CHUNK_SECONDS / max(elapsed, 1e-9))))
+            size = max(16, min(8 * (stop - start), int((stop - start) * CHUNK_SECONDS / max(elapsed, 1e-9))))
             start = stop
 
     def _apply(

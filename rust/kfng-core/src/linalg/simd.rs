@@ -24,6 +24,8 @@ pub trait Lanes: Copy {
     fn reg_div<S: Simd>(s: S, a: Self::Reg<S>, b: Self::Reg<S>) -> Self::Reg<S>;
     /// The larger of a and b, neither of them NaN.
     fn reg_max<S: Simd>(s: S, a: Self::Reg<S>, b: Self::Reg<S>) -> Self::Reg<S>;
+    /// The larger of |a| and b; a NaN may be lost.
+    fn reg_peak<S: Simd>(s: S, a: Self::Reg<S>, b: Self::Reg<S>) -> Self::Reg<S>;
     /// a + b.
     fn reg_add<S: Simd>(s: S, a: Self::Reg<S>, b: Self::Reg<S>) -> Self::Reg<S>;
     /// a·b + c, fused where the instruction set does so in one instruction, never in software.
@@ -38,7 +40,7 @@ pub trait Lanes: Copy {
 }
 
 macro_rules! lanes {
-    ($t:ty, $reg:ident, $as:ident, $as_mut:ident, $splat:ident, $mul:ident, $div:ident, $max:ident, $add:ident, $mul_add:ident, $sum:ident) => {
+    ($t:ty, $reg:ident, $as:ident, $as_mut:ident, $splat:ident, $mul:ident, $div:ident, $abs:ident, $max:ident, $add:ident, $mul_add:ident, $sum:ident) => {
         impl Lanes for $t {
             type Reg<S: Simd> = S::$reg;
 
@@ -78,6 +80,11 @@ macro_rules! lanes {
             }
 
             #[inline(always)]
+            fn reg_peak<S: Simd>(s: S, a: S::$reg, b: S::$reg) -> S::$reg {
+                s.$max(s.$abs(a), b)
+            }
+
+            #[inline(always)]
             fn reg_fma<S: Simd>(s: S, a: S::$reg, b: S::$reg, c: S::$reg) -> S::$reg {
                 s.$mul_add(a, b, c)
             }
@@ -98,6 +105,7 @@ lanes!(
     splat_f32s,
     mul_f32s,
     div_f32s,
+    abs_f32s,
     max_f32s,
     add_f32s,
     mul_add_e_f32s,
@@ -111,6 +119,7 @@ lanes!(
     splat_f64s,
     mul_f64s,
     div_f64s,
+    abs_f64s,
     max_f64s,
     add_f64s,
     mul_add_e_f64s,

@@ -1,6 +1,7 @@
 //! The score of one output, without asking a family again what it always answers.
 
 use crate::family::{Family, Likelihood, Seen};
+use crate::scalar::Scalar;
 
 /// What a family's score is made from.
 #[derive(Clone, Copy, Debug)]
@@ -24,16 +25,33 @@ impl Law {
         })
     }
 
-    /// (e, L²) at z.
+    /// (e, L²) at z, with the noise as it is reported, of `m` learned variances.
     #[inline(always)]
-    pub(super) fn score(self, family: &Family, row: &Seen<'_>) -> (f64, f64) {
+    pub(super) fn score(
+        self,
+        family: &Family,
+        (z, y): (f64, &[f64]),
+        (m, a, b): (usize, f64, f64),
+    ) -> (f64, f64) {
         match self {
-            Law::Fixed { r, information } => ((row.y[0] - row.z[0]) / r, information),
+            Law::Fixed { r, information } => (over(y[0] - z, r), information),
             Law::Each => {
-                let r = row.b[0] / row.a[0];
-                ((row.y[0] - row.z[0]) / r, 1.0 / r)
+                let r = b / a;
+                ((y[0] - z) / r, 1.0 / r)
             }
-            Law::Own => family.score(row),
+            Law::Own => family.score(&Seen {
+                z: &[z],
+                c: &[],
+                y,
+                a: &[a][..m],
+                b: &[b][..m],
+            }),
         }
     }
+}
+
+/// x/y, without a division where y is 1.
+#[inline(always)]
+pub(super) fn over<T: Scalar>(x: T, y: T) -> T {
+    if y == T::one() { x } else { x / y }
 }

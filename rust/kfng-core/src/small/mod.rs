@@ -21,9 +21,10 @@ use pulp::{Simd, WithSimd};
 use crate::belief::{Belief, Uncertainty};
 use crate::family::{Family, Likelihood};
 use crate::guard::Limits;
+use crate::linalg::index_order::Column;
 use crate::linalg::{INDEX_ORDER_MAX, Path};
 use crate::model::{Model, Output};
-use crate::row::{Block, Report};
+use crate::row::{Block, Input, Report};
 use crate::rule::Rule;
 use crate::scalar::Scalar;
 use crate::scale::Scale;
@@ -36,6 +37,7 @@ mod row;
 
 use law::Law;
 use pace::Pace;
+use row::copy;
 
 /// Numbers in a block of columns, and in theta and D.
 const PAD: usize = INDEX_ORDER_MAX;
@@ -194,14 +196,24 @@ impl<T: Scalar, const K: usize> WithSimd for Run<'_, '_, '_, T, K> {
     type Output = usize;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
+    fn with_simd<S: Simd>(self, s: S) -> usize {
         let Run(small, wide, narrow, block, rows, report) = self;
-        let Some(mut state) = row::Place::<T, K>::of(wide, narrow) else {
+        let (Some(mut state), Input::Features(u)) =
+            (row::Place::<T, K>::of(wide, narrow), block.input)
+        else {
             return 0;
         };
-        let n = rows.len();
+        // The inputs of a row are written while the row before it is taken, so that they are in memory when they are read in other pieces.
+        let (n, d, mut columns) = (rows.len(), small.d, [small.column(); 2]);
+        let fill = |h: &mut Column<T>, i: usize| copy(h, &u[i * d..(i + 1) * d]);
+        if n > 0 {
+            fill(&mut columns[0], rows.start);
+        }
         for (taken, i) in rows.enumerate() {
-            if !small.row(&mut state, block, i, report) {
+            if taken + 1 < n {
+                fill(&mut columns[(taken + 1) % 2], i + 1);
+            }
+            if !small.row(s, &mut state, block, &columns[taken % 2], i, report) {
                 return taken;
             }
         }

@@ -8,7 +8,7 @@ pub(super) enum Pace {
     /// The same for every row.
     Constant(Beat),
     /// A time step of dt = 1, and the rule for others.
-    Fading(Time, Rule),
+    Fading(Beat, Rule),
     /// Rates that change from row to row.
     Scheduled(Rule),
 }
@@ -35,8 +35,8 @@ impl Pace {
         match rule {
             Rule::Kalman(_) => Some(Pace::Constant(still)),
             Rule::Fading(_) => {
-                let unit = rule.time(1.0, 1.0, true, floor).ok()?;
-                Some(Pace::Fading(unit, rule.clone()))
+                let time = rule.time(1.0, 1.0, true, floor).ok()?;
+                Some(Pace::Fading(Beat { time, ..still }, rule.clone()))
             }
             Rule::NaturalGradient(gradient) if gradient.is_constant() => {
                 Some(Pace::Constant(scheduled(rule, 1.0, floor)?))
@@ -48,21 +48,23 @@ impl Pace {
 
     /// Row t of those that learn; `None`: the rule has an error for it.
     #[inline(always)]
-    pub(super) fn beat(&self, dt: f64, t: f64, floor: f64) -> Option<Beat> {
+    pub(super) fn beat<'a>(
+        &'a self,
+        dt: f64,
+        t: f64,
+        floor: f64,
+        own: &'a mut Option<Beat>,
+    ) -> Option<&'a Beat> {
         match self {
-            Pace::Constant(beat) => Some(*beat),
-            Pace::Fading(unit, rule) => Some(Beat {
-                time: if dt == 1.0 {
-                    *unit
-                } else {
-                    rule.time(dt, t, true, floor).ok()?
-                },
-                rates: PLAIN,
-                scale: 1.0,
-                spread: 1.0,
-            }),
-            Pace::Scheduled(rule) => scheduled(rule, t, floor),
+            Pace::Constant(beat) => return Some(beat),
+            Pace::Fading(unit, _) if dt == 1.0 => return Some(unit),
+            Pace::Fading(unit, rule) => {
+                let time = rule.time(dt, t, true, floor).ok()?;
+                *own = Some(Beat { time, ..*unit });
+            }
+            Pace::Scheduled(rule) => *own = scheduled(rule, t, floor),
         }
+        own.as_ref()
     }
 }
 

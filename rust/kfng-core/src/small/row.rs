@@ -1,12 +1,14 @@
 //! One row: what it says, whether it may stand, and only then what it changes.
 
-use super::law::Law;
+use pulp::Simd;
+
+use super::law::{Law, over};
 use super::pace::Beat;
 use super::{NC, PAD, Small};
 use crate::family::{Likelihood, Seen};
 use crate::linalg::in_place::{Blocks, diagonal, dot, measure};
 use crate::linalg::index_order::Column;
-use crate::row::{Block, FLAG_CLIPPED, Input, Report};
+use crate::row::{Block, FLAG_CLIPPED, Report};
 use crate::scalar::Scalar;
 use crate::state::{
     BOUND, CLAMPED, CLIPPED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES, NIS_COUNT,
@@ -52,34 +54,33 @@ struct Noise {
 impl<T: Scalar> Small<T> {
     /// Row `i`; `false`: it must go the general way, and nothing has changed.
     #[inline(always)]
-    pub(super) fn row<const K: usize>(
+    pub(super) fn row<S: Simd, const K: usize>(
         &self,
+        s: S,
         at: &mut Place<'_, T, K>,
         block: &Block<'_, T>,
+        h: &Column<T>,
         i: usize,
         report: &mut Report<'_>,
     ) -> bool {
-        let Input::Features(inputs) = block.input else {
-            return false;
-        };
-        let u = &inputs[i * self.d..(i + 1) * self.d];
         let y = &block.y[i * self.width..(i + 1) * self.width];
         let (weight, dt) = (block.weight[i], block.dt[i]);
         if block.blank[i] || weight == 0.0 || y[0].is_nan() {
             return false;
         }
-        let Some(beat) = self
-            .pace
-            .beat(dt, at.wide[N_UPDATES] + 1.0, self.limits.log_floor)
-        else {
+        let (t, mut own) = (at.wide[N_UPDATES] + 1.0, None);
+        let Some(beat) = self.pace.beat(dt, t, self.limits.log_floor, &mut own) else {
             return false;
         };
-        let Some(since) = self.since(at, &beat) else {
-            return false;
-        };
+        let mut since = at.wide[LOG_SINCE] + beat.time.log_decay;
+        if beat.time.passes && self.limits.due(at.wide[N_SEEN], since) {
+            if !self.calm(at, beat) {
+                return false;
+            }
+            since = 0.0;
+        }
         let noise = self.noise(at, beat.time.decay);
-        let h = self.column(u);
-        let mut z = dot::<T, K>(&h, at.theta).to_f64() + block.offset[i];
+        let mut z = dot::<T, K>(h, at.theta).to_f64() + block.offset[i];
         if !z.is_finite() {
             return false;
         }
@@ -88,19 +89,11 @@ impl<T: Scalar> Small<T> {
             clamped = z.abs() > self.limits.z_clamp;
             z = z.clamp(-self.limits.z_clamp, self.limits.z_clamp);
         }
-        let (a, b) = ([noise.a], [noise.b]);
         let m = usize::from(self.learned.is_some());
-        let seen = Seen {
-            z: &[z],
-            c: &[],
-            y,
-            a: &a[..m],
-            b: &b[..m],
-        };
-        let (e, information) = self.law.score(&self.family, &seen);
+        let (e, information) = self.law.score(&self.family, (z, y), (m, noise.a, noise.b));
         let fisher = T::of(beat.rates.metric * weight * information);
-        let inverse_decay = T::one() / T::of(beat.time.decay);
-        let says = measure(at.u, at.d, &h, fisher, inverse_decay);
+        let inverse_decay = over(T::one(), T::of(beat.time.decay));
+        let says = measure(s, at.u, at.d, h, fisher, inverse_decay);
         let (alpha, q) = (says.alpha().to_f64(), says.q().to_f64());
         let c = beat.spread * q;
         let mut gain = beat.rates.learning * weight * e / alpha;
@@ -109,7 +102,7 @@ impl<T: Scalar> Small<T> {
             gain = gain.signum() * (self.limits.step_clip / q);
         }
         let distance = if information > 0.0 {
-            weight * (e * e / information) / alpha
+            weight * over(e * e, information) / alpha
         } else {
             f64::NAN
         };
@@ -124,23 +117,31 @@ impl<T: Scalar> Small<T> {
         }
         let wide = &*at.wide;
         let known = !distance.is_nan();
-        let unit = if self.relative {
-            noise.own[1] / noise.own[0]
-        } else {
-            1.0
+        let nis = match known {
+            true if self.relative => wide[NIS_SUM] + distance / (noise.own[1] / noise.own[0]),
+            true => wide[NIS_SUM] + distance,
+            false => wide[NIS_SUM],
         };
-        let nis = if known {
-            wide[NIS_SUM] + distance / unit
-        } else {
-            wide[NIS_SUM]
-        };
-        let reported = Seen { c: &[c], ..seen };
-        let learned = self.learn(noise.own, &reported, weight, distance);
-        let evidence = if self.evidence {
-            wide[EVIDENCE] - weight * self.family.nll(&reported, &mut [])
-        } else {
-            wide[EVIDENCE]
-        };
+        let (mut learned, mut evidence) = (noise.own, wide[EVIDENCE]);
+        if m > 0 {
+            let gain = if self.relative {
+                distance
+            } else {
+                let r = y[0] - z;
+                weight * (r * r / (1.0 + weight * c * (noise.a / noise.b)))
+            };
+            learned = noise.after(y[0], weight, gain);
+        }
+        if self.evidence {
+            let reported = Seen {
+                z: &[z],
+                c: &[c],
+                y,
+                a: &[noise.a][..m],
+                b: &[noise.b][..m],
+            };
+            evidence -= weight * self.family.nll(&reported, &mut []);
+        }
         let elapsed = wide[ELAPSED] + dt;
         let rho = wide[RHO_MAX].max(alpha - 1.0);
         // A sum that overflows is not finite either, and then the general step decides.
@@ -172,40 +173,28 @@ impl<T: Scalar> Small<T> {
         true
     }
 
-    /// The column h = dz/dtheta: u, and 1 where there is an intercept.
+    /// A column h = dz/dtheta without its inputs.
     #[inline(always)]
-    fn column(&self, u: &[T]) -> Column<T> {
+    pub(super) fn column(&self) -> Column<T> {
         let mut h = [T::zero(); PAD];
-        h[..u.len()].copy_from_slice(u);
         if self.intercept {
             h[self.d] = T::one();
         }
         h
     }
 
-    /// The log decay since the last wind-up check after this time step; `None`: a check is due, and it would act.
-    #[inline(always)]
-    fn since<const K: usize>(&self, at: &Place<'_, T, K>, beat: &Beat) -> Option<f64> {
-        let (seen, since) = (at.wide[N_SEEN], at.wide[LOG_SINCE] + beat.time.log_decay);
-        let Some(windup) = self.limits.windup.filter(|_| beat.time.passes) else {
-            return Some(since);
+    /// A wind-up check: whether it would not act.
+    #[inline(never)]
+    fn calm<const K: usize>(&self, at: &Place<'_, T, K>, beat: &Beat) -> bool {
+        let (windup, (prior, scale_0)) = (self.limits.windup, &self.prior);
+        let Some(windup) = windup.filter(|_| *scale_0 != 0.0) else {
+            return true;
         };
-        if !self.limits.due(seen, since) {
-            return Some(since);
-        }
-        let (prior, scale_0) = (&self.prior.0, self.prior.1);
-        if scale_0 != 0.0 {
-            let (variances, scale) = (diagonal(at.u, at.d), beat.scale);
-            for i in 0..self.p {
-                let c = prior[i] * (scale_0 / scale);
-                let variance = variances[i].to_f64() / beat.time.decay;
-                let calm = variance <= windup / 2.0 * c;
-                if !calm {
-                    return None;
-                }
-            }
-        }
-        Some(0.0)
+        let variances = diagonal(at.u, at.d);
+        (0..self.p).all(|i| {
+            let c = prior[i] * (scale_0 / beat.scale);
+            variances[i].to_f64() / beat.time.decay <= windup / 2.0 * c
+        })
     }
 
     /// The learned noise after a time step: see scale.rs.
@@ -237,24 +226,37 @@ impl<T: Scalar> Small<T> {
         }
         noise
     }
+}
 
-    /// The learned noise after the row.
+impl Noise {
+    /// After the row: see scale.rs.
     #[inline(always)]
-    fn learn(&self, own: [f64; 5], row: &Seen<'_>, weight: f64, distance: f64) -> [f64; 5] {
-        if self.learned.is_none() {
-            return own;
-        }
-        let mut gain = [distance];
-        if !self.relative {
-            self.family.innovations(row, weight, &mut gain);
-        }
-        let ([mut a, mut b, mut w, mut mean, mut squares], y) = (own, row.y[0]);
+    fn after(&self, y: f64, weight: f64, gain: f64) -> [f64; 5] {
+        let [mut a, mut b, mut w, mut mean, mut squares] = self.own;
         a += weight / 2.0;
         w += weight;
         let delta = y - mean;
         mean += weight / w * delta;
         squares += weight * delta * (y - mean);
-        b += gain[0] / 2.0;
+        b += gain / 2.0;
         [a, b, w, mean, squares]
     }
+}
+
+/// Copies at most `PAD` numbers; a size known to the compiler is a few moves, not a call.
+#[inline(always)]
+pub(super) fn copy<T: Scalar>(to: &mut Column<T>, from: &[T]) {
+    macro_rules! sized {
+        ($($n:literal)*) => {
+            match from.len() {
+                $($n => {
+                    if let (Some(to), Some(from)) = (to.first_chunk_mut::<$n>(), from.first_chunk()) {
+                        *to = *from;
+                    }
+                })*
+                _ => {}
+            }
+        };
+    }
+    sized!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
 }
