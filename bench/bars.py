@@ -47,14 +47,14 @@ BARS = [
     *_row("stream-diagonal-linear-p10000", 4, None, 4),
     *_row("stream-diagonal-linear-p100000", 6, None, 4),
     *(Bar(f"stream-rnn-p{p}", SCAN, asked) for p, asked in ((353, 4), (1217, 7), (4481, 5))),
+    *(Bar(f"bank-keyed-linear-p8-{keys}keys-2threads", "polars-ols", 8) for keys in (1000, 100_000)),
+    *(Bar(f"panel-linear-p{p}-10000keys", "JAX vmap", 3) for p in (4, 16)),
     *(Bar(f"stream-linear-p{p}-f32", "kfng, float64", 1.6, ("kfng",)) for p in (500, 1000, 2000)),
     Bar("import of kfng", "NumPy's own", 1.3, at_most=True),
     Bar("wheel of kfng", "2 MB", 1.0, at_most=True),
 ]
 
 NOT_MEASURED = {
-    "bank, keyed, p = 8: 8x polars-ols on 2 threads": "no case yet: comes with `kfng.Bank`",
-    "panel, 10,000 × 4 / × 16: 3x / 3x JAX vmap": "no case yet: comes with `kfng.Bank`",
     "AVX2 path at 0.45 of AVX-512 and more": "needs a machine with AVX-512; `cargo run --release --example ud_speed` compares the paths",
 }
 

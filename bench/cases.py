@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-CALL, STREAM = "one call", "stream"
+CALL, STREAM, KEYED, PANEL = "one call", "stream", "bank, keyed", "panel"
+PREFIX = {CALL: "call", STREAM: "stream", KEYED: "bank-keyed", PANEL: "panel"}
+PANEL_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement: `work` is CALL (`update(x, y)` from Python, row by row) or STREAM (`update_many(X, Y)`)."""
+    """One measurement. `work`: CALL (`update(x, y)` from Python, row by row), STREAM (`update_many(X, Y)`), KEYED (one model
+    for each of so many keys, rows of random keys in one call) or PANEL (one row of every key in each call)."""
 
     work: str
     problem: Problem
     dtype: str = "float64"
     threads: int = 1
+    keys: int = 0
 
     @property
     def name(self) -> str:
-        parts = ["call" if self.work == CALL else "stream", self.label.replace(" ", "-"), f"p{self.problem.p}"]
+        parts = [PREFIX[self.work], self.label.replace(" ", "-"), f"p{self.problem.p}"]
+        parts += [f"{self.keys}keys"] if self.keys else []
         parts += ["f32"] if self.dtype == "float32" else []
         return "-".join(parts + ([f"{self.threads}threads"] if self.threads > 1 else []))
 
@@ -80,16 +85,26 @@ class Case:
 
     @property
     def n(self) -> int:
-        """Rows in memory, at most 64 MB of them; a turn that needs more goes round them again."""
+        """Rows in memory, at most 64 MB of them; a turn that needs more goes round them again. Of a bank all are one turn."""
+        if self.work == KEYED:
+            return max(1_000_000, 10 * self.keys)
+        if self.work == PANEL:
+            return PANEL_STEPS * self.keys
         return 2000 if self.work == CALL else min(200_000, max(80, 4_000_000 // self.problem.p))
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         return self.problem.rows(self.n, self.dtype)
 
+    def key_of(self, rows: int) -> np.ndarray:
+        """(rows,) the key of each row: random, or all of them in turn."""
+        if self.work == PANEL:
+            return np.arange(rows) % self.keys
+        return np.random.default_rng(self.keys).integers(0, self.keys, self.n)[:rows]
+
     def tiny(self) -> "Case":
         """The same case with few parameters, for tests."""
         d, k = min(self.problem.d, 7), min(self.problem.k, 3)
-        return replace(self, problem=replace(self.problem, d=d, k=k))
+        return replace(self, problem=replace(self.problem, d=d, k=k), keys=min(self.keys, 5))
 
 
 def _linear(p: int) -> Problem:
@@ -115,6 +130,9 @@ CASES: list[Case] = [
     *(Case(STREAM, _linear(p), dtype, threads=2) for dtype in DTYPES for p in (500, 1000, 2000)),
     *(Case(STREAM, _logistic(p), threads=2) for p in (500, 1000, 2000)),
     *(Case(STREAM, problem, threads=2) for problem in (SOFTMAX, *NETWORKS, *DIAGONALS)),
+    *(Case(KEYED, _linear(8), threads=threads, keys=keys) for threads in (1, 2) for keys in (1000, 100_000)),
+    Case(KEYED, _linear(8), threads=2, keys=1_000_000),
+    *(Case(PANEL, _linear(p), keys=10_000) for p in (4, 16)),
 ]
 BY_NAME = {case.name: case for case in CASES}
 ALONG = BY_NAME["stream-linear-p100"]

@@ -71,6 +71,7 @@ class Comparison:
             "p": case.problem.p,
             "dtype": case.dtype,
             "threads": case.threads,
+            "keys": case.keys,
             "contenders": {name: found[name] for name in PEERS if name in found},
         }
 

@@ -22,6 +22,10 @@ class Contender:
         self.clock = CLOCKS[clock]
         self.peer = peer(case)
         self.X, self.Y = case.data()
+        if case.keys:
+            self._take(len(self.X))
+            self.turn()
+            return
         self._take(FIRST)
         took = self.warm_turn()
         while took < seconds / 8 and self._at_most(16 * self.rows) > self.rows:
@@ -69,7 +73,7 @@ class Contender:
         return took
 
     def theta(self) -> np.ndarray | None:
-        """(p,) after the last turn."""
+        """(p,), or (keys·p,), after the last turn."""
         return np.asarray(self.peer.theta(), np.float64) if self.peer.has_theta else None
 
     def theta_after(self, rows: int) -> np.ndarray:

@@ -24,8 +24,8 @@ def peers(results: dict[str, Any]) -> list[str]:
 
 
 def contender(row: dict[str, Any], peer: str) -> dict[str, Any]:
-    """The figures of a column in this case; of JAX's two, the one that does this work."""
-    names = ("JAX lax.scan", "JAX jitted step") if peer == "JAX" else (peer,)
+    """The figures of a column in this case; of JAX's, the one that does this work."""
+    names = ("JAX lax.scan", "JAX jitted step", "JAX vmap") if peer == "JAX" else (peer,)
     found = [row["contenders"][name] for name in names if name in row["contenders"]]
     return next((c for c in found if c["status"] != "does not do this"), found[0] if found else {"status": "not run"})
 
@@ -50,6 +50,7 @@ def title(row: dict[str, Any]) -> str:
     """'stream, linear, p = 100, float32'."""
     parts = [row["work"], row["problem"], f"p = {row['p']:,}"]
     parts += ["float32"] if row["dtype"] == "float32" else []
+    parts += [f"{row['keys']:,} keys"] if row.get("keys") else []
     return ", ".join(parts + ([f"{row['threads']} threads"] if row["threads"] > 1 else []))
 
 

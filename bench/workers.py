@@ -76,7 +76,7 @@ class Workers:
 
     def ready(self, peer: type[Peer], case: Case, seconds: float, clock: str = "wall") -> tuple[Worker, int]:
         """The peer's process, prepared for the case, and its rows a turn. Raises Unable."""
-        if not peer.can(case):
+        if not peer.does(case):
             raise Unable("does not do this")
         if importlib.util.find_spec(peer.module.partition(".")[0]) is None:
             raise Unable("not installed")

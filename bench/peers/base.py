@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 import numpy as np
-from cases import STREAM, Case
+from cases import CALL, STREAM, Case
 
 
 class Peer:
@@ -17,12 +17,18 @@ class Peer:
     module: ClassVar[str] = "numpy"  # what it needs; not installed: reported as such
     distribution: ClassVar[str] = "numpy"  # whose version and size are reported
     variant_of: ClassVar[str | None] = None  # kfng's variants have rows of their own in the table, not columns
+    works: ClassVar[tuple[str, ...]] = (CALL, STREAM)
     has_theta: ClassVar[bool] = True  # False: a limit, which learns nothing
     goes_on: ClassVar[bool] = True  # False: every `run` starts from the prior
 
     @classmethod
+    def does(cls, case: Case) -> bool:
+        """Whether it does this work at all."""
+        return case.work in cls.works and cls.can(case)
+
+    @classmethod
     def can(cls, case: Case) -> bool:
-        """Whether it can do this work at all."""
+        """Whether it can, of its `works`, do this one."""
         raise NotImplementedError
 
     def __init__(self, case: Case) -> None:
@@ -41,7 +47,7 @@ class Peer:
         raise NotImplementedError
 
     def theta(self) -> np.ndarray:
-        """(p,) now."""
+        """(p,) now; of a bank (keys·p,), key after key."""
         raise NotImplementedError
 
 

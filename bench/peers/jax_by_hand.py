@@ -1,7 +1,7 @@
 """The same recursion in JAX, written well: one compiled scan or step, float64, buffers donated, compilation left out."""
 
 import numpy as np
-from cases import CALL, Case
+from cases import CALL, PANEL, Case
 
 from peers.base import Peer, stream
 from peers.numpy_by_hand import by_unit
@@ -71,6 +71,42 @@ class JaxStep(JaxScan):
         for x, y in rows:
             th, P = learn(th, P, x, y)
         self.state = self.jax.block_until_ready((th, P))
+
+
+class JaxVmap(JaxScan):
+    """All filters of a panel in one compiled step; they are the last axis, along which the machine has its lanes."""
+
+    name, rank = "JAX vmap", 42
+    works = (PANEL,)
+
+    @classmethod
+    def can(cls, case: Case) -> bool:
+        return True
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        step = steps(self.problem)
+        every = self.jax.vmap(lambda th, P, x, y: step((th, P), x, y), in_axes=-1, out_axes=-1)
+        self.learn = self.jax.jit(every, donate_argnums=(0, 1))
+
+    def prepare(self, X, Y):
+        K = self.case.keys
+        steps_of = range(0, len(X), K)
+        return [self.jax.device_put((np.ascontiguousarray(X[i : i + K].T), Y[i : i + K])) for i in steps_of]
+
+    def reset(self) -> None:
+        p, K, dtype = self.problem.p, self.case.keys, self.case.dtype
+        P = np.broadcast_to(np.eye(p)[:, :, None] * self.problem.prior_variance, (p, p, K))
+        state = np.zeros((p, K), dtype), np.ascontiguousarray(P, dtype)
+        self.state = self.jax.block_until_ready(self.jax.device_put(state))
+
+    def run(self, rows) -> None:
+        for x, y in rows:
+            self.state = self.learn(*self.state, x, y)
+        self.jax.block_until_ready(self.state)
+
+    def theta(self) -> np.ndarray:
+        return np.asarray(self.state[0]).T.ravel()
 
 
 def steps(problem):

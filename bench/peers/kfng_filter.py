@@ -4,13 +4,14 @@ import importlib
 from typing import ClassVar
 
 import numpy as np
-from cases import CALL, Case
+from cases import CALL, KEYED, PANEL, STREAM, Case
 
 from peers.base import Peer, stream
 
 
 class Kfng(Peer):
     name, rank = "kfng", 0
+    works = (CALL, STREAM, KEYED, PANEL)
     module, distribution = "kfng", "kfng"
     implementation: ClassVar[str] = "kfng"
     options: ClassVar[dict] = {}  # of update_many
@@ -29,7 +30,8 @@ class Kfng(Peer):
     def prepare(self, X, Y):
         if self.case.work == CALL:
             return [(x, float(y)) for x, y in zip(X.astype(self.dtype), Y, strict=True)]
-        return X.astype(self.dtype, copy=False), Y.astype(self.dtype, copy=False)
+        X, Y = X.astype(self.dtype, copy=False), Y.astype(self.dtype, copy=False)
+        return (self.case.key_of(len(X)), X, Y) if self.case.keys else (X, Y)
 
     def reset(self) -> None:
         k, problem = self.kfng, self.problem
@@ -42,6 +44,9 @@ class Kfng(Peer):
         families = {"logistic": k.Bernoulli, "softmax": lambda: k.Categorical(problem.k)}
         family = families.get(problem.kind, lambda: k.Gaussian(1.0))()
         belief = (k.Diagonal if problem.diagonal else k.Full)(problem.prior_variance)
+        if self.case.keys:
+            self.filter = k.Bank(model, family, belief=belief, dtype=self.dtype, num_threads=self.threads)
+            return
         self.filter = k.Filter(
             model, family, belief=belief, theta=problem.theta_0(), dtype=self.dtype, num_threads=self.threads
         )
@@ -55,12 +60,23 @@ class Kfng(Peer):
             else:
                 for x, y in rows:
                     update(x, y)
+        elif self.case.work == PANEL:
+            keys, X, Y = rows
+            for start in range(0, len(X), self.case.keys):
+                part = slice(start, start + self.case.keys)
+                trace = self.filter.update_panel(X[part], Y[part], keys=None if start else keys[part])
+                _ = trace.prediction, trace.std
         else:
-            trace = self.filter.update_many(*rows, **self.options)
+            trace = self.filter.update(*rows) if self.case.keys else self.filter.update_many(*rows, **self.options)
             _ = trace.prediction, trace.std
 
     def theta(self) -> np.ndarray:
-        return np.asarray(self.filter.theta)
+        if not self.case.keys:
+            return np.asarray(self.filter.theta)
+        found = np.zeros((self.case.keys, self.problem.p))
+        known = self.filter.keys()
+        found[known] = self.filter.theta(known)
+        return found.ravel()
 
 
 class Reference(Kfng):
@@ -69,7 +85,43 @@ class Reference(Kfng):
 
     @classmethod
     def can(cls, case: Case) -> bool:
-        return case.threads == 1
+        return case.threads == 1 and case.keys < 1000
+
+
+class FilterEach(Kfng):
+    """One `Filter` for each key, in a dict."""
+
+    name, rank = "dict of Filter", 11
+    works = (KEYED,)
+
+    @classmethod
+    def can(cls, case: Case) -> bool:
+        return case.threads == 1 and case.keys <= 100_000
+
+    def prepare(self, X, Y):
+        keys, X, Y = super().prepare(X, Y)
+        return list(zip(keys.tolist(), X, Y.tolist(), strict=True))
+
+    def reset(self) -> None:
+        k, problem = self.kfng, self.problem
+        model, family = k.Linear(problem.d, intercept=False), k.Gaussian(1.0)
+        belief = k.Full(problem.prior_variance)
+        self.make = lambda: k.Filter(model, family, belief=belief, dtype=self.dtype)
+        self.filters = {}
+
+    def run(self, rows) -> None:
+        filters, make = self.filters, self.make
+        for key, x, y in rows:
+            flt = filters.get(key)
+            if flt is None:
+                flt = filters[key] = make()
+            flt.update(x, y)
+
+    def theta(self) -> np.ndarray:
+        found = np.zeros((self.case.keys, self.problem.p))
+        for key, flt in self.filters.items():
+            found[key] = flt.theta
+        return found.ravel()
 
 
 class PredictionRead(Kfng):

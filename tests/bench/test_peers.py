@@ -4,12 +4,20 @@ import importlib.util
 
 import numpy as np
 import pytest
-from cases import BY_NAME, CALL, CASES, STREAM, Case
+from cases import BY_NAME, CALL, CASES, KEYED, PANEL, STREAM, Case
 from contender import Contender, error, tolerance
 from peers import PEERS
 from peers.numpy_by_hand import ThreeLiner
 
 ROWS = 40
+MEASURED = {
+    CALL: {"NumPy three-liner", "JAX jitted step"},
+    STREAM: {"NumPy three-liner", "JAX lax.scan"},
+    KEYED: {"polars-ols"},
+    PANEL: {"JAX vmap"},
+}
+"""What each work is measured against."""
+ELSEWHERE = {"JAX lax.scan", "JAX jitted step"}  # not installed where tests run
 
 
 def tiny_cases():
@@ -37,15 +45,15 @@ def learned(peer, case):
 def test_all_learn_the_same(case):
     own = PEERS["kfng"](case)
     expected = learned(own, case)
-    assert np.any(expected != case.problem.theta_0())
+    assert np.any(expected != np.tile(case.problem.theta_0(), max(1, case.keys)))
     assert own.filter.health()["clipped"] == own.filter.health()["clamped"] == 0  # peers have no guards
-    others = [peer for peer in installed() if peer.name != "kfng" and peer.has_theta and peer.can(case)]
-    assert {"kfng.reference", "NumPy three-liner"} <= {peer.name for peer in others}
+    others = [peer for peer in installed() if peer.name != "kfng" and peer.has_theta and peer.does(case)]
+    assert {"kfng.reference", *MEASURED[case.work]} - {"JAX vmap", "polars-ols", *ELSEWHERE} <= {p.name for p in others}
     for peer in others:
         assert error(learned(peer(case), case), expected) <= tolerance(case), peer.name
 
 
-@pytest.mark.parametrize("case", tiny_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [case for case in tiny_cases() if not case.keys], ids=lambda case: case.name)
 def test_control_one_operation_changed_is_found(case):
     """The three-liner with a decay of 1 % a row: a wrong peer, or a wrong kfng, does not pass."""
     peer = ThreeLiner(case)
@@ -56,14 +64,17 @@ def test_control_one_operation_changed_is_found(case):
     assert error(peer.theta(), learned(PEERS["kfng"](case), case)) > 2 * tolerance(case)
 
 
+@pytest.mark.parametrize("case", [case for case in tiny_cases() if case.keys], ids=lambda case: case.name)
+def test_control_a_row_of_another_key_is_found(case, monkeypatch):
+    expected = learned(PEERS["kfng"](case), case)
+    monkeypatch.setattr(Case, "key_of", lambda self, rows: np.arange(rows)[::-1] % self.keys)
+    assert error(learned(PEERS["kfng"](case), case), expected) > 2 * tolerance(case)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_case_has_what_it_is_measured_against(case):
-    able = {name for name, peer in PEERS.items() if peer.can(case)}
-    assert {
-        "kfng",
-        "NumPy three-liner",
-        "JAX lax.scan" if case.work == STREAM else "JAX jitted step",
-    } <= able
+    able = {name for name, peer in PEERS.items() if peer.does(case)}
+    assert {"kfng", *MEASURED[case.work]} <= able
     assert case.problem.rows(3, case.dtype)[0].dtype == case.dtype
     assert len(case.problem.theta_0()) == case.problem.p
 
