@@ -27,9 +27,10 @@ test check: export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: .venv-demo/.installed ## one pass over 336,776 real flights, one over 44 years of CO2: tables, pictures, a saved model
+demo: .venv-demo/.installed ## one pass over 336,776 real flights, one over 44 years of CO2, one model for each of 4,000 aircraft: tables, pictures, a saved model
 	@$(DEMO_BIN)/python demo/flights.py
 	@$(DEMO_BIN)/python demo/co2.py
+	@$(DEMO_BIN)/python demo/aircraft.py
 
 test: .venv/.installed ## run cargo test and pytest
 	$(RUST) cargo test --release --workspace --locked

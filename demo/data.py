@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 COLUMNS = ["time_hour", "arr_delay", "dep_delay", "distance"]
-COLUMNS += ["year", "month", "day", "hour", "carrier", "origin", "dest"]
+COLUMNS += ["year", "month", "day", "hour", "carrier", "origin", "dest", "tailnum"]
 GROUPS = ("hour", "month", "weekday", "carrier", "origin", "dest")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July")

@@ -437,6 +437,12 @@ class BankBase:
         with self._lock:
             self._set_prior(_bank_prior.shared(self))
 
+    @property
+    def prior(self) -> tuple[NDArray[Any], Float]:
+        """theta (p,) and the prior variances (p,) that a new key starts from, as `Bank(theta=, belief=)` takes them."""
+        newest = self._priors[-1]
+        return newest.theta.astype(newest.float), newest.belief.prior_diagonal(newest.p).astype(np.float64)
+
     def _set_prior(self, settings: Settings) -> None:
         self._add_prior(settings)
         self._priors.append(settings)

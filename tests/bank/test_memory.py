@@ -34,6 +34,14 @@ def test_what_a_key_costs(impl):
     assert grown_by(narrow, np.arange(KEYS)) < each - 200
 
 
+def test_a_time_is_eight_bytes_more(impl):
+    n = 2000
+    bank, timed = make(impl), make(impl)
+    bank.update(np.arange(n), np.ones((n, 3)), np.ones(n), trace=False)
+    timed.update(np.arange(n), np.ones((n, 3)), np.ones(n), time=np.zeros(n), trace=False)
+    assert 8 * n <= timed.nbytes - bank.nbytes <= 1.5 * 8 * n
+
+
 @pytest.mark.parametrize("trace", [True, False])
 def test_updating_keys_that_are_there_takes_no_memory(impl, trace):
     bank = make(impl)

@@ -67,6 +67,8 @@ def test_it_finds_mean_and_spread(impl, learned):
     found = np.sqrt(prior.belief.prior_variance)
     assert np.abs(found[[0, 2]] / SD[[0, 2]] - 1).max() < 0.25
     assert 0.03 < found[1] < 0.25
+    if learned:  # variances are then relative to each key's own noise
+        return
     plain = np.std(bank.theta(bank.keys()), axis=0)
     assert (found < plain + 0.02).all(), "what the keys do not know is no spread of theirs"
 
