@@ -2,8 +2,8 @@
 
 The same three features for everybody: departure delay, distance, and an intercept. A model of its own that knows nothing
 has little to learn from: half of the aircraft fly fewer than 55 times in the year. So the aircraft of January say how
-much aircraft differ (`share_prior`), and with that as prior all start again; the noise starts at that of one model for all
-in January. What is scored is from February on, each prediction made before its row is used. Run by `make demo`.
+much aircraft differ (`share_prior`), and with that as prior all start again. What is scored is from February on, each
+prediction made before its row is used. Run by `make demo`.
 """
 
 import time
@@ -29,10 +29,10 @@ def rows(flights: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
     return keys, X, flights["arr_delay"].to_numpy(dtype=float), when
 
 
-def bank(start: tuple[np.ndarray, np.ndarray, float], **more) -> kfng.Bank:
+def bank(start, **more) -> kfng.Bank:
     """Keys start from theta, its variances (relative to the noise variance) and this deviation of the noise."""
     theta, variance, noise = start
-    family = kfng.Gaussian(variance=None, prior_scale=noise)
+    family = kfng.Gaussian(variance=None, prior_scale=float(np.squeeze(noise)))
     return kfng.Bank(kfng.Linear(2), family, theta=theta, belief=kfng.Full(variance), **more)
 
 
@@ -73,15 +73,16 @@ def main() -> None:
     january = np.flatnonzero(when < np.datetime64("2013-02-01"))
     first.update_many(X[FIRST : january[-1] + 1], y[FIRST : january[-1] + 1], trace=False)
     noise = float(np.sqrt(first.noise_variance[0]))
-    aircraft = bank((*scale_free, noise))
+    flat = (*scale_free, noise)
+    aircraft = bank(flat)
     aircraft.update(keys[january], X[january], y[january], trace=False)
     aircraft.share_prior()
-    print(f"January: {len(aircraft):,} aircraft; mean and spread over them, in minutes; noise {noise:.1f}")
-    for name, mean, variance in zip(NAMES, *aircraft.prior, strict=True):
-        print(f"    {name:<32}{mean:8.3f}  ±{noise * np.sqrt(variance):6.3f}")
-    print()
+    print(f"January: {len(aircraft):,} aircraft; mean and spread over them, in minutes")
+    common = aircraft.prior
+    for name, mean, variance in zip(NAMES, common.theta, common.variance, strict=True):
+        print(f"    {name:<32}{mean:8.3f}  ±{common.noise_scale[0] * np.sqrt(variance):6.3f}")
+    print(f"    {'noise':<32}{common.noise_scale[0]:8.3f}\n")
 
-    flat, common = (*scale_free, noise), (*aircraft.prior, noise)
     fading = kfng.Fading(half_life=HALF_LIFE, towards="prior")
     whole = one_pass("one model for all", bank(flat), np.zeros(len(y), dtype=np.int64), X, y)
     alone = one_pass("one for each, on its own", bank(flat), keys, X, y)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import _bank_file, _bank_prior, _bank_rows, _border, _keys, _validate
 from ._bank_cold import Recency
+from ._bank_prior import Prior
 from ._filter_base import COUNTERS, FilterBase
 from ._keys import Column, Key
 from ._settings import Settings
@@ -420,8 +421,9 @@ class BankBase:
 
         and the new prior is that mean with variance tau² + V, where V = sum(u²·sigma²·(tau² + v (1-w)/w))/sum(u)², over the mean
         of sigma², is what is not known of the mean. tau² is at least a tenth of what it would be with nothing taken off. Keys with
-        w < 1/1000 say nothing and are left out; a parameter that fewer than two keys know of keeps its prior. Keys that
-        exist are not changed, and the prior of a learned noise variance stays.
+        w < 1/1000 say nothing and are left out; a parameter that fewer than two keys know of keeps its prior. A noise
+        variance that is learned starts at the mean of b/a over keys, weighted by their rows; its degrees of freedom stay
+        those of the family. Keys that exist are not changed.
 
         Sources: R. DerSimonian and N. Laird, "Meta-analysis in clinical trials", Controlled Clinical Trials 7 (1986) for the
         moments; C. N. Morris, "Parametric empirical Bayes inference", JASA 78 (1983).
@@ -438,10 +440,11 @@ class BankBase:
             self._set_prior(_bank_prior.shared(self))
 
     @property
-    def prior(self) -> tuple[NDArray[Any], Float]:
-        """theta (p,) and the prior variances (p,) that a new key starts from, as `Bank(theta=, belief=)` takes them."""
+    def prior(self) -> Prior:
+        """What a new key starts from: theta (p,), the variances (p,) and the scale (m,) of noise that is learned."""
         newest = self._priors[-1]
-        return newest.theta.astype(newest.float), newest.belief.prior_diagonal(newest.p).astype(np.float64)
+        variance = np.array(newest.belief.prior_diagonal(newest.p), dtype=np.float64)
+        return Prior(newest.theta.astype(newest.float), variance, _bank_prior.noise_scale(newest))
 
     def _set_prior(self, settings: Settings) -> None:
         self._add_prior(settings)

@@ -4,7 +4,7 @@ In a file (checkpoint.py), for K keys of which m are whole numbers, and q priors
 
     keys.kind (K,) u1, 0 a whole number, 1 text;  keys.int (m,) i8;  keys.text u1, UTF-8, and keys.offsets (K-m+1,) i8
     state.NAME (K, ...): the arrays of each key's filter;  prior (K,) i8, of its prior: 0 the bank's own
-    priors.theta (q, p), priors.variance (q, p) f8;  last (K,) f8 or i8 and last.known (K,) u1 with time stamps
+    priors.theta (q, p), priors.variance (q, p), priors.noise (q, m) f8;  last (K,) f8 or i8 and last.known (K,) u1 with time stamps
     used (K,) i8 with max_keys: the order in which keys were used, 0 the longest ago
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _keys
-from ._bank_prior import same_prior, with_prior
+from ._bank_prior import noise_scale, same_prior, with_prior
 from ._keys import Column
 from ._settings import AXES, Settings
 from ._stamps import KIND, NONE
@@ -129,6 +129,8 @@ def encoded(bank: BankBase) -> list[Any]:
         arrays["priors.theta"] = np.array([s.theta for s in new.priors[1:]]).reshape(-1, bank.settings.p)
         variances = [s.belief.prior_diagonal(s.p) for s in new.priors[1:]]
         arrays["priors.variance"] = np.array(variances).reshape(-1, bank.settings.p)
+        m = bank.settings.family.noise_scales(bank.settings.k)
+        arrays["priors.noise"] = np.array([noise_scale(s) for s in new.priors[1:]]).reshape(len(variances), m)
         if new.kind is not None:
             known = ~np.isnan(new.last) if new.kind == "number" else new.last != NONE[new.kind]
             arrays["last"], arrays["last.known"] = np.where(known, new.last, 0), known.astype(np.uint8)
@@ -148,7 +150,16 @@ def decoded(cls: type[AnyBank], header: dict[str, Any], arrays: dict[str, NDArra
     state = {name.removeprefix("state."): array for name, array in arrays.items() if name.startswith("state.")}
     rest = {name: array for name, array in arrays.items() if not name.startswith(("spec.", "state."))}
     kind = about["time"]
-    expected = {"keys.kind", "keys.int", "keys.text", "keys.offsets", "prior", "priors.theta", "priors.variance"}
+    expected = {
+        "keys.kind",
+        "keys.int",
+        "keys.text",
+        "keys.offsets",
+        "prior",
+        "priors.theta",
+        "priors.variance",
+        "priors.noise",
+    }
     expected |= ({"last", "last.known"} if kind is not None else set()) | (
         {"used"} if about["max_keys"] is not None else set()
     )
@@ -217,8 +228,10 @@ def _read_records(
     q = len(arrays["priors.theta"]) if arrays["priors.theta"].ndim else 0
     theta = _array(arrays, "priors.theta", np.float64, (q, p))
     variance = _array(arrays, "priors.variance", np.float64, (q, p))
+    noise = _array(arrays, "priors.noise", np.float64, (q, bank.settings.family.noise_scales(bank.settings.k)))
     try:
-        priors = [bank.settings, *(with_prior(bank.settings, *pair) for pair in zip(theta, variance, strict=True))]
+        triples = zip(theta, variance, noise, strict=True)
+        priors = [bank.settings, *(with_prior(bank.settings, *triple) for triple in triples)]
     except KfngError as error:
         raise BadValueError(argument="priors.variance", expected="a prior of the bank", got=str(error)[:80]) from error
     prior = _array(arrays, "prior", np.int64, (n,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,22 @@ FLOOR = 0.1
 """Of the spread of the keys with nothing taken off: the least that is left."""
 
 
+class Prior(NamedTuple):
+    """What a new key of a bank starts from."""
+
+    theta: NDArray[Any]
+    """(p,), in the bank's dtype"""
+    variance: Float
+    """(p,); relative to the noise variance where one is learned for all outputs"""
+    noise_scale: Float
+    """(m,), the `prior_scale` of learned noise variances"""
+
+
 def shared(bank: BankBase) -> Settings:
     """The settings with the prior that the keys of a bank have in common; see `BankBase.share_prior`."""
     slots = bank._live()
-    taught = bank._sections(slots, ("counters",))["counters"][:, COUNTERS.index("n_updates")] > 0
-    slots = slots[taught]
+    rows = bank._sections(slots, ("counters",))["counters"][:, COUNTERS.index("n_updates")]
+    slots, rows = slots[rows > 0], rows[rows > 0]
     if len(slots) < 2:
         raise ParameterError(argument="keys", expected="at least two keys that have learned something", got=len(slots))
     settings, p = bank.settings, bank.settings.p
@@ -44,7 +55,7 @@ def shared(bank: BankBase) -> Settings:
     known = np.isfinite(mean) & np.isfinite(variance) & (variance > 0)
     mean = np.where(known, mean, newest.theta)
     variance = np.where(known, variance / start, newest.belief.prior_diagonal(p))
-    return with_prior(settings, mean, variance)
+    return with_prior(settings, mean, variance, np.sqrt(rows @ (b / a) / rows.sum()))
 
 
 def moments(m: Float, s2: Float, theta_0: Float, v: Float, noise: Float) -> tuple[Float, Float]:
@@ -70,16 +81,27 @@ def moments(m: Float, s2: Float, theta_0: Float, v: Float, noise: Float) -> tupl
     return np.where(few, np.nan, mean), np.where(few, np.nan, spread + of_mean / np.mean(noise))
 
 
-def with_prior(settings: Settings, theta: Any, variance: Any) -> Settings:
-    """The settings with another theta_0 (p,) and other prior variances (p,), checked."""
+def noise_scale(settings: Settings) -> Float:
+    """Where learned noise deviations start, (m,)."""
+    a, b = settings.family.prior_noise(settings.k)
+    return np.sqrt(b / a)
+
+
+def with_prior(settings: Settings, theta: Any, variance: Any, scale: Any) -> Settings:
+    """The settings with another theta_0 (p,), other prior variances (p,) and noise deviations (m,), checked."""
+    m = settings.family.noise_scales(settings.k)
+    scale = finite_array("prior_scale", scale, (m,))
+    family: Any = settings.family
+    if m:
+        family = replace(family, prior_scale=float(scale[0]) if family.relative else scale)
     theta, variance = (
         finite_array("theta", theta, (settings.p,)),
         finite_array("prior_variance", variance, (settings.p,)),
     )
     belief = replace(cast(Any, settings.belief), prior_variance=variance)
     fit_dtype(theta, belief, settings.dtype)
-    return replace(settings, belief=belief, theta=theta, theta_given=True)
+    return replace(settings, family=family, belief=belief, theta=theta, theta_given=True)
 
 
 def same_prior(one: Settings, other: Settings) -> bool:
-    return one.theta.tobytes() == other.theta.tobytes() and one.belief == other.belief
+    return one.theta.tobytes() == other.theta.tobytes() and (one.belief, one.family) == (other.belief, other.family)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _bank_file
-from ._bank_prior import same_prior, with_prior
+from ._bank_prior import noise_scale, same_prior, with_prior
 from ._keys import Key
 from ._settings import Settings
 from ._stamps import NONE
@@ -30,7 +30,8 @@ AT_ONCE = 500
 TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE layouts (id INTEGER PRIMARY KEY, layout TEXT UNIQUE NOT NULL);
-CREATE TABLE priors (id INTEGER PRIMARY KEY, theta BLOB NOT NULL, variance BLOB NOT NULL, UNIQUE (theta, variance));
+CREATE TABLE priors (id INTEGER PRIMARY KEY, theta BLOB NOT NULL, variance BLOB NOT NULL, noise BLOB NOT NULL,
+    UNIQUE (theta, variance, noise));
 CREATE TABLE keys (key PRIMARY KEY NOT NULL, layout INTEGER NOT NULL, state BLOB NOT NULL, prior INTEGER NOT NULL, last BLOB)
     WITHOUT ROWID;
 """
@@ -104,9 +105,10 @@ class Store:
         """Its number in the file; 0 is the bank's own."""
         if index == 0:
             return 0
-        pair = prior.theta.tobytes(), prior.belief.prior_diagonal(prior.p).tobytes()
-        db.execute("INSERT OR IGNORE INTO priors (theta, variance) VALUES (?, ?)", pair)
-        ((number,),) = db.execute("SELECT id FROM priors WHERE theta = ? AND variance = ?", pair).fetchall()
+        parts = [part.tobytes() for part in (prior.theta, prior.belief.prior_diagonal(prior.p), noise_scale(prior))]
+        db.execute("INSERT OR IGNORE INTO priors (theta, variance, noise) VALUES (?, ?, ?)", parts)
+        found = db.execute("SELECT id FROM priors WHERE theta = ? AND variance = ? AND noise = ?", parts)
+        ((number,),) = found.fetchall()
         return int(number)
 
     def read(self, keys: list[Key]) -> dict[Key, Record]:
@@ -121,7 +123,7 @@ class Store:
             if not rows:
                 return {}
             layouts = {number: json.loads(text) for number, text in db.execute("SELECT id, layout FROM layouts")}
-            priors = {number: pair for number, *pair in db.execute("SELECT id, theta, variance FROM priors")}
+            priors = {number: parts for number, *parts in db.execute("SELECT id, theta, variance, noise FROM priors")}
         try:
             return {key: self._record(rows[key], layouts, priors) for key in keys if key in rows}
         except (ValueError, KeyError, TypeError, KfngError) as error:

@@ -180,6 +180,7 @@ class Machine(RuleBasedStateMachine):
             assert bits_of(bank[key]) == bits_of(flt)
             assert bank[key].settings.theta.tobytes() == flt.settings.theta.tobytes()
             assert bank[key].settings.belief == flt.settings.belief
+            assert bank[key].settings.family == flt.settings.family
         known = list(self.filters)
         assert bank.theta(known).tobytes() == np.array([self.filters[key].theta for key in known]).tobytes()
         unknown = [key for key in NAMES if key not in self.filters]

@@ -147,6 +147,8 @@ HOSTILE = {
     "priors of another dtype": as_dtype("prior", np.float64),
     "priors of variance 0": put("priors.variance", (0, 0), 0.0),
     "fewer priors": cut("priors.variance"),
+    "no noise in a prior": put("priors.noise", (0, 0), 0.0),
+    "fewer noises": cut("priors.noise"),
     "theta nan": put("state.theta", (0, 0), np.nan),
     "counters": put("state.counters", (0, 0), -1.0),
     "noise": put("state.noise", (0, 1, 0), -1.0),

@@ -115,6 +115,38 @@ def test_it_helps(impl):
     assert 0.7 < calibration < 1.4
 
 
+@pytest.mark.parametrize("variance", [None, "each"])
+def test_noise_that_is_learned_starts_where_the_others_are(impl, variance):
+    k = 1 if variance is None else 2
+    bank = impl.Bank(impl.Linear(2, k), impl.Gaussian(variance=variance), belief=impl.Full(25.0))
+    rng = np.random.default_rng(0)
+    keys, X = np.arange(1500) % 50, rng.normal(size=(1500, 2))
+    Y = X[:, :1] + [[0.2, 3.0]] * rng.normal(size=(1500, 2))
+    bank.update(keys, X, Y[:, :k])
+    bank.share_prior()
+    scales = [0.2, 3.0][:k]
+    np.testing.assert_allclose(bank.prior.noise_scale, scales, rtol=0.15)
+    state = [bank[key]._state() for key in bank]
+    rows = np.array([s["counters"][1] for s in state])
+    literal = sum(n * s["noise"][1] / s["noise"][0] for n, s in zip(rows, state, strict=True)) / rows.sum()
+    np.testing.assert_allclose(bank.prior.noise_scale**2, literal, rtol=1e-12)
+    bank.update(["x"], np.zeros((1, 2)), Y[:1, :k] * np.nan)
+    assert bank["x"].settings.family.prior_dof == 3.0
+    np.testing.assert_allclose(bank["x"]._state()["noise"][1], 1.5 * bank.prior.noise_scale**2, rtol=1e-12)
+
+
+def test_the_prior_starts_another_bank(impl):
+    bank = population(impl, MEAN, SD, K=60, learned=True)
+    bank.share_prior()
+    theta, variance, scale = bank.prior
+    family = impl.Gaussian(variance=None, prior_scale=float(scale[0]))
+    other = impl.Bank(impl.Linear(2), family, theta=theta, belief=impl.Full(variance))
+    X = np.ones((1, 2))
+    assert [part.tobytes() for part in other.predict([1], X, return_std=True)] == [
+        part.tobytes() for part in bank.predict(["x"], X, return_std=True)
+    ]
+
+
 def test_keys_that_know_nothing_say_nothing(impl):
     bank = population(impl, MEAN, SD, K=60)
     twin = bank.copy()
