@@ -422,8 +422,8 @@ class BankBase:
         and the new prior is that mean with variance tau² + V, where V = sum(u²·sigma²·(tau² + v (1-w)/w))/sum(u)², over the mean
         of sigma², is what is not known of the mean. tau² is at least a tenth of what it would be with nothing taken off. Keys with
         w < 1/1000 say nothing and are left out; a parameter that fewer than two keys know of keeps its prior. A noise
-        variance that is learned starts at the mean of b/a over keys, weighted by their rows; its degrees of freedom stay
-        those of the family. Keys that exist are not changed.
+        variance that is learned starts at sum(b - b_0)/sum(a - a_0) of all keys (a, b of its inverse gamma, a_0, b_0 what
+        is left of their priors): what their rows alone show. Its degrees of freedom stay those of the family. Keys that exist are not changed.
 
         Sources: R. DerSimonian and N. Laird, "Meta-analysis in clinical trials", Controlled Clinical Trials 7 (1986) for the
         moments; C. N. Morris, "Parametric empirical Bayes inference", JASA 78 (1983).

@@ -38,8 +38,7 @@ class Prior(NamedTuple):
 def shared(bank: BankBase) -> Settings:
     """The settings with the prior that the keys of a bank have in common; see `BankBase.share_prior`."""
     slots = bank._live()
-    rows = bank._sections(slots, ("counters",))["counters"][:, COUNTERS.index("n_updates")]
-    slots, rows = slots[rows > 0], rows[rows > 0]
+    slots = slots[bank._sections(slots, ("counters",))["counters"][:, COUNTERS.index("n_updates")] > 0]
     if len(slots) < 2:
         raise ParameterError(argument="keys", expected="at least two keys that have learned something", got=len(slots))
     settings, p = bank.settings, bank.settings.p
@@ -55,7 +54,7 @@ def shared(bank: BankBase) -> Settings:
     known = np.isfinite(mean) & np.isfinite(variance) & (variance > 0)
     mean = np.where(known, mean, newest.theta)
     variance = np.where(known, variance / start, newest.belief.prior_diagonal(p))
-    return with_prior(settings, mean, variance, np.sqrt(rows @ (b / a) / rows.sum()))
+    return with_prior(settings, mean, variance, _pooled_noise(bank, slots, which))
 
 
 def moments(m: Float, s2: Float, theta_0: Float, v: Float, noise: Float) -> tuple[Float, Float]:
@@ -81,10 +80,23 @@ def moments(m: Float, s2: Float, theta_0: Float, v: Float, noise: Float) -> tupl
     return np.where(few, np.nan, mean), np.where(few, np.nan, spread + of_mean / np.mean(noise))
 
 
+def _pooled_noise(bank: BankBase, slots: NDArray[np.int64], which: NDArray[np.int64]) -> Float:
+    """The noise deviations (m,) that the rows of these keys show, with what is left of their priors taken off."""
+    settings = bank.settings
+    state = bank._sections(slots, ("noise", "clock"))
+    elapsed = [0.0] * len(slots) if settings.rule.towards_prior else state["clock"][:, 0].tolist()
+    left = np.exp([settings.rule.log_decay(time) for time in elapsed])[:, None]
+    start = np.array([prior.family.prior_noise(settings.k) for prior in bank._priors])[which]
+    a, b = (np.sum(state["noise"][:, i] - left * start[:, i], axis=0) for i in (0, 1))
+    newest = noise_scale(bank._priors[-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((a > 0) & (b > 0), np.sqrt(b / a), newest)
+
+
 def noise_scale(settings: Settings) -> Float:
     """Where learned noise deviations start, (m,)."""
-    a, b = settings.family.prior_noise(settings.k)
-    return np.sqrt(b / a)
+    m, family = settings.family.noise_scales(settings.k), settings.family
+    return np.array(np.broadcast_to(getattr(family, "prior_scale", 1.0), (m,)), dtype=np.float64) if m else np.zeros(0)
 
 
 def with_prior(settings: Settings, theta: Any, variance: Any, scale: Any) -> Settings:
