@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from . import _core
 from ._bank_base import BankBase
 from ._filter import Filter
 from ._filter_base import FilterBase
 from ._settings import Settings
+from ._trace import Trace
 
 
 class Bank(BankBase, _core.BankCore):  # type: ignore[misc]
@@ -20,3 +21,16 @@ class Bank(BankBase, _core.BankCore):  # type: ignore[misc]
 
     def _filter_type(self) -> type[FilterBase]:
         return Filter
+
+    def _quick(self, keys: Any, X: Any, y: Any, weight: Any, dt: Any, offset: Any, trace: bool) -> Any:
+        if weight is not None or dt is not None or offset is not None:
+            return None
+        out = self._plain(keys, X, y)
+        if out is None:
+            return None
+        done, error, z, C, a, b, flags, Y = out
+        made = Trace(self.settings, self._likelihood, z, C, Y, a, b, flags) if trace else None
+        if error is not None:
+            error.row, error.trace = done, made
+            raise error
+        return made if trace else True

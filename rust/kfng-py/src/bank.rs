@@ -2,6 +2,7 @@
 //!
 //! The mutex is only ever waited for by a thread that has detached: whoever holds it never needs the interpreter.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,7 @@ use kfng_core::field::{Array, Arrays};
 use kfng_core::filter::Sizes;
 use kfng_core::linalg::threads;
 use kfng_core::scalar::Scalar;
+use kfng_core::state::finite;
 use kfng_core::{Block, Dtype, Error, Input, Report, Spec};
 
 use crate::arrays::{Fresh, Number, flags, integers, numbers};
@@ -24,6 +26,9 @@ use crate::likelihood::{Law, Likelihood};
 
 /// Keys that are looked for ahead.
 const AHEAD: usize = 8;
+/// Rows of a plain update that are taken together, and bytes of inputs of the largest one: signals wait for it.
+const PIECE: usize = 1 << 14;
+const MOST_BYTES: usize = 1 << 27;
 
 /// A bank of either number type.
 enum Core {
@@ -126,7 +131,7 @@ impl BankCore {
         let to = slots.numbers();
         let made = self.detached(
             py,
-            |core| either!(core, bank => look_up(bank, &column, create, to)),
+            |core| either!(core, bank => look_up(bank, &column, 0..column.len(), create, to)),
         )?;
         let made = made.map_err(|error| to_python(py, &error))?;
         let mut rows = Fresh::<i64>::zeros(py, &[made.len()])?;
@@ -247,6 +252,22 @@ impl BankCore {
             self.run::<f32>(py, &slots, rows)
         } else {
             self.run::<f64>(py, &slots, rows)
+        }
+    }
+
+    /// All of a plain update, of exact arrays; None: something is unusual, and nothing has been done.
+    #[expect(non_snake_case, reason = "the name of the mathematics")]
+    fn _plain<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        X: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        if self.law.narrow {
+            self.plain::<f32>(py, keys, X, y)
+        } else {
+            self.plain::<f64>(py, keys, X, y)
         }
     }
 
@@ -412,19 +433,20 @@ impl BankCore {
     }
 }
 
-/// The slots of a column of keys; returns the rows at which a key was made. On an error none was.
+/// The slots of some keys of a column; returns the places among them at which a key was made. On an error none was.
 fn look_up<T: Scalar>(
     bank: &mut Bank<T>,
     column: &Column,
+    rows: Range<usize>,
     create: bool,
     to: &mut [i64],
 ) -> Result<Vec<i64>, Error> {
-    let (n, mut made, mut error) = (column.len(), Vec::new(), None);
+    let (start, n, mut made, mut error) = (rows.start, rows.len(), Vec::new(), None);
     for i in 0..n {
         if i + AHEAD < n {
-            bank.prefetch(column.key(i + AHEAD));
+            bank.prefetch(column.key(start + i + AHEAD));
         }
-        let key = column.key(i);
+        let key = column.key(start + i);
         if !create {
             to[i] = bank.find(key).map_or(-1, i64::from);
             continue;
@@ -516,6 +538,113 @@ fn known(slots: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
         .collect())
 }
 
+/// z, C, a, b and the flags of m rows, that nobody else has seen yet.
+struct Outputs<'py> {
+    z: Fresh<'py, f64>,
+    c: Fresh<'py, f64>,
+    a: Fresh<'py, f64>,
+    b: Fresh<'py, f64>,
+    flags: Fresh<'py, u8>,
+}
+
+impl<'py> Outputs<'py> {
+    fn new(py: Python<'py>, m: usize, law: &Law) -> PyResult<Self> {
+        let (k, s) = (law.k, law.scales);
+        Ok(Outputs {
+            z: Fresh::zeros(py, &[m, k])?,
+            c: Fresh::zeros(py, &[m, k, k])?,
+            a: Fresh::zeros(py, &[m, s])?,
+            b: Fresh::zeros(py, &[m, s])?,
+            flags: Fresh::zeros(py, &[m])?,
+        })
+    }
+
+    fn report(&mut self) -> Report<'_> {
+        Report {
+            z: self.z.numbers(),
+            c: self.c.numbers(),
+            a: self.a.numbers(),
+            b: self.b.numbers(),
+            flags: self.flags.numbers(),
+        }
+    }
+
+    /// How many rows were taken of m, the error of the next one, and what was reported of them.
+    fn done(
+        self,
+        py: Python<'py>,
+        done: usize,
+        m: usize,
+        error: Option<&Error>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let error = match error {
+            Some(error) => to_python(py, error)
+                .into_value(py)
+                .into_bound(py)
+                .into_any(),
+            None => py.None().into_bound(py),
+        };
+        let mut parts = vec![done.into_pyobject(py)?.into_any(), error];
+        for part in [self.z, self.c, self.a, self.b] {
+            parts.push(if done == m {
+                part.done()
+            } else {
+                part.first(done)?
+            });
+        }
+        parts.push(if done == m {
+            self.flags.done()
+        } else {
+            self.flags.first(done)?
+        });
+        Ok(parts)
+    }
+}
+
+/// Rows of which nothing is unusual: weight 1, dt 1, no offset.
+struct Plain<'a, T> {
+    column: &'a Column,
+    u: &'a [T],
+    y: &'a [f64],
+}
+
+impl<T: Scalar> Plain<'_, T> {
+    /// Piece by piece: slots, then rows. On an error no key is made of the rows from it on.
+    fn take(&self, bank: &mut Bank<T>, report: &mut Report<'_>) -> (usize, Option<Error>) {
+        let (m, sizes) = (self.column.len(), bank.sizes());
+        let (d, k, s, width) = (sizes.d, sizes.k, sizes.scales, sizes.width);
+        let most = PIECE.min(m);
+        let (one, offset, blank) = (vec![1.0; most], vec![0.0; most * k], vec![false; most]);
+        let (mut slots, mut start) = (vec![0; most], 0);
+        while start < m {
+            let n = PIECE.min(m - start);
+            let rows = start..start + n;
+            let made = match look_up(bank, self.column, rows.clone(), true, &mut slots[..n]) {
+                Ok(made) => made,
+                Err(error) => return (start, Some(error)),
+            };
+            let block = Block {
+                input: Input::Features(&self.u[start * d..rows.end * d]),
+                y: &self.y[start * width..rows.end * width],
+                weight: &one[..n],
+                dt: &one[..n],
+                offset: &offset[..n * k],
+                blank: &blank[..n],
+            };
+            let own: Vec<u32> = slots[..n].iter().map(|&slot| slot as u32).collect();
+            let (done, error) = bank.run(&own, &block, &mut report.rows(rows, k, s));
+            if error.is_some() {
+                let late = made.iter().filter(|&&row| row as usize >= done);
+                let late: Vec<u32> = late.map(|&row| own[row as usize]).collect();
+                bank.remove(&late);
+                return (start + done, error);
+            }
+            start += n;
+        }
+        (m, None)
+    }
+}
+
 impl BankCore {
     /// Runs `f` on the bank with the interpreter free for other threads.
     fn detached<R: Send>(
@@ -538,7 +667,7 @@ impl BankCore {
         slots: &[u32],
         rows: [&Bound<'py, PyAny>; 6],
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let (m, k, s, width) = (slots.len(), self.law.k, self.law.scales, self.law.width);
+        let (m, k, width) = (slots.len(), self.law.k, self.law.width);
         let bad = || raise(py, "ShapeError", "block", "the arrays of a Block", "others");
         let read = |ob, shape: &[usize]| numbers::<f64>(ob, shape).ok_or_else(bad);
         let [u, y, weight, dt, offset, blank] = rows;
@@ -551,41 +680,68 @@ impl BankCore {
             offset: read(offset, &[m, k])?,
             blank: &blank,
         };
-        let [mut z, mut c, mut a, mut b] = [
-            Fresh::<f64>::zeros(py, &[m, k])?,
-            Fresh::<f64>::zeros(py, &[m, k, k])?,
-            Fresh::<f64>::zeros(py, &[m, s])?,
-            Fresh::<f64>::zeros(py, &[m, s])?,
-        ];
-        let mut fared = Fresh::<u8>::zeros(py, &[m])?;
-        let mut report = Report {
-            z: z.numbers(),
-            c: c.numbers(),
-            a: a.numbers(),
-            b: b.numbers(),
-            flags: fared.numbers(),
-        };
+        let mut outputs = Outputs::new(py, m, &self.law)?;
+        let mut report = outputs.report();
         let (done, error) = self.detached(py, |core| {
             threads::enter(self.threads, usize::MAX, || {
                 T::within(core).run(slots, &block, &mut report)
             })
         })?;
-        let error = match error {
-            Some(error) => to_python(py, &error)
-                .into_value(py)
-                .into_bound(py)
-                .into_any(),
-            None => py.None().into_bound(py),
+        PyTuple::new(py, outputs.done(py, done, m, error.as_ref())?)
+    }
+
+    fn plain<'py, T: Kind>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        x: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let (d, width) = (self.sizes.d, self.law.width);
+        let Some(column) = Column::array(keys) else {
+            return Ok(None);
         };
-        let parts = [
-            z.first(done)?,
-            c.first(done)?,
-            a.first(done)?,
-            b.first(done)?,
-            fared.first(done)?,
-        ];
-        let head = [done.into_pyobject(py)?.into_any(), error];
-        PyTuple::new(py, head.into_iter().chain(parts).collect::<Vec<_>>())
+        let m = column.len();
+        let found = numbers::<f64>(y, &[m, width]);
+        let found = if width == 1 {
+            found.or_else(|| numbers::<f64>(y, &[m]))
+        } else {
+            found
+        };
+        let (Some(u), Some(given)) = (numbers::<T>(x, &[m, d]), found) else {
+            return Ok(None);
+        };
+        if size_of_val(u) > MOST_BYTES {
+            return Ok(None);
+        }
+        // Copied while attached: these arrays are the caller's own.
+        let (u, mut own_y) = (u.to_vec(), Fresh::<f64>::zeros(py, &[m, width])?);
+        own_y.numbers().copy_from_slice(given);
+        let y = &*own_y.numbers();
+        let family = &self.law.family;
+        let fine = |y: &[f64]| !y.iter().any(|y| y.is_infinite()) && !family.invalid(y);
+        if !finite(&u) || !y.chunks_exact(width).all(fine) {
+            return Ok(None);
+        }
+        let mut outputs = Outputs::new(py, m, &self.law)?;
+        let mut report = outputs.report();
+        let rows = Plain {
+            column: &column,
+            u: &u,
+            y,
+        };
+        let (done, error) = self.detached(py, |core| {
+            threads::enter(self.threads, usize::MAX, || {
+                rows.take(T::within(core), &mut report)
+            })
+        })?;
+        let parts = outputs.done(py, done, m, error.as_ref())?;
+        let y = if done == m {
+            own_y.done()
+        } else {
+            own_y.first(done)?
+        };
+        PyTuple::new(py, parts.into_iter().chain([y]).collect::<Vec<_>>()).map(Some)
     }
 
     fn predict<'py, T: Kind>(

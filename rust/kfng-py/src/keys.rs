@@ -74,6 +74,17 @@ impl Column {
         Ok(Column::Names(column))
     }
 
+    /// An int64 array alone, or one of texts.
+    pub fn array(keys: &Bound<'_, PyAny>) -> Option<Self> {
+        if let Some(ints) = integers(keys) {
+            return Some(Column::Ints(ints));
+        }
+        let (width, codes) = texts(keys)?;
+        fixed(width, &codes, keys.len().ok()?)
+            .ok()
+            .map(Column::Names)
+    }
+
     /// Number of keys.
     pub fn len(&self) -> usize {
         match self {

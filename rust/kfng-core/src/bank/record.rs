@@ -17,11 +17,6 @@ use crate::scalar::Scalar;
 use crate::state::State;
 
 const PAD: usize = INDEX_ORDER_MAX;
-/// Numbers of the narrow section of a small filter, at most: theta, D and the columns of U.
-pub const SMALL: usize = 2 * PAD + PAD * PAD;
-/// The same without padding.
-const PACKED: usize = 2 * PAD + PAD * (PAD - 1) / 2;
-
 /// Where everything is, in records and in states.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -109,48 +104,53 @@ impl Plan {
         )
     }
 
-    /// The narrow section of a small filter, with its padding and ones. Columns are copied whole and then cut: that is faster than so few numbers.
+    /// The narrow section of a small filter. Columns are copied whole, where that stays inside, and then cut: faster than so few numbers.
     #[inline(always)]
-    pub fn spread<T: Scalar>(&self, own: &[T], narrow: &mut [T; SMALL]) {
-        let mut flat = [T::zero(); PACKED + PAD];
-        flat[..own.len()].copy_from_slice(own);
-        let p = self.told[0].len();
-        let columns = narrow.as_chunks_mut::<PAD>().0;
-        let cut = |from: usize, length: usize, last: T, to: &mut [T; PAD]| {
-            let from = flat[from..]
-                .first_chunk::<PAD>()
-                .expect("room for a column");
-            for r in 0..PAD {
-                to[r] = if r < length { from[r] } else { T::zero() };
+    pub fn spread<T: Scalar>(&self, own: &[T], narrow: &mut [T]) {
+        let mut start = 0;
+        for (i, to) in narrow.as_chunks_mut::<PAD>().0.iter_mut().enumerate() {
+            let Some(length) = self.length(i) else {
+                return;
+            };
+            if let Some(from) = own[start..].first_chunk::<PAD>() {
+                for r in 0..PAD {
+                    to[r] = if r < length { from[r] } else { T::zero() };
+                }
+                if i >= 2 {
+                    to[length] = T::one();
+                }
+            } else {
+                to[..length].copy_from_slice(&own[start..start + length]);
             }
-            if length < PAD {
-                to[length] = last;
-            }
-        };
-        cut(0, p, T::zero(), &mut columns[0]);
-        cut(p, p, T::zero(), &mut columns[1]);
-        let mut start = 2 * p;
-        for j in 0..p {
-            cut(start, j, T::one(), &mut columns[2 + j]);
-            start += j;
+            start += length;
         }
     }
 
-    /// The inverse of `spread`: each column is written whole, and the next one over its padding.
+    /// The inverse of `spread`: a column is written whole, and the next one over its padding.
     #[inline(always)]
-    pub fn gather<T: Scalar>(&self, narrow: &[T; SMALL], own: &mut [T]) {
-        let mut flat = [T::zero(); PACKED + PAD];
-        let p = self.told[0].len();
-        let columns = narrow.as_chunks::<PAD>().0;
-        let mut put = |at: usize, from: &[T; PAD]| flat[at..at + PAD].copy_from_slice(from);
-        put(0, &columns[0]);
-        put(p, &columns[1]);
-        let mut start = 2 * p;
-        for j in 0..p {
-            put(start, &columns[2 + j]);
-            start += j;
+    pub fn gather<T: Scalar>(&self, narrow: &[T], own: &mut [T]) {
+        let mut start = 0;
+        for (i, from) in narrow.as_chunks::<PAD>().0.iter().enumerate() {
+            let Some(length) = self.length(i) else {
+                return;
+            };
+            if let Some(to) = own[start..].first_chunk_mut::<PAD>() {
+                *to = *from;
+            } else {
+                own[start..start + length].copy_from_slice(&from[..length]);
+            }
+            start += length;
         }
-        own.copy_from_slice(&flat[..own.len()]);
+    }
+
+    /// Numbers of theta, of D, and of column i - 2 of U.
+    #[inline(always)]
+    fn length(&self, i: usize) -> Option<usize> {
+        let p = self.told[0].len();
+        match i {
+            0 | 1 => Some(p),
+            _ => Some(i - 2).filter(|&j| j < p),
+        }
     }
 
     /// The piece in which the record was last copied.

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Bank;
-use super::record::{Plan, SMALL};
+use super::record::Plan;
 use super::rows::{Rows, Undo};
 use super::slab::{Share, owner};
 use crate::error::{Error, fault};
@@ -171,13 +171,13 @@ fn row<T: Scalar>(
     block: &Block<'_, T>,
     report: &mut Report<'_>,
 ) -> Result<(), Error> {
-    if let Some(small) = filter.small() {
+    if let Some(small) = &filter.small {
         // Its float64 part is worked on where it lies; a row that is not taken has changed nothing.
-        let mut narrow = [T::zero(); SMALL];
+        let narrow = &mut filter.state.narrow;
         let (wide, own) = plan.open(record);
-        plan.spread(own, &mut narrow);
-        if small.one(wide, &mut narrow, block, 0, report) {
-            plan.gather(&narrow, own);
+        plan.spread(own, narrow);
+        if small.one(wide, narrow, block, 0, report) {
+            plan.gather(narrow, own);
             return Ok(());
         }
     }

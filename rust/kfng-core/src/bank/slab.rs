@@ -10,7 +10,7 @@ use crate::linalg::Aligned;
 pub const STRIPES: usize = 16;
 /// Bytes of a first segment, and of the largest, about.
 const FIRST: usize = 1 << 12;
-const LARGEST: usize = 1 << 21;
+const LARGEST: usize = 1 << 16;
 
 /// Where records lie.
 #[derive(Clone, Copy, Debug)]
