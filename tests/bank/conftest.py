@@ -1,9 +1,7 @@
-"""`banks` runs a test on each implementation that has a bank."""
+"""One profile for what hypothesis does with banks."""
 
 from __future__ import annotations
 
-import pytest
-from conftest import chosen, implementation
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -14,9 +12,3 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-
-
-@pytest.fixture(params=[name for name in chosen() if hasattr(__import__("importlib").import_module(name), "Bank")])
-def impl(request):
-    """The module under test."""
-    return implementation(request.param)

@@ -79,8 +79,6 @@ def test_an_empty_bank(impl, tmp_path):
 def test_files_cross_between_implementations(impl, tmp_path):
     import kfng
 
-    if not hasattr(kfng, "Bank"):
-        return
     other = reference if impl is kfng else kfng
     bank = mixed(impl, rule=impl.Fading(0.05))
     bank.share_prior()
