@@ -11,11 +11,13 @@
 use std::ops::Range;
 
 use crate::belief::{Belief, Uncertainty};
+use crate::commit::Place;
 use crate::error::{Error, fault};
 use crate::family::{Family, Likelihood, Link};
 use crate::field::{Arrays, filled, product};
 use crate::guard::Limits;
 use crate::iterate::Iterate;
+use crate::journal::Journal;
 use crate::lean::Lean;
 use crate::linalg::{Aligned, Columns, INDEX_ORDER_MAX, MOST, SharedRow, dot};
 use crate::model::{Model, Output};
@@ -62,6 +64,8 @@ pub struct Filter<T> {
     pub(crate) state: Box<State<T>>,
     pub(crate) next: Box<State<T>>,
     pub(crate) columns: Columns<T>,
+    /// How to take a row back, where rows write the belief in place.
+    pub(crate) journal: Option<Journal<T>>,
     pub(crate) work: Work<T>,
 }
 
@@ -325,6 +329,12 @@ impl<T: Scalar> Filter<T> {
         } else {
             rule.scale(0.0)?
         };
+        let in_place = matches!(belief, Belief::Full(_)) && p > INDEX_ORDER_MAX;
+        let journal = if in_place && turns.is_none() {
+            Some(Journal::new(sizes.padded)?)
+        } else {
+            None
+        };
         let plain = iterations == Iterations::default() && rule.noise().is_none();
         let parts = Parts {
             model: &model,
@@ -371,6 +381,7 @@ impl<T: Scalar> Filter<T> {
             state,
             next,
             columns,
+            journal,
             work,
         })
     }
@@ -390,38 +401,36 @@ impl<T: Scalar> Filter<T> {
         for (slot, i) in rows.clone().enumerate() {
             self.prepare(slot, &block.row(i, d, k, width), moved && slot == 0)?;
         }
-        let from = (!moved).then(|| self.state.belief());
-        let to = self.next.belief_mut();
-        growth *= match (&self.belief, &mut self.work.shared) {
-            (Belief::Full(belief), Some(row)) if self.work.slots[0].spread == Spread::Pass => {
-                let gram = &mut self.work.gram;
-                let growth = belief.fuse_shared(from, to, &mut self.columns, row, gram);
-                let decay = self.columns.decay(0).to_f64();
-                for x in gram.iter_mut() {
-                    *x /= decay;
-                }
-                growth
-            }
-            (belief, _) => {
-                let columns = 0..self.columns.len();
-                belief.fuse(from, to, &mut self.columns, columns)
-            }
-        };
+        let (place, fused) = self.fuse_columns(moved);
+        growth *= fused;
+        match self.learn_rows(block, rows, report, place, growth) {
+            Ok(()) => self.commit_step(place),
+            Err(error) => return Err(self.refuse_step(place, error)),
+        }
+        Ok(())
+    }
+
+    /// What the rows of a wave teach, once their columns have been fused, and whether that can be committed.
+    fn learn_rows(
+        &mut self,
+        block: &Block<'_, T>,
+        rows: Range<usize>,
+        report: &mut Report<'_>,
+        place: Place,
+        growth: f64,
+    ) -> Result<(), Error> {
+        let Sizes { d, k, width, .. } = self.sizes;
         for (slot, i) in rows.enumerate() {
             self.learn(slot, &block.row(i, d, k, width), i, report)?;
             self.finish_recurrent(&block.row(i, d, k, width), i, report);
         }
-        self.next.wide[BOUND] =
-            self.belief
-                .settle(self.next.belief(), self.next.wide[BOUND], growth)?;
-        if !self.next.is_finite() {
-            return Err(Error::Overflow);
+        let bound = self.next.wide[BOUND];
+        self.next.wide[BOUND] = self.belief.settle(self.proposed(place), bound, growth)?;
+        if self.next.is_finite() {
+            Ok(())
+        } else {
+            Err(Error::Overflow)
         }
-        std::mem::swap(&mut self.state, &mut self.next);
-        if let Some(lean) = &mut self.lean {
-            lean.forget();
-        }
-        Ok(())
     }
 
     /// z of a row of the wave at the theta of `next`: z = dz·theta of a linear model, else moved by what turns pulled; then offset and clamp. Returns whether it is clamped.

@@ -7,6 +7,7 @@ mod access;
 pub mod bank;
 pub mod belief;
 mod clock;
+mod commit;
 mod descent;
 pub mod error;
 pub mod family;
@@ -17,6 +18,7 @@ pub mod guard;
 
 mod iterate;
 pub mod joint;
+mod journal;
 mod lean;
 mod lean_step;
 mod learn;

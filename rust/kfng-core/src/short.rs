@@ -5,6 +5,7 @@
 //! outputs and another belief need.
 
 use crate::belief::Uncertainty;
+use crate::commit::Place;
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
 use crate::filter::{Filter, apart};
@@ -107,31 +108,62 @@ impl<T: Scalar> Filter<T> {
         });
         let weight = T::of(rates.metric * row.weight * score.1);
         self.columns.set_weight(0, weight);
-        let (from, to) = (self.state.belief(), self.next.belief_mut());
-        let growth = self.belief.fuse(Some(from), to, &mut self.columns, 0..1);
-        let c = scale * self.columns.q(0).to_f64();
+        let (place, growth) = self.fuse_columns(false);
+        let met = Met {
+            z: z[0],
+            score,
+            learning: rates.learning,
+            scale,
+        };
+        match self.short_learn(row, &met, i, report, (place, growth)) {
+            Ok(()) => self.commit_step(place),
+            Err(error) => return Err(self.refuse_step(place, error)),
+        }
+        Ok(true)
+    }
+
+    /// What the row teaches, once its column has been fused, and whether that can be committed.
+    #[inline(always)]
+    fn short_learn(
+        &mut self,
+        row: &Row<'_, T>,
+        met: &Met,
+        i: usize,
+        report: &mut Report<'_>,
+        (place, growth): (Place, f64),
+    ) -> Result<(), Error> {
+        let c = met.scale * self.columns.q(0).to_f64();
         if !c.is_finite() {
             return Err(Error::Overflow);
         }
-        (report.z[i], report.c[i]) = (z[0], c);
+        (report.z[i], report.c[i]) = (met.z, c);
         if let m @ 1.. = self.sizes.scales {
+            let (a, b) = self.work.noise.split_at(m);
             report.a[i * m..(i + 1) * m].copy_from_slice(a);
             report.b[i * m..(i + 1) * m].copy_from_slice(b);
         }
-        let (gain, fit) = self.gain(0, rates.learning, score, row.weight)?;
+        let (gain, fit) = self.gain(0, met.learning, met.score, row.weight)?;
         let theta = self.next.theta_mut();
         theta.copy_from_slice(self.state.theta());
         axpy(T::of(gain), self.columns.b(0), theta);
         let fine = finite(theta);
         self.account(&fit, 1, row, i, report);
         let bound = self.next.wide[BOUND];
-        self.next.wide[BOUND] = self.belief.settle(self.next.belief(), bound, growth)?;
-        if !(fine && finite(&self.next.wide[ELAPSED..])) {
-            return Err(Error::Overflow);
+        self.next.wide[BOUND] = self.belief.settle(self.proposed(place), bound, growth)?;
+        if fine && finite(&self.next.wide[ELAPSED..]) {
+            Ok(())
+        } else {
+            Err(Error::Overflow)
         }
-        std::mem::swap(&mut self.state, &mut self.next);
-        Ok(true)
     }
+}
+
+/// What is known of a row before its column is fused.
+struct Met {
+    z: f64,
+    score: (f64, f64),
+    learning: f64,
+    scale: f64,
 }
 
 /// Copies without a call where there are few numbers.
@@ -231,7 +263,11 @@ mod tests {
         assert!(long == short, "{family} {rule} d = {d}");
         let bits = |filter: &Filter<T>| -> Vec<u64> {
             let state = &filter.state;
-            let narrow = state.narrow.iter().map(|x| x.to_f64().to_bits());
+            let narrow = state
+                .theta()
+                .iter()
+                .chain(state.belief())
+                .map(|x| x.to_f64().to_bits());
             state
                 .wide
                 .iter()

@@ -12,6 +12,7 @@
 //! not part of what is saved.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::field::filled;
@@ -61,6 +62,15 @@ pub const NAMES: [(&str, Range<usize>); 4] = [
     ("gauges", NIS_SUM..BOUND),
 ];
 
+/// Which content of which buffer of a belief: no two are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    buffer: u64,
+    content: u64,
+}
+
+static BUFFERS: AtomicU64 = AtomicU64::new(0);
+
 /// The buffer.
 #[derive(Debug)]
 pub struct State<T> {
@@ -77,6 +87,7 @@ pub struct State<T> {
     /// Section of the filter's type.
     pub narrow: Aligned<T>,
     padded: usize,
+    stamp: Stamp,
 }
 
 impl<T: Scalar> State<T> {
@@ -95,6 +106,10 @@ impl<T: Scalar> State<T> {
             influence: Aligned::zeros(0)?,
             narrow: Aligned::zeros(narrow)?,
             padded,
+            stamp: Stamp {
+                buffer: BUFFERS.fetch_add(1, Ordering::Relaxed),
+                content: 0,
+            },
         })
     }
 
@@ -124,10 +139,25 @@ impl<T: Scalar> State<T> {
         &self.narrow[self.padded..]
     }
 
-    /// The belief's section.
+    /// The belief's section, to be changed: its stamp is another then.
     #[inline]
     pub fn belief_mut(&mut self) -> &mut [T] {
+        self.stamp.content += 1;
         &mut self.narrow[self.padded..]
+    }
+
+    /// Of the belief as it is.
+    #[inline]
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Changes beliefs with another state, and nothing else.
+    #[inline]
+    pub fn swap_belief(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.narrow, &mut other.narrow);
+        std::mem::swap(&mut self.stamp, &mut other.stamp);
+        self.theta_mut().swap_with_slice(other.theta_mut());
     }
 
     /// Takes over everything but the belief and the influence, which a step reads from there.

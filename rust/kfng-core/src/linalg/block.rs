@@ -3,6 +3,7 @@
 use pulp::Simd;
 
 use super::columns::Tally;
+use super::grid::{Grid, GridMut};
 use super::ud::NC;
 use crate::scalar::Scalar;
 
@@ -13,43 +14,21 @@ fn split<T: Scalar, S: Simd>(block: &[T], len: usize) -> [&[T::Reg<S>]; NC] {
     std::array::from_fn(|c| T::regs::<S>(&block[c * stride..c * stride + len]))
 }
 
-#[inline(always)]
-fn split_mut<T: Scalar, S: Simd>(block: &mut [T], len: usize) -> [&mut [T::Reg<S>]; NC] {
-    let stride = block.len() / NC;
-    let (c0, rest) = block.split_at_mut(stride);
-    let (c1, rest) = rest.split_at_mut(stride);
-    let (c2, c3) = rest.split_at_mut(stride);
-    [c0, c1, c2, c3].map(|c| T::regs_mut::<S>(&mut c[..len]))
-}
-
-/// f_c = u_c'h for the columns of `N` blocks, one accumulator each: a sum has the same bits wherever it is taken.
+/// f_c = u_c'h for the columns of a block, one accumulator each: a sum has the same bits wherever it is taken.
 ///
-/// blocks: (NC, stride), U; h: (len,), at least as long as each block is high. Cost O(N·NC·len).
-#[inline(always)]
-fn dots_of<T: Scalar, S: Simd, const N: usize>(s: S, blocks: [&[T]; N], h: &[T]) -> [[T; NC]; N] {
-    let h = T::regs::<S>(h);
-    let columns = blocks.map(|block| {
-        let stride = block.len() / NC;
-        let column = |c: usize| &T::regs::<S>(&block[c * stride..(c + 1) * stride])[..h.len()];
-        [column(0), column(1), column(2), column(3)]
-    });
-    let mut sums = [[T::reg_splat(s, T::zero()); NC]; N];
-    for i in 0..h.len() {
-        for n in 0..N {
-            for c in 0..NC {
-                sums[n][c] = T::reg_fma(s, columns[n][c][i], h[i], sums[n][c]);
-            }
-        }
-    }
-    sums.map(|sums| sums.map(|sum| T::reg_sum(s, sum)))
-}
-
-/// f_c = u_c'h for the columns of a block.
-///
-/// block: (NC, stride), U; h: (len,). Cost O(NC·len).
+/// block: (NC, stride), U; h: (len,), at least as long as the block is high. Cost O(NC·len).
 #[inline(always)]
 pub(crate) fn dots<T: Scalar, S: Simd>(s: S, block: &[T], h: &[T]) -> [T; NC] {
-    dots_of(s, [block], h)[0]
+    let columns = split::<T, S>(block, h.len());
+    let h = T::regs::<S>(h);
+    let columns = columns.map(|c| &c[..h.len()]);
+    let mut sums = [T::reg_splat(s, T::zero()); NC];
+    for i in 0..h.len() {
+        for c in 0..NC {
+            sums[c] = T::reg_fma(s, columns[c][i], h[i], sums[c]);
+        }
+    }
+    sums.map(|sum| T::reg_sum(s, sum))
 }
 
 /// u_c'h for the columns of a block and each of `N` rows.
@@ -77,14 +56,6 @@ pub(crate) fn dots_rows<T: Scalar, S: Simd, const N: usize>(
         }
     }
     sums.map(|sums| sums.map(|sum| T::reg_sum(s, sum)))
-}
-
-/// [`dots`] of two blocks at once, of one stride: eight chains hide the latency of the addition.
-///
-/// len is that of the second block; above its own last row the first holds zeros.
-#[inline(always)]
-pub(crate) fn dots_pair<T: Scalar, S: Simd>(s: S, blocks: [&[T]; 2], h: &[T]) -> [[T; NC]; 2] {
-    dots_of(s, blocks, h)
 }
 
 /// v_c = D_c f_c, alpha and D of a block; returns (v, lambda) with lambda_c = -w f_c/alpha_c.
@@ -126,10 +97,24 @@ pub(crate) fn pivots<T: Scalar>(
     (v, lambda)
 }
 
-/// u_c <- u_c + lambda_c b, then b <- b + v_c (old u_c), column after column in one sweep over the rows; on the way the dots of the new
-/// block with the next row's h, with the bits of [`dots`].
+/// The dots that a sweep takes on its way, with the bits of [`dots`]: reading and summing for what comes next while it stores.
+#[derive(Clone, Copy)]
+pub(crate) enum Next<'a, T> {
+    /// None; they count as 0.
+    Nothing,
+    /// Of the block it leaves behind, with this h.
+    Left(&'a [T]),
+    /// Of another block, at least as high, with this h.
+    Other(&'a [T], &'a [T]),
+}
+
+const NOTHING: u8 = 0;
+const LEFT: u8 = 1;
+const OTHER: u8 = 2;
+
+/// u_c <- u_c + lambda_c b, then b <- b + v_c (old u_c), column after column in one sweep over the rows, and the dots of `next`.
 ///
-/// source: (NC, stride), the old U, or `None`: in place; block: (NC, stride), the new U; b: (len,); next: (len,). Cost O(NC·len).
+/// source: (NC, stride), the old U, or `None`: in place; block: (NC, stride), the new U; b: (len,). Cost O(NC·len).
 #[inline(always)]
 pub(crate) fn update<T: Scalar, S: Simd>(
     s: S,
@@ -137,115 +122,160 @@ pub(crate) fn update<T: Scalar, S: Simd>(
     block: &mut [T],
     b: &mut [T],
     factors: (&[T; NC], &[T; NC]),
-    next: Option<&[T]>,
+    next: Next<'_, T>,
 ) -> [T; NC] {
     match (source, next) {
-        (None, None) => sweep::<T, S, false, false>(s, &[], block, b, factors, &[]),
-        (None, Some(h)) => sweep::<T, S, false, true>(s, &[], block, b, factors, h),
-        (Some(old), None) => sweep::<T, S, true, false>(s, old, block, b, factors, &[]),
-        (Some(old), Some(h)) => sweep::<T, S, true, true>(s, old, block, b, factors, h),
+        (None, Next::Nothing) => sweep::<T, S, false, NOTHING>(s, &[], block, b, factors, &[], &[]),
+        (None, Next::Left(h)) => sweep::<T, S, false, LEFT>(s, &[], block, b, factors, &[], h),
+        (None, Next::Other(other, h)) => {
+            sweep::<T, S, false, OTHER>(s, &[], block, b, factors, other, h)
+        }
+        (Some(old), Next::Left(h)) => sweep::<T, S, true, LEFT>(s, old, block, b, factors, &[], h),
+        (Some(old), next) => {
+            sweep::<T, S, true, NOTHING>(s, old, block, b, factors, &[], &[]);
+            if let Next::Other(other, h) = next {
+                return dots(s, other, h);
+            }
+            [T::zero(); NC]
+        }
     }
 }
 
 #[inline(always)]
-fn sweep<T: Scalar, S: Simd, const FROM: bool, const NEXT: bool>(
+#[expect(unsafe_code, reason = "see grid.rs")]
+fn sweep<T: Scalar, S: Simd, const FROM: bool, const NEXT: u8>(
     s: S,
     source: &[T],
     block: &mut [T],
     b: &mut [T],
     (v, lambda): (&[T; NC], &[T; NC]),
+    other: &[T],
     h: &[T],
 ) -> [T; NC] {
-    let len = b.len();
-    let b = T::regs_mut::<S>(b);
+    let (b, h) = (T::regs_mut::<S>(b), T::regs::<S>(h));
     let n = b.len();
-    let columns = split_mut::<T, S>(block, len).map(|c| &mut c[..n]);
-    let olds = if FROM {
-        split::<T, S>(source, len).map(|c| &c[..n])
-    } else {
-        [&[][..]; NC]
-    };
-    let h = if NEXT {
-        &T::regs::<S>(&h[..len])[..n]
-    } else {
-        &[]
-    };
-    let (v, lambda) = (
-        v.map(|x| T::reg_splat(s, x)),
-        lambda.map(|x| T::reg_splat(s, x)),
-    );
+    let (h, rest) = h.split_at(if NEXT == NOTHING { 0 } else { n });
+    let from = Grid::new::<S>(source, if FROM { n } else { 0 });
+    let beside = if NEXT == OTHER { n + rest.len() } else { 0 };
+    let other = Grid::new::<S>(other, beside);
+    let mut to = GridMut::new::<S>(block, n);
+    let v = v.map(|x| T::reg_splat(s, x));
+    let lambda = lambda.map(|x| T::reg_splat(s, x));
     let mut sums = [T::reg_splat(s, T::zero()); NC];
     for i in 0..n {
         let mut x = b[i];
         for c in 0..NC {
-            let old = if FROM { olds[c][i] } else { columns[c][i] };
+            // SAFETY: c < NC; i < n, of which `to` has room, and `from` where it is read.
+            let old = unsafe {
+                if FROM {
+                    from.get::<S>(c, i)
+                } else {
+                    to.get::<S>(c, i)
+                }
+            };
             let new = T::reg_fma(s, lambda[c], x, old);
             x = T::reg_fma(s, old, v[c], x);
-            if NEXT {
+            if NEXT == LEFT {
                 sums[c] = T::reg_fma(s, new, h[i], sums[c]);
             }
-            columns[c][i] = new;
+            // SAFETY: as above.
+            unsafe { to.set::<S>(c, i, new) };
         }
         b[i] = x;
+        if NEXT == OTHER {
+            for c in 0..NC {
+                // SAFETY: c < NC, and i < n <= beside.
+                let there = unsafe { other.get::<S>(c, i) };
+                sums[c] = T::reg_fma(s, there, h[i], sums[c]);
+            }
+        }
     }
-    totals::<T, S, NEXT>(s, sums)
+    totals::<T, S, NEXT>(s, sums, other, n, rest)
 }
 
+/// The sums once the rows above a sweep of n registers are added: `other` has room for n registers and the rest of h.
 #[inline(always)]
-fn totals<T: Scalar, S: Simd, const NEXT: bool>(s: S, sums: [T::Reg<S>; NC]) -> [T; NC] {
-    if NEXT {
-        sums.map(|sum| T::reg_sum(s, sum))
-    } else {
-        [T::zero(); NC]
+#[expect(unsafe_code, reason = "see grid.rs")]
+fn totals<T: Scalar, S: Simd, const NEXT: u8>(
+    s: S,
+    sums: [T::Reg<S>; NC],
+    other: Grid<'_, T>,
+    n: usize,
+    rest: &[T::Reg<S>],
+) -> [T; NC] {
+    let mut sums = sums;
+    if NEXT == NOTHING {
+        return [T::zero(); NC];
     }
+    if NEXT == OTHER {
+        for (i, &h) in rest.iter().enumerate() {
+            for c in 0..NC {
+                // SAFETY: c < NC, and n + i is below the n of `other`.
+                let there = unsafe { other.get::<S>(c, n + i) };
+                sums[c] = T::reg_fma(s, there, h, sums[c]);
+            }
+        }
+    }
+    sums.map(|sum| T::reg_sum(s, sum))
 }
 
-/// b <- b + sum_c v_c u_c, with the rounding of [`update`], whose lambda is zero; on the way the dots of the block with the next row's h.
+/// b <- b + sum_c v_c u_c, with the rounding of [`update`], whose lambda is zero, and the dots of `next`.
 ///
-/// block: (NC, stride), U; b: (len,); next: (len,). Cost O(NC·len), and U is not written.
+/// block: (NC, stride), U; b: (len,). Cost O(NC·len), and U is not written.
 #[inline(always)]
 pub(crate) fn combine<T: Scalar, S: Simd>(
     s: S,
     block: &[T],
     b: &mut [T],
     v: &[T; NC],
-    next: Option<&[T]>,
+    next: Next<'_, T>,
 ) -> [T; NC] {
     match next {
-        None => read::<T, S, false>(s, block, b, v, &[]),
-        Some(h) => read::<T, S, true>(s, block, b, v, h),
+        Next::Nothing => read::<T, S, NOTHING>(s, block, b, v, &[], &[]),
+        Next::Left(h) => read::<T, S, LEFT>(s, block, b, v, &[], h),
+        Next::Other(other, h) => read::<T, S, OTHER>(s, block, b, v, other, h),
     }
 }
 
 #[inline(always)]
-fn read<T: Scalar, S: Simd, const NEXT: bool>(
+#[expect(unsafe_code, reason = "see grid.rs")]
+fn read<T: Scalar, S: Simd, const NEXT: u8>(
     s: S,
     block: &[T],
     b: &mut [T],
     v: &[T; NC],
+    other: &[T],
     h: &[T],
 ) -> [T; NC] {
-    let len = b.len();
-    let b = T::regs_mut::<S>(b);
+    let (b, h) = (T::regs_mut::<S>(b), T::regs::<S>(h));
     let n = b.len();
-    let columns = split::<T, S>(block, len).map(|c| &c[..n]);
-    let h = if NEXT {
-        &T::regs::<S>(&h[..len])[..n]
-    } else {
-        &[]
-    };
+    let (h, rest) = h.split_at(if NEXT == NOTHING { 0 } else { n });
+    let block = Grid::new::<S>(block, n);
+    let beside = if NEXT == OTHER { n + rest.len() } else { 0 };
+    let other = Grid::new::<S>(other, beside);
     let v = v.map(|x| T::reg_splat(s, x));
     let mut sums = [T::reg_splat(s, T::zero()); NC];
     for i in 0..n {
         let mut x = b[i];
         for c in 0..NC {
-            let old = columns[c][i];
+            // SAFETY: c < NC; i < n, and n <= beside where `other` is read.
+            let (old, there) = unsafe {
+                let old = block.get::<S>(c, i);
+                (
+                    old,
+                    if NEXT == OTHER {
+                        other.get::<S>(c, i)
+                    } else {
+                        old
+                    },
+                )
+            };
             x = T::reg_fma(s, old, v[c], x);
-            if NEXT {
-                sums[c] = T::reg_fma(s, old, h[i], sums[c]);
+            if NEXT != NOTHING {
+                sums[c] = T::reg_fma(s, there, h[i], sums[c]);
             }
         }
         b[i] = x;
     }
-    totals::<T, S, NEXT>(s, sums)
+    totals::<T, S, NEXT>(s, sums, other, n, rest)
 }

@@ -156,6 +156,13 @@ impl<T: Scalar> Columns<T> {
         self.settings[i].weight
     }
 
+    /// First index of column i that can be non-zero.
+    #[inline]
+    pub fn start(&self, i: usize) -> usize {
+        assert!(i < self.len);
+        self.settings[i].start
+    }
+
     /// Decay of column i.
     #[inline]
     pub fn decay(&self, i: usize) -> T {

@@ -14,6 +14,7 @@ pub mod fuse;
 #[cfg(test)]
 mod fuse_tests;
 mod gram;
+mod grid;
 pub(crate) mod in_place;
 pub(crate) mod index_order;
 pub mod multiply;

@@ -1,67 +1,76 @@
 //! The order of Bierman's pass over blocks of columns and rows of a wave: panels of blocks outside, rows inside, blocks innermost.
 //!
-//! A panel stays in the cache while every row of the wave passes over it. While one row updates a block the dots of the next row with the
-//! new block are summed, so a block is read and written once for each row; and the pivots of a panel are taken together, so that their
-//! divisions fill registers and their latency is paid once a panel. None of this changes an operation, so the bits are those of one row
-//! at a time.
+//! A panel stays in the cache while every row of the wave passes over it. The sweep of a row over a block sums dots on its way: those of
+//! the next row with the new block, and in the last row those of the first row with a block of the next panel, so that no block is read
+//! for its dots alone and reading goes on while other numbers are stored. The pivots of a panel are taken together: their divisions
+//! fill registers, and their latency is paid once a panel. None of this changes an operation, so the bits are those of one row at a time.
 
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::block::{combine, dots, dots_pair, pivots, update};
+use super::block::{Next, combine, dots, update};
 use super::columns::{Setting, Tally};
 use super::fuse::Part;
 use super::pivots::pivots_of;
 use super::ud::{NC, PAD, block_len, block_start};
 use crate::scalar::Scalar;
 
-/// Blocks in a panel: those of one length. Wider panels were slower below p = 256 and no faster above.
+/// Most blocks in a panel.
 pub(super) const GROUP: usize = PAD / NC;
+/// Bytes of a panel, so that it and the next one stay in a second cache of half a megabyte.
+const PANEL: usize = 160 << 10;
+
+/// Dots of a panel, or other numbers of its columns.
+type Dots<T> = [[T; NC]; GROUP];
 
 impl<T: Scalar> WithSimd for Part<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        if self.settings.len() == 1 {
-            alone(s, self);
-            return;
-        }
-        let origin = self.blocks.start;
-        for first in self.blocks.clone().step_by(GROUP) {
-            let end = (first + GROUP).min(self.blocks.end);
-            let panel = Panel {
-                first,
-                blocks: end - first,
+        let (origin, end) = (self.blocks.start, self.blocks.end);
+        let wave = Rows {
+            padded: self.padded,
+            h: self.h,
+            settings: self.settings,
+        };
+        let (mut u, mut d, mut from) = (self.u, self.d, self.from);
+        // A row alone from one buffer to another has enough to read: block by block, its dots first.
+        let apart = from.is_some() && wave.settings.len() == 1;
+        let most = if apart { 1 } else { GROUP };
+        let mut panel = Panel::at::<T>(origin, end, most);
+        let mut f = [[T::zero(); NC]; GROUP];
+        panel.dots(s, from.map_or(&*u, |(u0, _)| u0), &wave, 0, &mut f);
+        while panel.blocks > 0 {
+            let next = Panel::at::<T>(panel.first + panel.blocks, end, most);
+            let along = if apart {
+                0
+            } else {
+                panel.blocks.min(next.blocks)
             };
-            let place =
-                block_start(first) - block_start(origin)..block_start(end) - block_start(origin);
-            let pivots = (first - origin) * NC..(end - origin) * NC;
-            let mut source = self
-                .from
-                .map(|(u0, d0)| (&u0[place.clone()], &d0[pivots.clone()]));
-            let mut f = [[T::zero(); NC]; GROUP];
-            for t in 0..self.settings.len() {
-                let (u, d) = (&mut self.u[place.clone()], &mut self.d[pivots.clone()]);
-                let wave = Rows {
-                    padded: self.padded,
-                    h: self.h,
-                    settings: self.settings,
-                };
+            let (own, rest) = u.split_at_mut(panel.len());
+            let (own_d, rest_d) = d.split_at_mut(panel.blocks * NC);
+            let (mut source, rest_from) = match from {
+                Some((u0, d0)) => {
+                    let ((u0, u_rest), (d0, d_rest)) =
+                        (u0.split_at(own.len()), d0.split_at(own_d.len()));
+                    (Some((u0, d0)), Some((u_rest, d_rest)))
+                }
+                None => (None, None),
+            };
+            let ahead = Ahead {
+                panel: &next,
+                blocks: along,
+                u: rest_from.map_or(&*rest, |(u0, _)| u0),
+            };
+            for t in 0..wave.settings.len() {
                 let b = &mut self.b[t * self.padded..(t + 1) * self.padded];
-                panel.row(
-                    s,
-                    source.take(),
-                    u,
-                    d,
-                    &wave,
-                    t,
-                    b,
-                    &mut self.tallies[t],
-                    &mut f,
-                );
+                let (source, tally) = (source.take(), &mut self.tallies[t]);
+                panel.row(s, source, own, own_d, (&wave, t), &ahead, b, tally, &mut f);
             }
+            next.dots(s, ahead.u, &wave, along, &mut f);
+            (u, d, from, panel) = (rest, rest_d, rest_from, next);
         }
     }
 }
@@ -81,44 +90,11 @@ impl<T> Rows<'_, T> {
     }
 }
 
-/// A wave of one row: block after block, each read for its dots and updated while it is in the cache.
-#[inline(always)]
-fn alone<T: Scalar, S: Simd>(s: S, part: Part<'_, T>) {
-    let Part {
-        blocks,
-        from,
-        u,
-        d,
-        h,
-        b,
-        settings,
-        tallies,
-        ..
-    } = part;
-    let (setting, tally, origin) = (settings[0], &mut tallies[0], block_start(blocks.start));
-    if let Some((_, d0)) = from {
-        d.copy_from_slice(d0);
-    }
-    for x in d.iter_mut() {
-        *x *= setting.inverse_decay;
-    }
-    let source = from.map(|(u0, _)| u0);
-    let start = |k: usize| block_start(k) - origin;
-    let rows = |k: usize| &h[..((k + 1) * NC).next_multiple_of(T::reg_lanes::<S>())];
-    let skips = (setting.start / NC).clamp(blocks.start, blocks.end);
-    if let Some(u0) = source {
-        u[..start(skips)].copy_from_slice(&u0[..start(skips)]);
-    }
-    for k in skips..blocks.end {
-        let at = (k - blocks.start) * NC;
-        let d = d[at..].first_chunk_mut::<NC>().expect("D is padded");
-        let place = start(k)..start(k + 1);
-        let old = source.map(|u0| &u0[place.clone()]);
-        let f = dots(s, old.unwrap_or(&u[place.clone()]), rows(k));
-        let (v, lambda) = pivots(f, d, setting.weight, tally);
-        let b = &mut b[..rows(k).len()];
-        update(s, old, &mut u[place], b, (&v, &lambda), None);
-    }
+/// The panel after the one at hand, of how many blocks of it sweeps take the dots along, and U from it on as the first row reads it.
+struct Ahead<'a, T> {
+    panel: &'a Panel,
+    blocks: usize,
+    u: &'a [T],
 }
 
 /// Blocks of columns side by side.
@@ -128,6 +104,24 @@ struct Panel {
 }
 
 impl Panel {
+    /// The panel that starts at a block: blocks of one length, few where they are long.
+    #[inline(always)]
+    fn at<T>(first: usize, end: usize, most: usize) -> Self {
+        let most = match PANEL / (NC * block_len(first) * size_of::<T>()) {
+            0 | 1 => 1,
+            2 | 3 => most.min(2),
+            _ => most,
+        };
+        let blocks = (GROUP - first % GROUP).min(most).min(end - first);
+        Panel { first, blocks }
+    }
+
+    /// Numbers of U in it.
+    #[inline(always)]
+    fn len(&self) -> usize {
+        block_start(self.first + self.blocks) - block_start(self.first)
+    }
+
     /// Where block k of the panel lies in it, and how many rows are not zero, in whole registers.
     #[inline(always)]
     fn place<T: Scalar, S: Simd>(&self, k: usize) -> (Range<usize>, usize) {
@@ -143,7 +137,56 @@ impl Panel {
         (start / NC).saturating_sub(self.first).min(self.blocks)
     }
 
-    /// Row t of the wave. Its dots f come from the row before it, which summed them on the way, but those of the first row.
+    /// f = U'h of the first row, for the blocks from `first` on, which no sweep has taken along.
+    #[inline(always)]
+    fn dots<T: Scalar, S: Simd>(
+        &self,
+        s: S,
+        u: &[T],
+        wave: &Rows<'_, T>,
+        first: usize,
+        f: &mut Dots<T>,
+    ) {
+        let skipped = wave
+            .settings
+            .first()
+            .map_or(0, |row| self.before(row.start));
+        for k in first..self.blocks {
+            let (place, len) = self.place::<T, S>(k);
+            f[k] = if k < skipped {
+                [T::zero(); NC]
+            } else {
+                dots(s, &u[place], &wave.h(0)[..len])
+            };
+        }
+    }
+
+    /// The dots that the sweep of row t over block k takes along.
+    #[inline(always)]
+    fn next<'a, T: Scalar, S: Simd>(
+        &self,
+        k: usize,
+        (wave, t): (&'a Rows<'_, T>, usize),
+        ahead: &Ahead<'a, T>,
+    ) -> Next<'a, T> {
+        if t + 1 < wave.settings.len() {
+            let (_, len) = self.place::<T, S>(k);
+            return if k >= self.before(wave.settings[t + 1].start) {
+                Next::Left(&wave.h(t + 1)[..len])
+            } else {
+                Next::Nothing
+            };
+        }
+        let panel = ahead.panel;
+        if k >= panel.before(wave.settings[0].start) && k < ahead.blocks {
+            let (place, len) = panel.place::<T, S>(k);
+            Next::Other(&ahead.u[place], &wave.h(0)[..len])
+        } else {
+            Next::Nothing
+        }
+    }
+
+    /// Row t of the wave: its dots f come in, those of what comes next go out.
     #[inline(always)]
     fn row<T: Scalar, S: Simd>(
         &self,
@@ -151,11 +194,11 @@ impl Panel {
         source: Option<(&[T], &[T])>,
         u: &mut [T],
         d: &mut [T],
-        wave: &Rows<'_, T>,
-        t: usize,
+        (wave, t): (&Rows<'_, T>, usize),
+        ahead: &Ahead<'_, T>,
         b: &mut [T],
         tally: &mut Tally<T>,
-        f: &mut [[T; NC]; GROUP],
+        f: &mut Dots<T>,
     ) {
         let setting = wave.settings[t];
         if let Some((_, d0)) = source {
@@ -163,50 +206,27 @@ impl Panel {
         }
         let source = source.map(|(u0, _)| u0);
         let skipped = self.before(setting.start);
-        if t == 0 {
-            self.dots(s, source.unwrap_or(&*u), wave.h(t), skipped, f);
-        }
         let (vs, lambdas) = pivots_of(f, d, setting, tally);
-        let next = (t + 1 < wave.settings.len())
-            .then(|| (wave.h(t + 1), self.before(wave.settings[t + 1].start)));
         for k in 0..self.blocks {
             let (place, len) = self.place::<T, S>(k);
             let (old, block) = (source.map(|u0| &u0[place.clone()]), &mut u[place]);
-            let next = next
-                .filter(|&(_, skips)| k >= skips)
-                .map(|(h, _)| &h[..len]);
+            let next = self.next::<T, S>(k, (wave, t), ahead);
             let (b, v, lambda) = (&mut b[..len], &vs[k], &lambdas[k]);
             let keeps = k < skipped || setting.weight == T::zero();
             if let Some(old) = old.filter(|_| keeps) {
                 block.copy_from_slice(old);
             }
             f[k] = if k < skipped {
-                next.map_or([T::zero(); NC], |h| dots(s, block, h))
+                match next {
+                    Next::Nothing => [T::zero(); NC],
+                    Next::Left(h) => dots(s, block, h),
+                    Next::Other(other, h) => dots(s, other, h),
+                }
             } else if keeps {
                 combine(s, block, b, v, next)
             } else {
                 update(s, old, block, b, (v, lambda), next)
             };
-        }
-    }
-
-    /// f = U'h of the blocks from `skipped` on, zero before.
-    #[inline(always)]
-    fn dots<T: Scalar, S: Simd>(&self, s: S, u: &[T], h: &[T], skipped: usize, f: &mut [[T; NC]]) {
-        f[..skipped].fill([T::zero(); NC]);
-        let mut k = skipped;
-        while k < self.blocks {
-            let (place, len) = self.place::<T, S>(k);
-            let paired = k + 1 < self.blocks && (self.first + k).is_multiple_of(2);
-            if paired {
-                let (other, len) = self.place::<T, S>(k + 1);
-                let pair = dots_pair(s, [&u[place], &u[other]], &h[..len]);
-                f[k..k + 2].copy_from_slice(&pair);
-                k += 2;
-            } else {
-                f[k] = dots(s, &u[place], &h[..len]);
-                k += 1;
-            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::block::{combine, dots};
+use super::block::{Next, combine, dots};
 use super::index_order;
 use super::ud::{NC, block_len, block_start};
 use super::{Layout, Path};
@@ -51,17 +51,24 @@ impl<T: Scalar> WithSimd for Variance<'_, T> {
         if let Some(b) = &mut b {
             b.fill(T::zero());
         }
+        let len = |k: usize| ((k + 1) * NC).next_multiple_of(T::reg_lanes::<S>());
+        let block = |k: usize| &u[block_start(k)..block_start(k) + NC * block_len(k)];
+        let mut f = [T::zero(); NC];
         for k in 0..layout.blocks() {
-            let end = (k + 1) * NC;
-            let len = end.next_multiple_of(T::reg_lanes::<S>());
-            let block = &u[block_start(k)..block_start(k) + NC * block_len(k)];
-            let f = dots(s, block, &h[..len]);
-            let v: [T; NC] = std::array::from_fn(|c| d[end - NC + c] * f[c]);
+            if k == 0 || b.is_none() {
+                f = dots(s, block(k), &h[..len(k)]);
+            }
+            let v: [T; NC] = std::array::from_fn(|c| d[k * NC + c] * f[c]);
             for c in 0..NC {
                 q += f[c] * v[c];
             }
             if let Some(b) = &mut b {
-                combine(s, block, &mut b[..len], &v, None);
+                let next = if k + 1 < layout.blocks() {
+                    Next::Other(block(k + 1), &h[..len(k + 1)])
+                } else {
+                    Next::Nothing
+                };
+                f = combine(s, block(k), &mut b[..len(k)], &v, next);
             }
         }
         q
