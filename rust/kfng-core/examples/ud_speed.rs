@@ -70,7 +70,7 @@ fn main() {
         "p", "wave", "f64", "f64 from", "f32", "f32 from"
     );
     for p in sizes {
-        for wave in [1, 4, 16] {
+        for wave in [1, 2, 4, 16] {
             let layout = Layout::with_path(p, path).unwrap();
             let speeds = [
                 rows_per_second::<f64>(layout, wave, false),

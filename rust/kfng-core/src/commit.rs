@@ -3,19 +3,8 @@
 use crate::belief::{Belief, Uncertainty};
 use crate::error::Error;
 use crate::filter::{Filter, Spread};
-use crate::journal::Journal;
+use crate::journal::{Journal, Place};
 use crate::scalar::Scalar;
-
-/// Where the columns of a step were fused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In the belief itself: see journal.rs.
-    Here,
-    /// From `state` to `next`.
-    Across,
-    /// In `next`, and not so that the journal could repeat it: the time step had written there before, or the columns are shared.
-    Within,
-}
 
 impl<T: Scalar> Filter<T> {
     /// Fuses the columns of a step, and says where; `moved`: the belief of `next` is what they meet. Returns the growth of the bound.

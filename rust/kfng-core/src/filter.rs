@@ -11,13 +11,12 @@
 use std::ops::Range;
 
 use crate::belief::{Belief, Uncertainty};
-use crate::commit::Place;
 use crate::error::{Error, fault};
 use crate::family::{Family, Likelihood, Link};
 use crate::field::{Arrays, filled, product};
 use crate::guard::Limits;
 use crate::iterate::Iterate;
-use crate::journal::Journal;
+use crate::journal::{Journal, Place};
 use crate::lean::Lean;
 use crate::linalg::{Aligned, Columns, INDEX_ORDER_MAX, MOST, SharedRow, dot};
 use crate::model::{Model, Output};

@@ -16,6 +16,17 @@ const EACH: usize = 8;
 const FEWEST: usize = 16;
 const MOST: usize = 128;
 
+/// Where the columns of a step were fused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the belief itself: taken back by the journal.
+    Here,
+    /// From `state` to `next`.
+    Across,
+    /// In `next`, and not so that the journal could repeat it: the time step had written there before, or the columns are shared.
+    Within,
+}
+
 /// The columns fused since the belief that is stamped `from` was the filter's; they lead to the one stamped `to`.
 #[derive(Debug)]
 pub struct Journal<T> {

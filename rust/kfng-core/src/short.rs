@@ -5,10 +5,10 @@
 //! outputs and another belief need.
 
 use crate::belief::Uncertainty;
-use crate::commit::Place;
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
 use crate::filter::{Filter, apart};
+use crate::journal::Place;
 use crate::linalg::{axpy, dot};
 use crate::model::{Model, Output};
 use crate::row::{Block, Input, Report, Row};

@@ -5,6 +5,7 @@
 use thiserror::Error;
 
 pub mod aligned;
+mod alone;
 mod block;
 pub mod columns;
 pub mod convert;

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use super::alone::alone;
 use super::block::{Next, combine, dots, update};
 use super::columns::{Setting, Tally};
 use super::fuse::Part;
@@ -29,6 +30,10 @@ impl<T: Scalar> WithSimd for Part<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
+        if self.settings.len() == 1 {
+            alone(s, self);
+            return;
+        }
         let (origin, end) = (self.blocks.start, self.blocks.end);
         let wave = Rows {
             padded: self.padded,
@@ -36,19 +41,12 @@ impl<T: Scalar> WithSimd for Part<'_, T> {
             settings: self.settings,
         };
         let (mut u, mut d, mut from) = (self.u, self.d, self.from);
-        // A row alone from one buffer to another has enough to read: block by block, its dots first.
-        let apart = from.is_some() && wave.settings.len() == 1;
-        let most = if apart { 1 } else { GROUP };
-        let mut panel = Panel::at::<T>(origin, end, most);
+        let mut panel = Panel::at::<T>(origin, end);
         let mut f = [[T::zero(); NC]; GROUP];
         panel.dots(s, from.map_or(&*u, |(u0, _)| u0), &wave, 0, &mut f);
         while panel.blocks > 0 {
-            let next = Panel::at::<T>(panel.first + panel.blocks, end, most);
-            let along = if apart {
-                0
-            } else {
-                panel.blocks.min(next.blocks)
-            };
+            let next = Panel::at::<T>(panel.first + panel.blocks, end);
+            let along = panel.blocks.min(next.blocks);
             let (own, rest) = u.split_at_mut(panel.len());
             let (own_d, rest_d) = d.split_at_mut(panel.blocks * NC);
             let (mut source, rest_from) = match from {
@@ -106,11 +104,11 @@ struct Panel {
 impl Panel {
     /// The panel that starts at a block: blocks of one length, few where they are long.
     #[inline(always)]
-    fn at<T>(first: usize, end: usize, most: usize) -> Self {
+    fn at<T>(first: usize, end: usize) -> Self {
         let most = match PANEL / (NC * block_len(first) * size_of::<T>()) {
             0 | 1 => 1,
-            2 | 3 => most.min(2),
-            _ => most,
+            2 | 3 => 2,
+            _ => GROUP,
         };
         let blocks = (GROUP - first % GROUP).min(most).min(end - first);
         Panel { first, blocks }
