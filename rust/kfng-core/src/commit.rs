@@ -175,8 +175,8 @@ mod tests {
         let state = &filter.state;
         let numbers = state.theta().iter().chain(state.belief());
         let numbers = numbers.map(|x| x.to_f64().to_bits());
-        let wide = state.wide.iter().enumerate();
-        wide.map(|(_, x)| x.to_bits()).chain(numbers).collect()
+        let wide = state.wide.iter().map(|x| x.to_bits());
+        wide.chain(numbers).collect()
     }
 
     fn check<T: Scalar>(model: &str, family: &str, rule: &str, p: usize) {

@@ -58,13 +58,13 @@ pub(super) fn alone<T: Scalar, S: Simd>(s: S, part: Part<'_, T>) {
             Next::Nothing
         };
         let b = &mut b[..rows(k)];
-        f = if setting.weight != T::zero() {
-            update(s, old, block, b, (&v, &lambda), next)
-        } else {
+        f = if setting.weight == T::zero() {
             if let Some(old) = old {
                 block.copy_from_slice(old);
             }
             combine(s, block, b, &v, next)
+        } else {
+            update(s, old, block, b, (&v, &lambda), next)
         };
         (u, source) = (rest, more);
     }
