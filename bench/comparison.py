@@ -9,7 +9,8 @@ from contender import error, tolerance
 from peers import PEERS
 from workers import Unable, Worker, Workers
 
-ROUNDS_FOR_ALL = 3  # every contender has at least so many, however slow it is
+ROUNDS_FOR_ALL = 3  # every contender has at least so many, however slow it is,
+ENDLESS = 20  # unless one of its turns takes so many times what it may take in all
 
 
 class Comparison:
@@ -36,7 +37,8 @@ class Comparison:
         order = list(self.seconds)
         for name in order if len(self.seconds[order[0]]) % 2 == 0 else order[::-1]:
             taken = [s for s in self.seconds[name] if s is not None]
-            if len(taken) >= ROUNDS_FOR_ALL and sum(taken) * self.rows[name] > self.budget:
+            seconds = sum(taken) * self.rows[name]
+            if seconds > self.budget * (1 if len(taken) >= ROUNDS_FOR_ALL else ENDLESS):
                 self.seconds[name].append(None)
                 continue
             time.sleep(self.pause)

@@ -61,3 +61,33 @@ def test_another_file_is_one_line_and_2(content, tmp_path, capsys):
     assert seen.out == ""
     assert seen.err.startswith(f"kfng: {path}: ")
     assert seen.err.count("\n") == 1
+
+
+def test_inspect_prints_a_bank_and_one_of_its_keys(tmp_path, capsys):
+    path = tmp_path / "bank.kfng"
+    rng = np.random.default_rng(1)
+    bank = kfng.Bank(kfng.Linear(2), kfng.Gaussian(variance=None))
+    bank.update(["a", 7, "a", "b"], rng.normal(size=(4, 2)), rng.normal(size=4))
+    bank.save(path)
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    for part in ("3 keys, 3 parameters, 4 rows learned", "mean over keys", "weight[0, 1]", "intercept"):
+        assert part in text, part
+    assert main(["inspect", str(path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["coefficients"]
+    assert [row["estimate"] for row in rows] == bank.theta(["a", 7, "b"]).mean(axis=0).tolist()
+    for key, name in (("a", "a"), (7, "7")):
+        assert main(["inspect", str(path), "--key", name, "--json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert [row["estimate"] for row in report["coefficients"]] == bank[key].theta.tolist()
+    assert main(["inspect", str(path), "--key", "c"]) == 2
+    assert "c" in capsys.readouterr().err
+    kfng.Bank(kfng.Linear(2), kfng.Gaussian(1.0)).save(path)
+    assert main(["inspect", str(path)]) == 0
+    assert "0 keys" in capsys.readouterr().out
+
+
+def test_a_key_is_for_banks(tmp_path, capsys):
+    saved(tmp_path / "filter.kfng", "Filter")
+    assert main(["inspect", str(tmp_path / "filter.kfng"), "--key", "a"]) == 2
+    assert "bank" in capsys.readouterr().err

@@ -16,7 +16,7 @@ class PolarsOls(Peer):
     @classmethod
     def can(cls, case: Case) -> bool:
         plain = case.label == "linear" and case.dtype == "float64" and case.problem.p <= 100
-        return plain and (case.threads == 1 or not stream(case))
+        return plain and (case.threads == 1 or not stream(case)) and case.keys <= 100_000  # beyond, minutes
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)

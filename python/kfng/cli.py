@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 when all went well, 2 with one line on stderr when the file or the arguments are at fault."""
     options = _parser().parse_args(arguments)
     try:
-        report = inspect(options.path)
+        report = inspect(options.path, options.key)
         text = json.dumps(report, indent=2) if options.json else "\n".join(_lines(report, options.top))
     except (kfng.KfngError, OSError, MemoryError, _Missing) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -32,9 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Load a saved filter and return what it holds as plain JSON values; a number that is not finite becomes None."""
+def inspect(path: str | os.PathLike[str], key: str | None = None) -> dict[str, Any]:
+    """Load a saved filter and return what it holds as plain JSON values; a number that is not finite becomes None.
+
+    Of a bank: its sums, and mean and spread of the keys' parameters; with `key` the filter of that key.
+    """
     flt = kfng.load(path)
+    if isinstance(flt, kfng.Bank):
+        if key is None:
+            return _bank(flt, path)
+        flt = flt[int(key) if key not in flt and key.lstrip("-").isdecimal() else key]
+    elif key is not None:
+        raise kfng.ParameterError(argument="key", expected="a file of a bank", got=type(flt).__name__)
     try:
         mean, dof = getattr(flt, "noise_variance", (None, None))
     except kfng.UnsupportedError:  # a family whose noise follows from its mean
@@ -49,6 +58,26 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
         "settings": _plain(flt.spec()),
         "health": _plain(flt.health()),
         "coefficients": _coefficients(flt),
+    }
+
+
+def _bank(bank: kfng.Bank, path: str | os.PathLike[str]) -> dict[str, Any]:
+    keys = bank.keys()
+    theta = np.asarray(bank.theta(keys), dtype=np.float64)
+    mean, spread = (theta.mean(axis=0), theta.std(axis=0)) if keys else (theta[0:0].sum(axis=0), theta[0:0].sum(axis=0))
+    names = _names(bank[keys[0]]) if keys else ()
+    rows = zip(names, mean, spread, strict=False)
+    return {
+        "path": os.fspath(path),
+        "kfng": kfng.__version__,
+        "bytes": os.stat(path).st_size,
+        "keys": len(keys),
+        "parameters": int(theta.shape[1]),
+        "n_updates": int(bank.n_updates(keys).sum()),
+        "noise_variance": {"mean": None, "dof": None},
+        "settings": _plain(bank.spec()),
+        "health": _plain(bank.health()),
+        "coefficients": [{"name": name, "estimate": _plain(t), "sd": _plain(s), "z": None} for name, t, s in rows],
     }
 
 
@@ -117,7 +146,8 @@ def _lines(report: dict[str, Any], top: int) -> Iterator[str]:
         raise _Missing('the table needs tabulate: pip install "kfng[cli]" (or use --json)') from None
 
     parameters, rows = report["parameters"], report["coefficients"]
-    yield f"{report['path']}: {report['bytes']:,} bytes, {parameters:,} parameters, {report['n_updates']:,} rows learned"
+    keys = f"{report['keys']:,} keys, " if "keys" in report else ""
+    yield f"{report['path']}: {report['bytes']:,} bytes, {keys}{parameters:,} parameters, {report['n_updates']:,} rows learned"
     noise = report["noise_variance"]
     yield from _noise_line(noise)
     yield ""
@@ -125,7 +155,7 @@ def _lines(report: dict[str, Any], top: int) -> Iterator[str]:
     yield ""
     shown = sorted(rows, key=lambda row: -abs(row["z"] or 0.0))[: top or None]
     cells = [[_printable(row["name"]), *(_number(row[key]) for key in ("estimate", "sd", "z"))] for row in shown]
-    headers = ["coefficient", "estimate", "sd", "z"]
+    headers = ["coefficient", "mean over keys", "spread", ""] if keys else ["coefficient", "estimate", "sd", "z"]
     align = ("left", "decimal", "decimal", "decimal")
     yield tabulate(cells, headers=headers, colalign=align, disable_numparse=True)
     if len(shown) < len(rows):
@@ -174,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("inspect", help="print a saved filter: coefficients, settings, health, size")
     show.add_argument("path", help="a file written by a filter's save")
     show.add_argument("--top", type=_count, default=40, metavar="N", help="coefficients shown, 0 for all (default: 40)")
+    show.add_argument("--key", help="of a bank: the filter of this key alone")
     show.add_argument("--json", action="store_true", help="everything, as JSON")
     return parser
 

@@ -30,9 +30,10 @@ impl<T: Scalar> WithSimd for Part<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        if self.settings.len() == 1 {
-            alone(s, self);
-            return;
+        match self.settings.len() {
+            0 => return, // a thread without a column
+            1 => return alone(s, self),
+            _ => {}
         }
         let (origin, end) = (self.blocks.start, self.blocks.end);
         let wave = Rows {
