@@ -65,12 +65,11 @@ PASS_ALONE = (
 
 # What holds back a bar that was missed: shown only where a run misses it. By the case's name, or the start of several.
 WHY: dict[str, str] = {
-    "call-linear": "of the 4,249 instructions of a call at p = 10 (callgrind) 979 are the pass; the rest reads arguments, takes the "
-    "lock, checks the row, keeps counters and the noise, and makes the Step",
-    "stream-linear-p4": "the arithmetic of such a row is some 20 ns; vetting it, deciding on guards, counting, and reporting z, its "
-    "variance and the noise are the other nine tenths",
-    "stream-linear-p10": "as for p = 4: most of a row is what the compiled loops of others do not do (guards, counters, the report), "
-    "and they may keep everything in registers",
+    "call-linear": "of some 3,000 instructions of a call at p = 10 (callgrind) 1,026 are the row; the rest reads arguments, takes the lock, "
+    "and makes the Step",
+    "stream-linear-p4": "46 ns of a row are its step, 461 instructions (callgrind); the rest is what the border does once a row or a batch",
+    "stream-linear-p10": "106 ns of a row are its step, 919 instructions (callgrind): turning tiles of U for its dots and the chain of alphas lead "
+    "them; compiled loops of others have no guards, counters or report, and may keep everything in registers",
     "stream-linear-p1000-f32": "not known: p = 500 and 2,000 reach it in the same run, by little",
     "stream-linear-p": "without AVX-512 the sweep of a wave is bound by loads and stores: 3.1 ns for 16 entries of U at best, 3.8 to "
     "4.2 ns as it is",
@@ -81,6 +80,10 @@ WHY: dict[str, str] = {
     "stream-mlp": f"nine tenths of a row are its pass; {PASS_ALONE}",
     "stream-diagonal": "one pass a row, in place; what is left is the memory: the row from where the caller has it, which alone is two "
     "fifths of the time, and theta, the variances and the row once more from the cache; with double numbers a division each besides",
+    "bank-keyed": "a row takes about twice the time of one in a filter of the same size: its key is looked up, and theta, D and U go from "
+    "the key's record into whole registers and back",
+    "panel-linear": "keys are taken one after another; filters side by side in the lanes of a register, as the others have them, are not "
+    "built yet",
     "import of kfng": "ninety small modules with some forty dataclasses, a third to half a millisecond each",
     "stream-rnn": "three quarters of a row are the columns of its outputs through the covariance, which share a read of U but no sweep "
     "over it, and a tenth to a fifth the product of f_s and the influence; the bars come from a machine with AVX-512",
