@@ -73,7 +73,7 @@ WHY: dict[str, str] = {
     "stream-linear-p1000-f32": "not known: p = 500 and 2,000 reach it in the same run, by little",
     "stream-linear-p": "without AVX-512 the sweep of a wave is bound by loads and stores: 3.1 ns for 16 entries of U at best, 3.8 to "
     "4.2 ns as it is",
-    "stream-logistic-p100": "one pass a row, since weights depend on theta; blocks of rows gain only from p = 768 on",
+    "stream-logistic-p100": "one pass a row, since weights depend on theta; blocks of rows gain only where U is far larger than the caches, about p = 2,000",
     "stream-logistic-p": PASS_ALONE,
     "stream-softmax": "nine columns and the score in one sweep of U, for which the machine can do two vector products of four numbers a "
     "cycle: 20 products an entry of the triangle are as many operations as the others' product of matrices has on the whole square",
