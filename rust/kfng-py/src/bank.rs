@@ -3,7 +3,6 @@
 //! The mutex is only ever waited for by a thread that has detached: whoever holds it never needs the interpreter.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
@@ -20,9 +19,11 @@ use kfng_core::{Block, Dtype, Error, Input, Report, Spec};
 
 use crate::arrays::{Fresh, Number, flags, integers, numbers};
 use crate::convert::{core_form, named_arrays};
-use crate::errors::{internal, raise, to_python};
+use crate::errors::{raise, to_python};
 use crate::keys::{self, Column};
 use crate::likelihood::{Law, Likelihood};
+use crate::lock;
+use crate::outputs::Outputs;
 
 /// Keys that are looked for ahead.
 const AHEAD: usize = 8;
@@ -97,14 +98,7 @@ impl BankCore {
         let core = core.map_err(|error: Error| to_python(py, &error))?;
         let sizes = either!(&core, bank => bank.sizes());
         let family = either!(&core, bank => bank.filter().family().clone());
-        let law = Law {
-            mean_width: family.mean_width(sizes.k),
-            family,
-            k: sizes.k,
-            width: sizes.width,
-            scales: sizes.scales,
-            narrow: matches!(core, Core::Narrow(_)),
-        };
+        let law = Law::new(family, sizes.k, matches!(core, Core::Narrow(_)));
         Ok(BankCore {
             core: Mutex::new(core),
             law: Arc::new(law),
@@ -538,69 +532,6 @@ fn known(slots: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
         .collect())
 }
 
-/// z, C, a, b and the flags of m rows, that nobody else has seen yet.
-struct Outputs<'py> {
-    z: Fresh<'py, f64>,
-    c: Fresh<'py, f64>,
-    a: Fresh<'py, f64>,
-    b: Fresh<'py, f64>,
-    flags: Fresh<'py, u8>,
-}
-
-impl<'py> Outputs<'py> {
-    fn new(py: Python<'py>, m: usize, law: &Law) -> PyResult<Self> {
-        let (k, s) = (law.k, law.scales);
-        Ok(Outputs {
-            z: Fresh::zeros(py, &[m, k])?,
-            c: Fresh::zeros(py, &[m, k, k])?,
-            a: Fresh::zeros(py, &[m, s])?,
-            b: Fresh::zeros(py, &[m, s])?,
-            flags: Fresh::zeros(py, &[m])?,
-        })
-    }
-
-    fn report(&mut self) -> Report<'_> {
-        Report {
-            z: self.z.numbers(),
-            c: self.c.numbers(),
-            a: self.a.numbers(),
-            b: self.b.numbers(),
-            flags: self.flags.numbers(),
-        }
-    }
-
-    /// How many rows were taken of m, the error of the next one, and what was reported of them.
-    fn done(
-        self,
-        py: Python<'py>,
-        done: usize,
-        m: usize,
-        error: Option<&Error>,
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let error = match error {
-            Some(error) => to_python(py, error)
-                .into_value(py)
-                .into_bound(py)
-                .into_any(),
-            None => py.None().into_bound(py),
-        };
-        let mut parts = vec![done.into_pyobject(py)?.into_any(), error];
-        for part in [self.z, self.c, self.a, self.b] {
-            parts.push(if done == m {
-                part.done()
-            } else {
-                part.first(done)?
-            });
-        }
-        parts.push(if done == m {
-            self.flags.done()
-        } else {
-            self.flags.first(done)?
-        });
-        Ok(parts)
-    }
-}
-
 /// Rows of which nothing is unusual: weight 1, dt 1, no offset.
 struct Plain<'a, T> {
     column: &'a Column,
@@ -652,9 +583,7 @@ impl BankCore {
         py: Python<'_>,
         f: impl FnOnce(&mut Core) -> R + Send,
     ) -> PyResult<R> {
-        let run = AssertUnwindSafe(|| self.core.lock().ok().map(|mut core| f(&mut core)));
-        py.detach(|| catch_unwind(run).ok().flatten())
-            .ok_or_else(|| internal(py))
+        lock::detached(py, &self.core, f)
     }
 
     fn count(&self, py: Python<'_>) -> PyResult<usize> {
@@ -687,7 +616,10 @@ impl BankCore {
                 T::within(core).run(slots, &block, &mut report)
             })
         })?;
-        PyTuple::new(py, outputs.done(py, done, m, error.as_ref())?)
+        PyTuple::new(
+            py,
+            outputs.done(py, done, m, error.map(|error| to_python(py, &error)))?,
+        )
     }
 
     fn plain<'py, T: Kind>(
@@ -735,7 +667,7 @@ impl BankCore {
                 rows.take(T::within(core), &mut report)
             })
         })?;
-        let parts = outputs.done(py, done, m, error.as_ref())?;
+        let parts = outputs.done(py, done, m, error.map(|error| to_python(py, &error)))?;
         let y = if done == m {
             own_y.done()
         } else {

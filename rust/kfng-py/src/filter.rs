@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use kfng_core::family::Likelihood as _;
 use kfng_core::field::Array;
 use kfng_core::{Block, Dtype, Error, Input, Spec};
 
@@ -65,14 +64,7 @@ impl Filter {
             either!(&core, filter => (filter.is_called(), filter.counts_rows()));
         let lean = either!(&core, filter => filter.is_lean());
         let shares = either!(&core, filter => filter.shares_out());
-        let law = Law {
-            mean_width: family.mean_width(sizes.k),
-            family,
-            k: sizes.k,
-            width: sizes.width,
-            scales: sizes.scales,
-            narrow: matches!(core, Core::Narrow(_)),
-        };
+        let law = Law::new(family, sizes.k, matches!(core, Core::Narrow(_)));
         Ok(Filter {
             core: Mutex::new(core),
             law: Arc::new(law),

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use kfng_core::family::Likelihood as _;
 use kfng_core::joint::{Row, Spec};
 use kfng_core::row::{FLAG_CLIPPED, FLAG_SKIPPED};
 use kfng_core::{Dtype, Error};
@@ -57,14 +56,7 @@ impl Joint {
         });
         let core = core.map_err(|error: Error| to_python(py, &error))?;
         let (n, m, k, family) = either!(&core, joint => (joint.states(), joint.size(), joint.outputs(), joint.family().clone()));
-        let law = Law {
-            width: family.y_width(k),
-            mean_width: family.mean_width(k),
-            family,
-            k,
-            scales: 0,
-            narrow: matches!(core, Core::Narrow(_)),
-        };
+        let law = Law::new(family, k, matches!(core, Core::Narrow(_)));
         Ok(Joint {
             core: Mutex::new(core),
             law: Arc::new(law),

@@ -17,6 +17,7 @@ mod joint;
 mod keys;
 mod likelihood;
 mod lock;
+mod outputs;
 mod rows;
 mod step;
 

@@ -26,6 +26,17 @@ pub struct Law {
 }
 
 impl Law {
+    pub fn new(family: Family, k: usize, narrow: bool) -> Self {
+        Law {
+            width: family.y_width(k),
+            mean_width: family.mean_width(k),
+            scales: family.noise_scales(k),
+            family,
+            k,
+            narrow,
+        }
+    }
+
     /// -log densities of n rows into `out`; with `c` empty at the mean theta.
     pub fn densities(&self, rows: &Rows<'_>, out: &mut [f64]) {
         let mut work = self.work();

@@ -5,7 +5,7 @@
 //! every later call with an InternalError.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use pyo3::prelude::*;
 
@@ -101,8 +101,17 @@ impl Filter {
         py: Python<'_>,
         f: impl FnOnce(&mut Core) -> R + Send,
     ) -> PyResult<R> {
-        let run = AssertUnwindSafe(|| self.core.lock().ok().map(|mut core| f(&mut core)));
-        py.detach(|| catch_unwind(run).ok().flatten())
-            .ok_or_else(|| internal(py))
+        detached(py, &self.core, f)
     }
+}
+
+/// Runs `f` on what a mutex guards, with the interpreter free for other threads.
+pub(crate) fn detached<C: Send, R: Send>(
+    py: Python<'_>,
+    core: &Mutex<C>,
+    f: impl FnOnce(&mut C) -> R + Send,
+) -> PyResult<R> {
+    let run = AssertUnwindSafe(|| core.lock().ok().map(|mut core| f(&mut core)));
+    py.detach(|| catch_unwind(run).ok().flatten())
+        .ok_or_else(|| internal(py))
 }

@@ -8,13 +8,14 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use kfng_core::family::Likelihood as _;
 use kfng_core::linalg::threads;
 use kfng_core::state::finite;
-use kfng_core::{Block, Error, Input, Report, Transition};
+use kfng_core::{Block, Error, Input, Transition};
 
 use crate::arrays::{Fresh, Number, numbers};
 use crate::convert::{element, number};
 use crate::errors::{raise, to_python};
 use crate::filter::Filter;
 use crate::lock::Kind;
+use crate::outputs::Outputs;
 use crate::step::{Step, Values};
 
 /// Sizes that fit on the stack on the way in.
@@ -245,21 +246,9 @@ impl Filter {
         block: &Block<'_, T>,
         reordered: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let (m, k, s) = (block.len(), self.law.k, self.law.scales);
-        let mut outputs =
-            [&[m, k][..], &[m, k, k], &[m, s], &[m, s]].map(|shape| Fresh::<f64>::zeros(py, shape));
-        let mut fared = Fresh::<u8>::zeros(py, &[m])?;
-        let [z, c, a, b] = &mut outputs;
-        let mut report = match (z, c, a, b) {
-            (Ok(z), Ok(c), Ok(a), Ok(b)) => Report {
-                z: z.numbers(),
-                c: c.numbers(),
-                a: a.numbers(),
-                b: b.numbers(),
-                flags: fared.numbers(),
-            },
-            _ => return Err(pyo3::exceptions::PyMemoryError::new_err("out of memory")),
-        };
+        let m = block.len();
+        let mut outputs = Outputs::new(py, m, &self.law)?;
+        let mut report = outputs.report();
         let (done, error) = if self.called {
             self.feed_singly(py, block, &mut report)?
         } else {
@@ -275,21 +264,7 @@ impl Filter {
             })?;
             (done, error.map(|error| to_python(py, &error)))
         };
-        let error = error.map_or_else(|| py.None(), |error| error.into_value(py).into_any());
-        let mut parts = vec![done.into_pyobject(py)?.into_any(), error.into_bound(py)];
-        for part in outputs {
-            parts.push(if done == m {
-                part?.done()
-            } else {
-                part?.first(done)?
-            });
-        }
-        parts.push(if done == m {
-            fared.done()
-        } else {
-            fared.first(done)?
-        });
-        PyTuple::new(py, parts)
+        PyTuple::new(py, outputs.done(py, done, m, error)?)
     }
 
     pub(crate) fn predict<'py, T: Kind>(
