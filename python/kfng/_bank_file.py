@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from . import _keys
 from ._bank_prior import noise_scale, same_prior, with_prior
 from ._keys import Column
+from ._load import under
 from ._settings import AXES, Settings
 from ._stamps import KIND, NONE
 from .errors import (
@@ -146,8 +147,7 @@ def decoded(cls: type[AnyBank], header: dict[str, Any], arrays: dict[str, NDArra
     about = header.get("bank")
     if not isinstance(about, dict) or set(about) != {"keys", "time", "max_keys", "evict_to"}:
         raise BadHeaderError(argument="bank", expected="keys, time, max_keys and evict_to", got=repr(about)[:80])
-    spec = {name.removeprefix("spec."): array for name, array in arrays.items() if name.startswith("spec.")}
-    state = {name.removeprefix("state."): array for name, array in arrays.items() if name.startswith("state.")}
+    spec, state = under(arrays, "spec."), under(arrays, "state.")
     rest = {name: array for name, array in arrays.items() if not name.startswith(("spec.", "state."))}
     kind = about["time"]
     expected = {

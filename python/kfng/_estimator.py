@@ -53,6 +53,17 @@ def belief_of(name: Any, prior_variance: Any) -> Belief:
     return {"full": Full, "diagonal": Diagonal}[choice("belief", name, ("full", "diagonal"))](prior_variance)
 
 
+def options_of(estimator: Any) -> dict[str, Any]:
+    """Keyword arguments of `Filter` from the parameters that all estimators have."""
+    return {
+        "belief": belief_of(estimator.belief, estimator.prior_variance),
+        "rule": rule_of(estimator.forgetting, estimator.half_life),
+        "iterations": estimator.iterations,
+        "dtype": estimator.dtype,
+        "num_threads": estimator.num_threads,
+    }
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a filter is made of but for the number of its features, which the rows tell."""

@@ -564,8 +564,9 @@ class FilterBase(Hidden):
 
     @classmethod
     def _from_file(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        own = {name.removeprefix("spec."): array for name, array in arrays.items() if name.startswith("spec.")}
-        state = {name.removeprefix("state."): array for name, array in arrays.items() if name.startswith("state.")}
+        from ._load import under
+
+        own, state = under(arrays, "spec."), under(arrays, "state.")
         if len(own) + len(state) != len(arrays):
             raise BadHeaderError(argument="layout", expected="arrays of spec and state", got=sorted(arrays))
         try:

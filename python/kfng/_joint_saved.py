@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._component import Component, component_from_spec
+from ._load import under
 from ._settings import AXES
 from .errors import BadHeaderError, CheckpointError, KfngError
 from .reference.belief.base import require
@@ -44,8 +45,7 @@ def unpack_arguments(values: Any, arrays: Mapping[str, NDArray[Any]]) -> dict[st
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name in AXES and value is not None:
-            own = {key.partition(".")[2]: array for key, array in arrays.items() if key.startswith(f"{name}.")}
-            found[name] = component_from_spec(name, AXES[name], value, own)
+            found[name] = component_from_spec(name, AXES[name], value, under(arrays, f"{name}."))
         elif isinstance(value, dict):
             if name not in arrays:
                 raise BadHeaderError(argument=name, expected="an array in the payload", got="none")
@@ -57,7 +57,7 @@ def unpack_arguments(values: Any, arrays: Mapping[str, NDArray[Any]]) -> dict[st
 
 def rebuilt(cls: type[Any], header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[Any, Arrays]:
     """The filter as it was made, and the arrays of its state. Everything in the file is checked again."""
-    given = _part(arrays, "argument.")
+    given = under(arrays, "argument.")
     rest = {name: array for name, array in arrays.items() if not name.startswith("argument.")}
     try:
         return cls(**unpack_arguments(header.get("arguments"), given)), rest
@@ -69,7 +69,7 @@ def rebuilt(cls: type[Any], header: Mapping[str, Any], arrays: Mapping[str, NDAr
 
 def checked_state(arrays: Mapping[str, NDArray[Any]], size: int, dtype: np.dtype[Any], counts: int) -> Arrays:
     """x, and P or the factors U and D, with counts and gauges, of the right shapes, dtypes and signs."""
-    own = _part(arrays, "state.")
+    own = under(arrays, "state.")
     shapes = {"x": (size,)} | Full().shapes(size, own)
     require("state", set(own) == set(shapes), str(sorted(shapes)), sorted(own))
     require(
@@ -99,7 +99,3 @@ def as_factors(own: Arrays) -> Arrays:
     U, D = factors(own["P"].astype(np.float64))
     packed = U.T[np.tril_indices(len(D), -1)]
     return {"x": own["x"]} | {name: part.astype(own["P"].dtype) for name, part in {"U": packed, "D": D}.items()}
-
-
-def _part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
+
+from numpy.typing import NDArray
 
 from .errors import BadHeaderError
 
@@ -26,3 +29,8 @@ def require_kind(header: dict[str, Any], kind: str) -> None:
     """BadHeaderError where a file holds something else."""
     if header.get("object") != kind:
         raise BadHeaderError(argument="object", expected=kind, got=repr(header.get("object"))[:80])
+
+
+def under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The arrays whose names start so, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -38,9 +38,10 @@ def inspect(path: str | os.PathLike[str], key: str | None = None) -> dict[str, A
     Of a bank: its sums, and mean and spread of the keys' parameters; with `key` the filter of that key.
     """
     flt = kfng.load(path)
+    about = {"path": os.fspath(path), "kfng": kfng.__version__, "bytes": os.stat(path).st_size}
     if isinstance(flt, kfng.Bank):
         if key is None:
-            return _bank(flt, path)
+            return about | _bank(flt)
         flt = flt[int(key) if key not in flt and key.lstrip("-").isdecimal() else key]
     elif key is not None:
         raise kfng.ParameterError(argument="key", expected="a file of a bank", got=type(flt).__name__)
@@ -48,10 +49,7 @@ def inspect(path: str | os.PathLike[str], key: str | None = None) -> dict[str, A
         mean, dof = getattr(flt, "noise_variance", (None, None))
     except kfng.UnsupportedError:  # a family whose noise follows from its mean
         mean, dof = None, None
-    return {
-        "path": os.fspath(path),
-        "kfng": kfng.__version__,
-        "bytes": os.stat(path).st_size,
+    return about | {
         "parameters": int(np.size(getattr(flt, "theta", ()))),
         "n_updates": int(flt.n_updates),
         "noise_variance": {"mean": _plain(mean), "dof": _plain(dof)},
@@ -61,16 +59,11 @@ def inspect(path: str | os.PathLike[str], key: str | None = None) -> dict[str, A
     }
 
 
-def _bank(bank: kfng.Bank, path: str | os.PathLike[str]) -> dict[str, Any]:
+def _bank(bank: kfng.Bank) -> dict[str, Any]:
     keys = bank.keys()
     theta = np.asarray(bank.theta(keys), dtype=np.float64)
-    mean, spread = (theta.mean(axis=0), theta.std(axis=0)) if keys else (theta[0:0].sum(axis=0), theta[0:0].sum(axis=0))
-    names = _names(bank[keys[0]]) if keys else ()
-    rows = zip(names, mean, spread, strict=False)
+    rows = zip(_names(bank[keys[0]]), theta.mean(axis=0), theta.std(axis=0), strict=True) if keys else ()
     return {
-        "path": os.fspath(path),
-        "kfng": kfng.__version__,
-        "bytes": os.stat(path).st_size,
         "keys": len(keys),
         "parameters": int(theta.shape[1]),
         "n_updates": int(bank.n_updates(keys).sum()),

@@ -73,18 +73,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         self.dtype = dtype
         self.num_threads = num_threads
         self._classes: dict[Label, int] = {}
-        self._begin(
-            {
-                "belief": belief,
-                "prior_variance": prior_variance,
-                "forgetting": forgetting,
-                "half_life": half_life,
-                "iterations": iterations,
-                "dtype": dtype,
-                "num_threads": num_threads,
-            },
-            warmup,
-        )
+        self._begin()
 
     @property
     def _multiclass(self) -> bool:

@@ -80,18 +80,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         self.dtype = dtype
         self.num_threads = num_threads
         self._law = family_of(family, dispersion)
-        self._begin(
-            {
-                "belief": belief,
-                "prior_variance": prior_variance,
-                "forgetting": forgetting,
-                "half_life": half_life,
-                "iterations": iterations,
-                "dtype": dtype,
-                "num_threads": num_threads,
-            },
-            warmup,
-        )
+        self._begin()
 
     def _family(self) -> tuple[Family, int]:
         return self._law, 1

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from river import base
 
-from .._estimator import Recipe, belief_of, rule_of
+from .._estimator import Recipe, options_of
 from .._filter import Filter
 from .._validate import Array, integer, number
 from ..errors import DtypeError, NonFiniteError, ParameterError
@@ -119,16 +119,13 @@ def order(name: Name) -> tuple[str, str]:
 class Online(base.Estimator):
     """What both models have: the rows held until `warmup` of them are there, then the learner."""
 
+    warmup: Any
     _learner: Learner | None
 
-    def _begin(self, options: dict[str, Any], warmup: Any) -> None:
-        """Checks every setting."""
-        self._options = {
-            "belief": belief_of(options.pop("belief"), options.pop("prior_variance")),
-            "rule": rule_of(options.pop("forgetting"), options.pop("half_life")),
-            **options,
-        }
-        self._warmup = integer("warmup", warmup, low=1)
+    def _begin(self) -> None:
+        """Checks every setting, which the constructor has stored under its own name."""
+        self._options = options_of(self)
+        self._warmup = integer("warmup", self.warmup, low=1)
         self._learner = None
         self._held: list[Row] = []
         self._taught = 0

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .._draw import draws
-from .._estimator import Recipe, Stream, belief_of, rule_of
+from .._estimator import Recipe, Stream, options_of
 from .._filter import Filter
 from .._validate import Array
 from ..errors import ParameterError, UnsupportedError
@@ -51,13 +51,7 @@ class Online(BaseEstimator):
     def _stream_of(self, family: Family, outputs: int) -> Stream:
         if isinstance(self.hidden, (int, np.integer)):
             raise ParameterError(argument="hidden", expected="a tuple of sizes, as (32,)", got=self.hidden)
-        options = {
-            "belief": belief_of(self.belief, self.prior_variance),
-            "rule": rule_of(self.forgetting, self.half_life),
-            "iterations": self.iterations,
-            "dtype": self.dtype,
-            "num_threads": self.num_threads,
-        }
+        options = options_of(self)
         if self.model == "mlp":
             options["seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
         recipe = Recipe(
