@@ -6,32 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 from bank.banks import bits, make
-
-HANG = 60.0
-
-
-def run_all(targets):
-    failures, gate = [], threading.Barrier(len(targets))
-
-    def guarded(target):
-        try:
-            gate.wait(HANG)
-            target()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(target,), daemon=True) for target in targets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(HANG)
-    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
-    if failures:
-        raise failures[0]
+from together import HANG, run_all
 
 
 def rows(seed, n=400):
@@ -69,6 +49,8 @@ def test_readers_beside_a_writer_see_whole_updates(impl):
             if i % 5 == 0:
                 bank.update([f"other {i}"], np.ones((1, 3)), np.ones(1))
                 bank.drop([f"other {i}"])
+            while len(seen) <= i // 10:  # a reader comes between, however fast rows are
+                time.sleep(0)
         done.set()
 
     def read():
