@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-extras check bench bench-pages profile science golden clean need-python
+.PHONY: help demo test test-extras check docs bench bench-pages profile science golden clean need-python
 
 # PYTHON=... chooses another interpreter for the environments that make builds
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -15,6 +15,7 @@ DEMO_BIN := .venv-demo/bin
 EXTRAS_BIN := .venv-extras/bin
 SCIENCE_BIN := .venv-science/bin
 BENCH_BIN := .venv-bench/bin
+DOCS_BIN := .venv-docs/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
@@ -47,6 +48,12 @@ check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy.stubtest kfng._core --mypy-config-file pyproject.toml
 
+# read anew each time, for what a page said the last time is not said again; kernels of notebooks are those of this environment
+docs: .venv-docs/.installed ## build the documentation site, its notebooks run: docs/_build/html/index.html
+	PATH="$(CURDIR)/$(DOCS_BIN):$$PATH" $(DOCS_BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env \
+		--builder html docs docs/_build/html
+	@echo "kfng: open docs/_build/html/index.html"
+
 # CASE='stream-*' and PEER=jax,numpy measure a part; BENCH= takes further options, as --rounds 3
 bench: .venv-bench/.installed ## measure kfng beside its peers and the hardware, all or CASE=... PEER=... (some minutes)
 	$(BENCH_BIN)/python -m pytest bench -q -o addopts=--import-mode=importlib -o timeout=0 --benchmark-quiet \
@@ -65,11 +72,11 @@ golden: .venv/.installed ## rewrite the golden traces: only on purpose, then rea
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-demo .venv-extras .venv-science .venv-bench .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-extras .venv-science .venv-bench .venv-docs docs/_build .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/kfng/_core*.so python/kfng/_core*.pyd
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-# Five environments, each made once and brought up to date when a source it was built from has changed. The first is an
+# Six environments, each made once and brought up to date when a source it was built from has changed. The first is an
 # editable install for tests and checks, .venv-extras another with the packages that kfng has adapters for; the others
 # are kfng as a user installs it, with the packages of the demo, of the reproductions and of the bench.
 .venv/.installed: .venv/.made pyproject.toml $(rust_sources)
@@ -104,7 +111,12 @@ clean: ## remove everything that make has made
 	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,sklearn,river,jax,torch]'
 	@touch $@
 
-.venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made: | need-python
+.venv-docs/.installed: .venv-docs/.made pyproject.toml $(rust_sources)
+	@echo "kfng: building into .venv-docs (the first time: a few minutes)"
+	$(RUST) $(DOCS_BIN)/python $(PIP) --editable '.[docs,sklearn,river]'
+	@touch $@
+
+.venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made .venv-docs/.made: | need-python
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D) || { rm -rf $(@D); echo "kfng: python's venv did not work (Debian: apt install python3-venv)" >&2; exit 1; }
 	@touch $@

@@ -42,10 +42,12 @@ class BankBase:
     ----------
     model : Model
         `Linear` or `MLP`; models with a state and models that live elsewhere are for `Filter`.
-    family, belief, rule, guards, theta, iterations, dtype, feature_names, seed
+    family, belief, rule, guards, theta, iterations, dtype
         As for `Filter`. A rule `Fading(half_life="7d")` needs `time=` at every update.
     num_threads : int, optional
         Threads that `update` may share the keys out among. Default: the variable KFNG_NUM_THREADS, else one.
+    feature_names, seed
+        As for `Filter`.
     max_keys : int, optional
         At most so many keys are kept in memory: when another comes, the one whose last row is longest ago makes room.
     evict_to : path, optional

@@ -478,7 +478,7 @@ class FilterBase(Hidden):
         h'Ph/R of a row), mean_nis (mean squared innovation over its variance, 1 in a well-specified filter),
         min_pivot_ratio (smallest D_j/P_jj: near 0 where parameters are nearly collinear; NaN with a gradient rule).
 
-        Of a recurrent model also influence_max (largest |ds/dtheta|), spectral_radius (of the recurrent weights: above 1
+        Of a recurrent model also influence_max (largest ``|ds/dtheta|``), spectral_radius (of the recurrent weights: above 1
         what happened long ago may grow), residual_autocorrelation (of successive rows: residuals that hang together count
         as more evidence than they are; a noise variance of the residuals' times 1 + 2·sum of autocorrelations is the
         remedy) and restarts (how often the influence on an entry of the state started again at its bound).

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
 ADAPTERS = [ROOT / "docs" / name for name in ("sklearn.md", "river.md")]
 """Documents whose sessions need an extra: `make test-extras` runs them."""
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -29,7 +29,7 @@ class Guards(Component):
     step_clip : 'auto', None or float
         Largest change of an output z in one row; scales the step of theta, never P. auto: 1 on log outputs, 4 on logits.
     z_clamp : 'auto', None or float
-        Largest |z| that goes into exp. auto: 30 for logits, 300 (float32: 40) for log outputs.
+        Largest ``|z|`` that goes into exp. auto: 30 for logits, 300 (float32: 40) for log outputs.
     windup : float or None, default 4.0
         Under forgetting no variance passes this multiple (> 2) of its prior; checked every 16 rows, and whenever the
         precision has halved since the last check.
