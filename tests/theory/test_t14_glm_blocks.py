@@ -12,7 +12,7 @@ import pytest
 import kfng
 from kfng import reference
 
-P, P32 = 800, 1600  # blocks run from 768 parameters on, in float32 from 1536
+P, P32 = 1600, 3200  # blocks run from 1536 parameters on, in float32 from 3072
 N = 60
 TOLERANCE = 1e-12
 FAMILIES = {

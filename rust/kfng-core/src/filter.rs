@@ -518,8 +518,8 @@ fn goes_short(model: &Model, belief: &Belief) -> bool {
     matches!((model, belief), (Model::Linear(linear), Belief::Full(_)) if linear.outputs() == 1)
 }
 
-/// From columns of so many bytes on a block of rows whose weights depend on theta gains a fifth over its rows one by one.
-const LEAST: usize = 6144;
+/// From columns of so many bytes on a block of rows whose weights depend on theta gains over its rows one by one.
+const LEAST: usize = 12288;
 
 /// Whether blocks of such rows are worth having: one look at each row, its weight a function of its z alone.
 fn blocks_gain<T>(model: &Model, family: &Family, iterations: Iterations, p: usize) -> bool {
