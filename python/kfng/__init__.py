@@ -51,11 +51,13 @@ if TYPE_CHECKING:
     from ._bank import Bank
     from ._joint import JointEkf, StateFilter
     from ._merge import merge
+    from ._mixture import Mixture
     from .schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
 
 _LATER = {
     "Bank": "kfng._bank",
     "JointEkf": "kfng._joint",
+    "Mixture": "kfng._mixture",
     "StateFilter": "kfng._joint",
     "forgetting_to_learning_rate": "kfng.schedules",
     "learning_rate_to_forgetting": "kfng.schedules",
@@ -72,7 +74,7 @@ def __dir__() -> list[str]:
 
 
 def load(path: Any) -> Any:
-    """Read what a `save` wrote, of kfng or of its reference: a Filter, Bank, StateFilter or JointEkf.
+    """Read what a `save` wrote, of kfng or of its reference: a Filter, Bank, Mixture, StateFilter or JointEkf.
 
     Raises
     ------
@@ -114,6 +116,7 @@ __all__ = [
     "Kalman",
     "Linear",
     "LinearStateSpace",
+    "Mixture",
     "NaturalGradient",
     "NegativeBinomial",
     "Point",

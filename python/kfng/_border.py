@@ -209,8 +209,23 @@ class Rows:
         return len(self._U)
 
     @property
+    def U(self) -> NDArray[Any]:
+        """(n, d), as given."""
+        return self._U
+
+    @property
     def Y(self) -> NDArray[np.float64]:
         return self._Y
+
+    @property
+    def dt(self) -> NDArray[np.float64]:
+        """(n,)."""
+        return self._dt
+
+    @property
+    def offset(self) -> NDArray[np.float64]:
+        """(n, k)."""
+        return self._offset
 
     @property
     def weight(self) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .errors import BadHeaderError
 
-KINDS = ("Bank", "Filter", "JointEkf", "StateFilter")
+KINDS = ("Bank", "Filter", "JointEkf", "Mixture", "StateFilter")
 """Classes of either implementation with `_from_file(header, arrays)`."""
 
 

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-CLASSES = ("Filter", "Bank")
+CLASSES = ("Filter", "Bank", "Mixture")
 ONLY_IN_KFNG = {"__version__", "reference"}
 
 
@@ -44,6 +44,7 @@ def test_the_same_signatures(both, cls):
     needed = {
         "Filter": ("update_many", "condition", "predict_quantiles", "sample", "from_rows"),
         "Bank": ("update_panel", "theta"),
+        "Mixture": ("update_many", "reset_state", "save"),
     }
     assert {"update", "predict", *needed[cls]} <= set(methods)
     for name in methods:

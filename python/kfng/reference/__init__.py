@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from .bank import Bank
     from .filter import Filter
     from .joint import JointEkf, StateFilter
+    from .mixture import Mixture
 
 # What `import kfng` does not need is read when it is first asked for: it would take as long as half of NumPy.
 _LATER = {
     "Bank": "kfng.reference.bank",
     "Filter": "kfng.reference.filter",
     "JointEkf": "kfng.reference.joint",
+    "Mixture": "kfng.reference.mixture",
     "StateFilter": "kfng.reference.joint",
     "forgetting_to_learning_rate": "kfng.schedules",
     "learning_rate_to_forgetting": "kfng.schedules",
@@ -57,7 +59,7 @@ def __dir__() -> list[str]:
 
 
 def load(path: Any) -> Any:
-    """Read what a `save` wrote, of kfng or of its reference: a Filter, Bank, StateFilter or JointEkf.
+    """Read what a `save` wrote, of kfng or of its reference: a Filter, Bank, Mixture, StateFilter or JointEkf.
 
     Raises
     ------
@@ -99,6 +101,7 @@ __all__ = [
     "Kalman",
     "Linear",
     "LinearStateSpace",
+    "Mixture",
     "NaturalGradient",
     "NegativeBinomial",
     "Point",

@@ -27,6 +27,9 @@ class Family(Component):
     partial: ClassVar[bool] = False
     """True where a partly missing y still informs about its other entries."""
 
+    discrete: ClassVar[bool] = False
+    """True where y is a count or a class: its density is a probability."""
+
     has_quantiles: ClassVar[bool] = True
     """False where y has no order."""
 

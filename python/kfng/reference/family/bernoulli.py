@@ -30,6 +30,7 @@ class Bernoulli(OneOutput):
     """y in [0, 1] with P(y=1) = 1/(1+exp(-z)); a fraction with `weight=n` stands for n trials."""
 
     link: ClassVar[str] = "logit"
+    discrete: ClassVar[bool] = True
 
     def invalid(self, y: Array) -> Mask:
         return np.any((y < 0) | (y > 1), axis=1)

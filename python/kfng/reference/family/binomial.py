@@ -38,6 +38,7 @@ class Binomial(OneOutput):
     trials: int | None = None
 
     link: ClassVar[str] = "logit"
+    discrete: ClassVar[bool] = True
     _of_rows: ClassVar[Array | None] = None
     """Trials (n, 1) of the rows that `for_rows` was asked about."""
 

@@ -45,6 +45,7 @@ class Categorical(Family):
     n_classes: int
 
     link: ClassVar[str] = "logit"
+    discrete: ClassVar[bool] = True
     has_quantiles: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

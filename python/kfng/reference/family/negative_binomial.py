@@ -37,6 +37,7 @@ class NegativeBinomial(OneOutput):
     dispersion: float
 
     link: ClassVar[str] = "log"
+    discrete: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self._set("dispersion", positive("dispersion", self.dispersion))

@@ -37,6 +37,7 @@ class Poisson(OneOutput):
     """Counts y >= 0 with mean exp(z)."""
 
     link: ClassVar[str] = "log"
+    discrete: ClassVar[bool] = True
 
     def invalid(self, y: Array) -> Mask:
         return np.any(y < 0, axis=1)
