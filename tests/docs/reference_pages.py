@@ -13,7 +13,12 @@ PACKAGE = Path(kfng.__file__).parent
 DIRECTIVE = re.compile(r"^\.\. (?P<what>currentmodule|auto\w+):: (?P<name>\S+)$", re.MULTILINE)
 NOT_LISTED = {"kfng.cli", "kfng.reference"}
 """The command has a page of its own; the reference has the names of kfng."""
-RETURNED = {"kfng._trace.Step", "kfng._trace.Trace"}
+RETURNED = {
+    "kfng._trace.Step",
+    "kfng._trace.Trace",
+    "kfng._mixture_trace.MixtureStep",
+    "kfng._mixture_trace.MixtureTrace",
+}
 """Listed, for that is what updates return; nobody makes one."""
 
 
