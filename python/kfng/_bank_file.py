@@ -107,7 +107,7 @@ def absorb(bank: BankBase, other: Any) -> None:
 
 
 def _same_settings(mine: Settings, other: Settings) -> None:
-    for name in (*AXES, "iterations", "dtype", "feature_names"):
+    for name in (*AXES, "iterations", "dtype", "feature_names", "categories"):
         ours, its = getattr(mine, name), getattr(other, name)
         if ours != its:
             raise UnsupportedError(argument=name, expected=f"the same in both: {ours!r:.80}", got=repr(its)[:80])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from .errors import (
     UnsupportedError,
 )
 
+if TYPE_CHECKING:
+    from ._clock import Clock
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -40,6 +43,46 @@ def need_time(settings: Settings, dt: Any) -> None:
     if (dt is None or dt is NO_TIME) and settings.rule.seconds:
         expected = "seconds since the row before, for a half-life with a unit"
         raise ParameterError(argument="dt", expected=expected, got="none")
+
+
+LIBRARIES = frozenset(
+    ("pandas", "polars", "pyarrow", "narwhals", "modin", "cudf", "dask", "duckdb", "ibis", "pyspark", "sqlframe")
+)
+"""What narwhals makes tables of; of those that compute later it says so."""
+
+
+def is_table(value: Any) -> bool:
+    """A table with named columns, which `_tables` reads; found out without importing anything."""
+    cls = type(value)
+    if cls is np.ndarray or not hasattr(cls, "columns"):
+        return False
+    return any(base.__module__.partition(".")[0] in LIBRARIES for base in cls.__mro__)
+
+
+class Pieces:
+    """Inputs (n, d) that stand where an array does, and become one slice by slice."""
+
+    shape: tuple[int, int]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        raise NotImplementedError
+
+
+def no_target(target: Any) -> None:
+    """Of rows that are no table."""
+    if target is not None:
+        raise ParameterError(argument="target", expected="None, where rows are no table", got=repr(target)[:80])
+
+
+def matrix_width(argument: str, U: Any) -> int:
+    """d of rows (n, d)."""
+    shape = real_array(argument, U).shape
+    if len(shape) != 2:
+        raise ShapeError(argument=argument, expected="(n, d)", got=shape)
+    return shape[1]
 
 
 class Row(NamedTuple):
@@ -201,6 +244,7 @@ class Rows:
         self._weight = _per_row("weight", weight, n)
         self._dt = _per_row("dt", dt, n)
         self._offset = offsets(settings, 0.0 if offset is None else offset, n)
+        self.clock: Clock | None = None
         exact = type(U) is np.ndarray and U.dtype == settings.float and U.dtype.isnative
         self._bare = exact and U.flags.c_contiguous and U.flags.aligned
         self._row_bytes = 8 * (self._U.shape[1] + self._Y.shape[1] + settings.k + 2)
@@ -252,7 +296,15 @@ class Rows:
                 return vet(self._settings, block, inputs=False)
         with np.errstate(over="ignore"):  # too large for float32 becomes inf and is refused as such
             U = self._U[rows].astype(self._settings.float, order="C", subok=False)
-        return vet(self._settings, self._owned(U, rows))
+        block, bad = vet(self._settings, self._owned(U, rows))
+        if self.clock is not None:
+            block, bad = block._replace(dt=self.clock.passed(start, bad)), self.clock.bad
+        return block, bad
+
+    def fault(self, block: Block, start: int, i: int) -> KfngError:
+        """The error of row i of a block that starts at row `start`."""
+        late = None if self.clock is None else self.clock.fault(start, i)
+        return fault(self._settings, block, i) if late is None else late
 
     def _owned(self, U: NDArray[Any], rows: slice) -> Block:
         parts = (self._Y, self._weight, self._dt, self._offset)
@@ -326,6 +378,10 @@ def inputs(settings: Settings) -> int:
 def in_order(settings: Settings, u: Mapping[Any, Any]) -> list[Any]:
     """The values of a row that comes by name, in the order of `feature_names`; every name once and no other."""
     names = settings.feature_names
+    if settings.categories:
+        from ._tables import indicators
+
+        u = indicators(settings, u)
     if names is None:
         expected = "an array; a dict needs a filter with feature_names"
         raise DtypeError(argument="u", expected=expected, got=type(u).__name__)
@@ -341,6 +397,8 @@ def in_order(settings: Settings, u: Mapping[Any, Any]) -> list[Any]:
 def matrix(settings: Settings, argument: str, U: Any) -> NDArray[Any]:
     """Rows (n, d) of real numbers, of any dtype and layout (not converted yet)."""
     d = inputs(settings)
+    if isinstance(U, Pieces):
+        return U  # type: ignore[return-value]
     if isinstance(U, Mapping) or (isinstance(U, (list, tuple)) and U and isinstance(U[0], Mapping)):
         raise DtypeError(argument=argument, expected=f"an array (n, {d}); only `update` takes a dict", got="dicts")
     array = U if isinstance(U, np.ndarray) and U.dtype.kind in "biuf" else real_array(argument, U)

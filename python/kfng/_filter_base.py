@@ -29,6 +29,9 @@ from .reference.model import Model
 from .reference.rule import Kalman, Rule
 from .reference.sensitivity import Sensitivity
 
+if TYPE_CHECKING:
+    from ._clock import Moment
+
 Float = NDArray[np.float64]
 Progress = bool | Callable[[int, int], Any] | None
 COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored")
@@ -61,7 +64,11 @@ class FilterBase(Hidden):
         Threads that `update_many` may use from 1000 parameters on, where rows share a pass (a linear model with Gaussian
         noise, or several outputs). Default: the variable KFNG_NUM_THREADS, else one. No bit depends on it.
     feature_names : list of d strings, optional
-        The order of the inputs of a row that comes as a dict; shown in error messages and by `kfng inspect`.
+        The order of the inputs of a row that comes as a dict, or of a table's columns; shown in error messages and by
+        `kfng inspect`.
+    categories : list of strings, optional
+        Columns of tables, and names in dicts, that say one of several levels: each level is a feature `column=level`,
+        named so in `feature_names`, which is 1 where the column says that level and 0 elsewhere.
     seed : int, default 0
         Of a random theta_0.
     sensitivity : Sensitivity, default RTRL()
@@ -84,6 +91,8 @@ class FilterBase(Hidden):
     theta: NDArray[Any]
     n_updates: int
     _likelihood: Likelihood
+    _when: Moment | None = None
+    """When the last row was, of those that came with a time."""
 
     if TYPE_CHECKING:  # supplied by kfng._core.Filter and kfng.reference.Filter
         _takes_bare_rows: bool
@@ -119,6 +128,7 @@ class FilterBase(Hidden):
         dtype: Any = "float64",
         num_threads: int | None = None,
         feature_names: Any = None,
+        categories: Any = None,
         seed: int = 0,
     ) -> Self:
         settings = Settings.build(
@@ -137,6 +147,7 @@ class FilterBase(Hidden):
             dtype=dtype,
             num_threads=num_threads,
             feature_names=feature_names,
+            categories=categories,
             seed=seed,
         )
         return cls._from_settings(settings)
@@ -149,7 +160,19 @@ class FilterBase(Hidden):
         raise NotImplementedError
 
     @classmethod
-    def from_rows(cls, U0: Any, Y0: Any, model: Any, family: Any, *, weight: Any = None, **same: Any) -> Self:
+    def from_rows(
+        cls,
+        U0: Any,
+        Y0: Any = None,
+        model: Any = None,
+        family: Any = None,
+        *,
+        target: Any = None,
+        weight: Any = None,
+        dt: Any = None,
+        time: Any = None,
+        **same: Any,
+    ) -> Self:
         """A filter that starts at the level and scale of its first rows, which are then conditioned on in order.
 
         The output intercepts start at the link of the mean of Y0 (counts + 1/2); each weight's prior variance is the
@@ -160,10 +183,16 @@ class FilterBase(Hidden):
 
         Parameters
         ----------
-        U0 : (n, d), Y0 : (n,) or (n, k)
-            The first rows; NaN in Y0 is missing.
-        weight : number or (n,), default 1
-            Their weights, in the level and the scale as well.
+        U0 : (n, d), or a table
+            The first rows. Of a table all columns are features but those named in target, weight, dt and time, or those that
+            `feature_names` names. Columns of strings or categories, and those named in `categories`, give a feature
+            `column=level` for each level that they declare or have in these rows.
+        Y0 : (n,) or (n, k)
+            NaN is missing.
+        model
+            Also a function of the number of features that gives one, as the class `Linear` does.
+        target, weight, dt, time
+            As for `update_many`; the weights have their part in level and scale as well.
         **same
             As for the constructor.
 
@@ -173,19 +202,32 @@ class FilterBase(Hidden):
         """
         from . import _from_rows
 
+        if _border.is_table(U0):
+            from . import _tables
+
+            asked = same.get("feature_names"), same.get("categories")
+            rows, features, categories = _tables.first_rows(U0, Y0, target, weight, dt, time, *asked)
+            U0, Y0, weight, dt, time = rows.U, rows.Y, rows.weight, rows.dt, rows.time
+            same |= {"feature_names": features, "categories": categories}
+        else:
+            _border.no_target(target)
+        if callable(model) and not isinstance(model, Model):
+            model = model(_border.matrix_width("U0", U0))
         flt = cls._from_settings(_from_rows.start(Settings.build(model, family, **same), U0, Y0, weight))
-        flt.update_many(U0, Y0, weight=weight, trace=False)
+        flt.update_many(U0, Y0, weight=weight, dt=dt, time=time, trace=False)
         return flt
 
     # -- learning
     def update_many(
         self,
         U: Any,
-        Y: Any,
+        Y: Any = None,
         *,
+        target: Any = None,
         weight: Any = None,
         dt: Any = None,
         offset: Any = None,
+        time: Any = None,
         progress: Progress = None,
         on_bad_row: str = "raise",
         deterministic: bool = True,
@@ -197,13 +239,19 @@ class FilterBase(Hidden):
         Parameters
         ----------
         U : (n, d)
-            An array, or what NumPy makes one of; rows as dicts are for `update`.
+            An array, or what NumPy makes one of; rows as dicts are for `update`. Or a table of pandas, polars or pyarrow,
+            whose columns are found by the names in `feature_names`, whatever their order; other columns play no part.
         Y : (n,) or (n, k)
             NaN is missing: time passes, nothing is learned.
+        target : name or list of names, instead of Y
+            The columns of the table that are Y. `weight`, `dt`, `offset` and `time` may be names of columns, too.
         weight, dt : number or (n,), default 1
             Multiplier of each row's log-likelihood (0: only time passes); time since the row before it.
         offset : number, (n,) or (n, k), default 0
             Added to z.
+        time : (n,) numbers or dates, instead of dt
+            When each row was, not before the row before it. dt is then the time since the last row that had one, 0 where
+            there is none: in seconds for dates, to the nanosecond, else in the unit of the numbers.
         progress : None, True or callable(done, total)
             True draws a tqdm bar.
         on_bad_row : 'raise' or 'skip'
@@ -222,20 +270,31 @@ class FilterBase(Hidden):
 
         Raises
         ------
-        ShapeError, DtypeError
-            Before any row is used.
+        ShapeError, DtypeError, UnknownNameError
+            Before any row is used: also where a table lacks a column, or has a level of a category that is not known.
         NonFiniteError, ParameterError
             At a bad row; `error.row` is its index, `error.trace` the rows applied before it, which stay applied.
         """
         _validate.choice("on_bad_row", on_bad_row, ("raise", "skip"))
         _validate.flag("deterministic", deterministic)
         _validate.flag("trace", trace)
-        _border.need_time(self.settings, dt)
+        if _border.is_table(U):
+            from . import _tables
+
+            U, Y, weight, dt, offset, time = _tables.given(self.settings, U, Y, target, weight, dt, offset, time)
+        else:
+            _border.no_target(target)
+        if time is None:
+            _border.need_time(self.settings, dt)
         if lengths is not None and self.settings.sensitivity is None:
             raise UnsupportedError(
                 argument="lengths", expected="None (the model has no state)", got=type(lengths).__name__
             )
         rows = _border.Rows(self.settings, U, Y, weight, dt, offset)
+        if time is not None:
+            from ._clock import Clock
+
+            rows.clock = Clock(self.settings.rule, time, dt, len(rows), self._when)
         sequences = None if lengths is None else _border.lengths(lengths, len(rows))
         builder = TraceBuilder(self.settings, self._likelihood, rows.Y) if trace else None
         skip = on_bad_row == "skip"
@@ -259,16 +318,18 @@ class FilterBase(Hidden):
         report: Callable[[int], None],
     ) -> None:
         """Rows in pieces of about 50 ms and at most a megabyte, so that signals and progress are served between them."""
-        (start, end), size, bare = between, 64, self._takes_bare_rows
+        (start, end), size, bare = between, 64, self._takes_bare_rows and rows.clock is None
         while start < end:
             begun = time.perf_counter()
             stop = min(start + min(size, rows.largest_block(bare)), end)
             block, bad = rows.block(start, stop, bare)
-            done, error = self._apply(block, bad, start, builder, skip, reordered)
-            if error is None and start + done < stop:  # a row that nobody has looked at and that is not finite
+            done, error = self._apply(rows, block, bad, start, builder, skip, reordered)
+            if error is None and start + done < stop and rows.clock is not None:
+                stop = start + done  # the rows behind one that was left out wait since the one before it
+            elif error is None and start + done < stop:  # a row that nobody has looked at and that is not finite
                 start, stop = start + done, start + done + 1
                 block, bad = rows.block(start, stop)
-                done, error = self._apply(block, bad, start, builder, skip, reordered)
+                done, error = self._apply(rows, block, bad, start, builder, skip, reordered)
             if error is not None:
                 error.row = start + done
                 error.trace = builder.trace(start + done) if builder else None
@@ -280,6 +341,7 @@ class FilterBase(Hidden):
 
     def _apply(
         self,
+        rows: _border.Rows,
         block: _border.Block,
         bad: NDArray[np.bool_],
         start: int,
@@ -296,6 +358,8 @@ class FilterBase(Hidden):
                 if builder:
                     builder.put(start + i, *out)
                 i += done
+                if rows.clock is not None and done:
+                    self._when = rows.clock.took(start + i - 1)
                 if error is None and i < stop:
                     return i, None
                 if error is not None:
@@ -303,9 +367,11 @@ class FilterBase(Hidden):
                         return i, error
                     self._refuse(1)
                     i += 1
+                    if rows.clock is not None:
+                        return i, None
             if stop < len(bad):
                 if not skip:
-                    return i, _border.fault(self.settings, block, stop)
+                    return i, rows.fault(block, start, stop)
                 self._refuse(1)
                 i = stop + 1
         return len(bad), None
@@ -320,8 +386,9 @@ class FilterBase(Hidden):
         include_noise: bool = True,
         offset: Any = 0.0,
     ) -> Any:
-        """Mean of y for rows U (n, d) at the present time; nothing changes.
+        """Mean of y for rows U (n, d), an array or a table, at the present time; nothing changes.
 
+        Of a table the columns are found by the names in `feature_names`, and `offset` may be the name of one.
         Of a recurrent model each row alone is a possible next input: one step from the present state.
 
         Returns
@@ -369,6 +436,11 @@ class FilterBase(Hidden):
 
     def _outputs(self, U: Any, offset: Any) -> tuple[Float, Float, Float, Float]:
         """z, C and the reported noise of rows U, with a leading row axis."""
+        if _border.is_table(U):
+            from . import _tables
+
+            U, offset = _tables.inputs(self.settings, U, offset)
+            U = U[:]
         given = _border.matrix(self.settings, "U", U)
         offsets = np.ascontiguousarray(_border.offsets(self.settings, offset, len(given)))
         rows = _validate.real_array("U", given, self.settings.float)
@@ -551,7 +623,8 @@ class FilterBase(Hidden):
 
         arrays = {f"spec.{name}": array for name, array in self.settings.arrays().items()}
         arrays |= {f"state.{name}": array for name, array in self._state().items()}
-        return checkpoint.encode({"library": __version__, "object": "Filter", "spec": self.spec()}, arrays)
+        when = {} if self._when is None else {"time": list(self._when)}
+        return checkpoint.encode({"library": __version__, "object": "Filter", "spec": self.spec()} | when, arrays)
 
     @classmethod
     def _from_bytes(cls, data: bytes) -> Self:
@@ -577,6 +650,10 @@ class FilterBase(Hidden):
             raise BadHeaderError(argument="spec", expected="settings of a filter", got=str(error)) from error
         flt = cls._from_settings(settings)
         flt._set_state(state)
+        if "time" in header:
+            from ._clock import Moment
+
+            flt._when = Moment.read(header["time"])
         return flt
 
     def save(self, path: Any) -> None:
@@ -597,6 +674,7 @@ class FilterBase(Hidden):
         """An independent filter in the same state."""
         twin = self._from_settings(self.settings)
         twin._set_state(self._state())
+        twin._when = self._when
         return twin
 
     def __copy__(self) -> Self:

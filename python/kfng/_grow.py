@@ -104,6 +104,7 @@ def as_categorical(flt: AnyFilter) -> AnyFilter:
         state["P"] = joined((P_0 + P) / 4, (P_0 - P) / 4).astype(settings.float)
     twin = type(flt)._from_settings(made)
     twin._set_state(state)
+    twin._when = flt._when
     return twin
 
 
@@ -172,6 +173,7 @@ def _grown(
             state[name] = part
     twin = type(flt)._from_settings(made)
     twin._set_state(state)
+    twin._when = flt._when
     return twin
 
 
@@ -214,6 +216,7 @@ def _settings(
         dtype=settings.dtype,
         num_threads=settings.num_threads,
         feature_names=names,
+        categories=settings.categories,
         seed=settings.seed,
     )
 

@@ -41,6 +41,7 @@ class JointSettings(Derived):
     """What a unit of time adds to it, in the same forms."""
     model: Any = None
     feature_names: None = None
+    categories: None = None
     rule: Rule = field(default_factory=Kalman)
     """Any dt >= 0 is one that a row can have."""
 

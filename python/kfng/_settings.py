@@ -41,7 +41,7 @@ AXES: dict[str, Mapping[str, type[Component]]] = {
     "rule": RULES,
     "guards": {"Guards": Guards},
 }
-OPTIONAL = ("iterations", "sensitivity", "state", "state_prior")
+OPTIONAL = ("iterations", "sensitivity", "state", "state_prior", "categories")
 """Keys that a spec has only where they say something."""
 
 
@@ -106,6 +106,8 @@ class Settings(Derived):
     state_given: bool = False
     state_prior: Number | Array | None = None
     """Covariance of an unknown s_0."""
+    categories: tuple[str, ...] | None = None
+    """Columns of tables that features `column=level` stand for."""
 
     @classmethod
     def build(
@@ -126,6 +128,7 @@ class Settings(Derived):
         dtype: Any = "float64",
         num_threads: Any = None,
         feature_names: Any = None,
+        categories: Any = None,
         seed: Any = 0,
     ) -> Self:
         """Check the arguments of `Filter` one by one, then against one another."""
@@ -168,6 +171,7 @@ class Settings(Derived):
             if num_threads is None
             else check.integer("num_threads", num_threads, low=1, high=MAX_THREADS),
             feature_names=_names(feature_names, model),
+            categories=_categories(categories, feature_names),
             seed=seed,
             theta_given=theta is not None,
             iterations=iterations,
@@ -239,7 +243,8 @@ class Settings(Derived):
     # -- JSON form
     def spec(self) -> Spec:
         """Plain JSON values; arrays stand as {"shape": [...]} and are found in `arrays()`."""
-        return self._spec({axis: getattr(self, axis).spec() for axis in AXES}) | self._memory()
+        categories = {} if self.categories is None else {"categories": list(self.categories)}
+        return self._spec({axis: getattr(self, axis).spec() for axis in AXES}) | self._memory() | categories
 
     def _spec(self, parts: Spec) -> Spec:
         optional = {} if self.iterations == 1 else {"iterations": self.iterations}
@@ -338,7 +343,10 @@ class Settings(Derived):
         if self.state_prior is not None:
             prior = self.state_prior
             shown["state_prior"] = prior.tolist() if isinstance(prior, np.ndarray) else prior
-        return shown if self.feature_names is None else shown | {"feature_names": list(self.feature_names)}
+        for name in ("feature_names", "categories"):
+            if getattr(self, name) is not None:
+                shown[name] = list(getattr(self, name))
+        return shown
 
 
 def _component_arrays(parts: Mapping[str, Component]) -> Arrays:
@@ -380,3 +388,23 @@ def _names(names: Any, model: Model) -> tuple[str, ...] | None:
     if len(result) != model.inputs:
         raise ShapeError(argument="feature_names", expected=f"({model.inputs},)", got=(len(result),))
     return result
+
+
+def _categories(names: Any, features: Any) -> tuple[str, ...] | None:
+    """Columns whose levels are features: `column=level`."""
+    if names is None:
+        return None
+    if isinstance(names, (str, Mapping)) or not isinstance(names, (Sequence, np.ndarray)):
+        raise ParameterError(argument="categories", expected="a list of strings", got=repr(names)[:80])
+    result = tuple(str(name) if isinstance(name, str) else name for name in names)
+    if not all(isinstance(name, str) and name and "=" not in name for name in result):
+        expected = "names of columns, without '='"
+        raise ParameterError(argument="categories", expected=expected, got=repr(names)[:80])
+    if len(set(result)) != len(result):
+        raise ParameterError(argument="categories", expected="different names", got="a name twice")
+    if features is None:
+        raise ParameterError(argument="categories", expected="with feature_names", got="without")
+    both = [name for name in result if name in features]
+    if both:
+        raise ParameterError(argument="categories", expected="names that are no features", got=repr(both[0])[:80])
+    return result or None

@@ -69,7 +69,9 @@ def test_update_is_called_as_documented(impl):
         ("offset", inspect.Parameter.KEYWORD_ONLY, 0.0),
     ]
     names = [name for name, *_ in arguments(impl.Filter.update_many)]
-    assert names == ["U", "Y", "weight", "dt", "offset", "progress", "on_bad_row", "deterministic", "trace", "lengths"]
+    assert names == [
+        "U", "Y", "target", "weight", "dt", "offset", "time", "progress", "on_bad_row", "deterministic", "trace", "lengths",
+    ]  # fmt: skip
 
 
 def test_the_constructor_shows_its_arguments(impl):
@@ -78,7 +80,7 @@ def test_the_constructor_shows_its_arguments(impl):
     assert names[:2] == ["model", "family"]
     assert set(names[2:]) == {
         "belief", "rule", "sensitivity", "guards", "theta", "state", "state_prior", "iterations", "robust", "evidence",
-        "dtype", "num_threads", "feature_names", "seed",
+        "dtype", "num_threads", "feature_names", "categories", "seed",
     }  # fmt: skip
 
 
