@@ -108,12 +108,12 @@ clean: ## remove everything that make has made
 
 .venv-extras/.installed: .venv-extras/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv-extras (the first time: JAX, PyTorch and others, some GB)"
-	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,sklearn,river,jax,torch,cli,tables]' pyarrow
+	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,sklearn,river,jax,torch,cli,tables,migrate]' pyarrow
 	@touch $@
 
 .venv-docs/.installed: .venv-docs/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv-docs (the first time: a few minutes)"
-	$(RUST) $(DOCS_BIN)/python $(PIP) --editable '.[docs,sklearn,river]'
+	$(RUST) $(DOCS_BIN)/python $(PIP) --editable '.[docs,migrate,sklearn,river]'
 	@touch $@
 
 .venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made .venv-docs/.made: | need-python

@@ -8,6 +8,12 @@ DOCUMENTS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" no
 ADAPTERS = [ROOT / "docs" / name for name in ("sklearn.md", "river.md")]
 """Documents whose sessions need an extra: `make test-extras` runs them."""
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n((?::[^\n]*\n)*)(.*?)^```$", re.MULTILINE | re.DOTALL)
+NOTEBOOK = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n"
+"""How a page begins whose cells run while the site is built: without it they would not even be shown."""
+NOTEBOOKS = [document for document in DOCUMENTS if CELL.search(document.read_text(encoding="utf-8"))]
+PICTURE = "picture"
+"""The tag of cells that need matplotlib."""
 
 
 def name(document):
@@ -18,6 +24,22 @@ def blocks(document):
     """(line before the block, its text) for each python block."""
     text = document.read_text(encoding="utf-8")
     return [(text.count("\n", 0, found.start(1)), found.group(1)) for found in FENCE.finditer(text)]
+
+
+def cells(document):
+    """(line before the code, the code) for each cell of a notebook, those with a picture left out."""
+    text = document.read_text(encoding="utf-8")
+    found = [cell for cell in CELL.finditer(text) if PICTURE not in cell.group(1)]
+    return [(text.count("\n", 0, cell.start(2)), cell.group(2)) for cell in found]
+
+
+def run_cells(document, impl):
+    """What the cells of a notebook leave behind."""
+    space = {"__name__": "page"}
+    for line, code in cells(document):
+        source = "\n" * line + of_implementation(code, impl)
+        exec(compile(source, str(document), "exec"), space)
+    return space
 
 
 def sessions(document):
