@@ -240,9 +240,9 @@ class Rows:
         self._settings = settings
         self._U = matrix(settings, names[0], U)
         n = len(self._U)
-        self._Y = _many_y(settings, names[1], Y, n)
-        self._weight = _per_row("weight", weight, n)
-        self._dt = _per_row("dt", dt, n)
+        self._Y = many_y(settings, names[1], Y, n)
+        self._weight = per_row("weight", weight, n)
+        self._dt = per_row("dt", dt, n)
         self._offset = offsets(settings, 0.0 if offset is None else offset, n)
         self.clock: Clock | None = None
         exact = type(U) is np.ndarray and U.dtype == settings.float and U.dtype.isnative
@@ -440,7 +440,7 @@ def _one_y(settings: Settings, y: Any) -> NDArray[np.float64]:
     return array.reshape(width)
 
 
-def _many_y(settings: Settings, argument: str, Y: Any, n: int) -> NDArray[np.float64]:
+def many_y(settings: Settings, argument: str, Y: Any, n: int) -> NDArray[np.float64]:
     width, array = settings.y_width, real_array(argument, Y)
     if array.shape != (n, width) and not (width == 1 and array.shape == (n,)):
         raise ShapeError(argument=argument, expected=(n,) if width == 1 else (n, width), got=array.shape)
@@ -464,7 +464,7 @@ def lengths(value: Any, n: int) -> list[int]:
     return sizes
 
 
-def _per_row(argument: str, value: Any, n: int) -> NDArray[np.float64]:
+def per_row(argument: str, value: Any, n: int) -> NDArray[np.float64]:
     array = real_array(argument, 1.0 if value is None else value)
     if array.shape not in ((), (n,)):
         raise ShapeError(argument=argument, expected=f"a number or ({n},)", got=array.shape)

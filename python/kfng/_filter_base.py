@@ -402,6 +402,16 @@ class FilterBase(Hidden):
         ------
         ShapeError, DtypeError, NonFiniteError, ParameterError (both flags)
         """
+        return self._predicted(lambda _: self._outputs(U, offset), return_std, return_cov, include_noise)
+
+    def _predicted(
+        self,
+        outputs: Callable[[bool], tuple[Float, Float, Float, Float]],
+        return_std: bool,
+        return_cov: bool,
+        include_noise: bool,
+    ) -> Any:
+        """What `predict` returns of rows whose z, C, a, b are `outputs(whether C is needed)`."""
         if _validate.flag("return_std", return_std) and _validate.flag("return_cov", return_cov):
             raise ParameterError(argument="return_cov", expected="at most one of return_std and return_cov", got="both")
         _validate.flag("return_cov", return_cov)
@@ -409,7 +419,7 @@ class FilterBase(Hidden):
         if return_std or return_cov:
             self._need_posterior("return_std" if return_std else "return_cov")
         family = self.settings.family
-        z, C, a, b = self._outputs(U, offset)
+        z, C, a, b = outputs(bool(return_std or return_cov))
         shape = (len(z), *self.settings.mean_shape)
         with np.errstate(over="ignore", invalid="ignore"):  # a row far outside everything has an infinite std
             mean = family.mean(z).reshape(shape).astype(self.settings.float, copy=False)

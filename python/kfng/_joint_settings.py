@@ -220,7 +220,7 @@ def observations(settings: Any, Y: Any, weight: Any, dt: Any) -> tuple[Array, Ar
         raise ShapeError(argument="Y", expected="rows", got=array.shape)
     m = len(array)
     return (
-        _border._many_y(settings, "Y", array, m),
-        _border._per_row("weight", weight, m),
-        _border._per_row("dt", dt, m),
+        _border.many_y(settings, "Y", array, m),
+        _border.per_row("weight", weight, m),
+        _border.per_row("dt", dt, m),
     )

@@ -240,5 +240,11 @@ class Step:
         """True where the step of theta was shortened by the step clip."""
         return bool(self._trace.clipped[0])
 
+    @property
+    def _seen(self) -> tuple[Float, Float, Float, Float, int]:
+        """What a trace keeps of the row: z (k,), C (k, k), a, b (m,) and its flags."""
+        row = self._trace
+        return row.z[0], row.C[0], row.a[0], row.b[0], int(row.flags[0])
+
     def __repr__(self) -> str:
         return f"Step(prediction={self.prediction}, std={self.std}, skipped={self.skipped}, clipped={self.clipped})"

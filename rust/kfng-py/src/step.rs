@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 
 use kfng_core::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report};
 
@@ -169,6 +169,23 @@ impl Step {
     #[getter]
     fn clipped(&self) -> bool {
         self.flags & FLAG_CLIPPED != 0
+    }
+
+    /// What a trace keeps of the row: z (k,), C (k, k), a, b (m,) and its flags.
+    #[getter]
+    fn _seen<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let (rows, k) = (self.rows(), self.law.k);
+        let array = |values: &[f64], shape: &[usize]| -> PyResult<Bound<'py, PyAny>> {
+            let mut out = Fresh::<f64>::zeros(py, shape)?;
+            out.numbers().copy_from_slice(values);
+            Ok(out.done())
+        };
+        let (z, c) = (array(rows.z, &[k])?, array(rows.c, &[k, k])?);
+        let (a, b) = (
+            array(rows.a, &[rows.a.len()])?,
+            array(rows.b, &[rows.b.len()])?,
+        );
+        (z, c, a, b, self.flags).into_pyobject(py)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
