@@ -143,7 +143,11 @@ def test_prediction_is_that_of_the_network(impl, monkeypatch):
     own.update_many(U, Y)
     other.update_many(U, Y)
     calls = other.calls
-    for options in ({"return_std": True}, {"return_cov": True, "include_noise": False}, {"return_std": True, "offset": [1, 2]}):
+    for options in (
+        {"return_std": True},
+        {"return_cov": True, "include_noise": False},
+        {"return_std": True, "offset": [1, 2]},
+    ):
         for got, expected in zip(other.predict(U, **options), own.predict(U, **options), strict=True):
             assert np.abs(got - expected).max() < TOLERANCE
     assert other.calls == calls + 3 * len(U)

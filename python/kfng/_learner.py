@@ -17,10 +17,8 @@ from ._filter import Filter
 from ._filter_base import Progress, _Progress
 from ._trace import Seen, Trace, TraceBuilder, quantiles
 from .errors import KfngError, NonFiniteError, ShapeError, UnsupportedError
-from .reference.belief import Belief
 from .reference.family import Family
 from .reference.model import External
-from .reference.rule import Rule
 
 Float = NDArray[np.float64]
 Linearised = tuple[Float, NDArray[Any]]
@@ -300,7 +298,9 @@ class Learner:
     def __repr__(self) -> str:
         settings = self.filter.settings
         name = type(self).__name__
-        return f"<{name} of {settings.p} parameters, {settings.family!r}, block={self.block}, n_updates={self.n_updates}>"
+        return (
+            f"<{name} of {settings.p} parameters, {settings.family!r}, block={self.block}, n_updates={self.n_updates}>"
+        )
 
 
 class _Given:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import kfng
-from kfng import errors
 
 try:
     import jax
@@ -64,10 +63,13 @@ def test_one_row_at_a_time_is_the_networks_own_filter(sizes, family, label, wron
     y, start = label(y), layers(sizes)
     f = network
     if wrong:
+
         def f(params, u):
             W = params[0][0]
             first = W[0, 0]
-            return network([(W.at[0, 0].set(1.01 * first - 0.01 * jax.lax.stop_gradient(first)), params[0][1]), *params[1:]], u)
+            return network(
+                [(W.at[0, 0].set(1.01 * first - 0.01 * jax.lax.stop_gradient(first)), params[0][1]), *params[1:]], u
+            )
 
     learner = filter_for(f, start, family=family)
     own = kfng.Filter(kfng.MLP(sizes), family, theta=flat(start))
