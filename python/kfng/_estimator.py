@@ -7,7 +7,7 @@ scale is left to the prior, which `Filter.from_rows` sets. Both follow from the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .reference.model import MLP, Linear, Model
 from .reference.rule import Fading, Kalman, Rule
 
 FAMILIES = ("gaussian", "poisson", "negative_binomial", "gamma")
+MISSING = ("raise", "skip", "mean")
 
 
 def family_of(name: Any, dispersion: Any) -> Family:
@@ -77,9 +78,11 @@ class Recipe:
     activation: str = "tanh"
     intercept: bool = True
     warmup: int = 32
+    missing: str = "raise"
 
     def __post_init__(self) -> None:
         choice("model", self.model, ("linear", "mlp"))
+        choice("missing", self.missing, MISSING)
         integer("warmup", self.warmup)
 
     def network(self, d: int) -> Model:
@@ -92,7 +95,10 @@ class Recipe:
         return Filter(self.network(d), self.family, **self.options), np.zeros(d)
 
     def start(self, U: Array, Y: Array, weight: Array) -> tuple[Filter, Array]:
-        """A filter that has learned the rows U (n, d), which set its scale and level, and where its features are centred."""
+        """A filter that has learned the rows U (n, d), which set its scale and level, and where its features are centred.
+
+        Nothing is missing in U.
+        """
         center = np.zeros(U.shape[1])
         if (self.intercept or self.model == "mlp") and (weight > 0).any():
             center = np.average(U, axis=0, weights=weight)
@@ -100,19 +106,69 @@ class Recipe:
         return Filter.from_rows(U - center, Y, model, self.family, weight=weight, **self.options), center
 
 
+class Means:
+    """Running means of features (d,), weighted, over the rows that have a value: what stands for one that is missing.
+
+    They are sums row by row, so that it makes no difference how rows are cut.
+    """
+
+    def __init__(self, d: int) -> None:
+        self.sums = np.zeros((2, d))
+        """Of the weights, and of weight times value."""
+
+    def all_of(self, U: Array, weight: Array) -> tuple[Array, Means]:
+        """U with the mean of all of its rows where it has NaN, and the means after them."""
+        _, after = self.in_turn(U, weight)
+        return np.where(np.isnan(U), after.now(), U), after
+
+    def in_turn(self, U: Array, weight: Array) -> tuple[Array, Means]:
+        """U with the mean of the rows before where a row has NaN, and the means after them."""
+        filled, after = U.copy(), Means(U.shape[1])
+        after.sums = self.sums
+        size = 1 + 2**18 // (1 + U.shape[1])
+        for start in range(0, len(U), size):
+            part = slice(start, start + size)
+            gone = np.isnan(U[part])
+            terms = weight[part, None] * np.stack([~gone, np.where(gone, 0.0, U[part])])
+            running = np.cumsum(np.concatenate([after.sums[:, None], terms], axis=1), axis=1)
+            filled[part][gone] = _ratio(*running[:, :-1])[gone]
+            after.sums = running[:, -1].copy()
+        return filled, after
+
+    def now(self) -> Array:
+        """(d,); 0 where no row had a value."""
+        return _ratio(*self.sums)
+
+
+def _ratio(weight: Array, total: Array) -> Array:
+    return np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+
+
+class Made(NamedTuple):
+    """A filter that has started, where its features are centred (d,), and their means, where these stand for what is missing."""
+
+    flt: Filter
+    center: Array
+    means: Means
+
+
 class Stream:
     """Rows of a fixed width: the first `warmup` of them (weight 0 not counted) are held, then a filter learns all in order.
 
-    What it has learned depends on the rows alone, not on how they were cut into calls.
+    What it has learned depends on the rows alone, not on how they were cut into calls. NaN in a row that comes by
+    `missing="skip"` lets time pass and teaches nothing, by "mean" it is the mean of the rows before it (in the rows held: of
+    all of these); in a row to predict it is the mean by either.
     """
 
     def __init__(self, recipe: Recipe, d: int) -> None:
         self.recipe, self.d = recipe, d
-        self._made: tuple[Filter, Array] | None = None if recipe.warmup else recipe.fresh(d)
+        self._made: Made | None = None if recipe.warmup else Made(*recipe.fresh(d), Means(d))
         self._held: list[tuple[Array, Array, Array]] = []
-        self._early: tuple[Filter, Array] | None = None
+        self._early: Made | None = None
 
     def learn(self, U: Array, Y: Array, weight: Array) -> None:
+        if self.recipe.missing == "skip":
+            weight = np.where(np.isnan(U).any(axis=1), 0.0, weight)
         if self._made is None:
             taught = sum(int((w > 0).sum()) for _, _, w in self._held) + np.cumsum(weight > 0)
             stop = int(np.searchsorted(taught, self.recipe.warmup)) + 1
@@ -123,26 +179,45 @@ class Stream:
             self._made = self._start(held)
             self._held, self._early = [], None
             U, Y, weight = U[stop:], Y[stop:], weight[stop:]
-        flt, center = self._made
+        flt, center, means = self._made
         if len(U):
+            if self.recipe.missing != "raise":
+                U, means = means.in_turn(U, weight)
             flt.update_many(U - center, Y, weight=weight, trace=False)
+            self._made = Made(flt, center, means)
 
     def learn_batch(self, U: Array, Y: Array, weight: Array) -> None:
         """All rows there are: level and scale come from all of them, so that their order plays no part in it."""
+        if self.recipe.missing == "skip":
+            weight = np.where(np.isnan(U).any(axis=1), 0.0, weight)
         if not (weight > 0).any():
             raise ParameterError(argument="sample_weight", expected="at least one weight > 0", got="all zero")
         if self._made is None:
-            self._made = self.recipe.start(U, Y, weight)
+            self._made = self._start([(U, Y, weight)])
         else:
             self.learn(U, Y, weight)
 
     def current(self) -> tuple[Filter, Array]:
         """The filter and its centre; before it has started, one made of the rows held so far."""
+        return self._now()[:2]
+
+    def inputs(self, U: Array) -> tuple[Filter, Array]:
+        """The filter, and rows U (n, d) to predict as it sees them."""
+        flt, center, means = self._now()
+        if self.recipe.missing != "raise":
+            U = np.where(np.isnan(U), means.now(), U)
+        return flt, U - center
+
+    def _now(self) -> Made:
         if self._made is not None:
             return self._made
         if self._early is None:
             self._early = self._start(self._held)
         return self._early
 
-    def _start(self, held: list[tuple[Array, Array, Array]]) -> tuple[Filter, Array]:
-        return self.recipe.start(*(np.concatenate(parts) for parts in zip(*held, strict=True)))
+    def _start(self, held: list[tuple[Array, Array, Array]]) -> Made:
+        U, Y, weight = (np.concatenate(parts) for parts in zip(*held, strict=True))
+        means = Means(self.d)
+        if self.recipe.missing != "raise":
+            U, means = means.all_of(U, weight)
+        return Made(*self.recipe.start(U, Y, weight), means)

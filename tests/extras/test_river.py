@@ -395,3 +395,66 @@ def test_frames_that_make_no_sense():
         Classifier().learn_many(frame, ["x"])
     with pytest.raises(kfng.KfngError):
         Regressor().learn_many(frame, [1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+# -- what is missing
+
+
+def with_holes(X, seed=3):
+    rng = np.random.default_rng(seed)
+    X = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    gap = [None, np.nan]
+    return X, [{name: gap[i % 2] if v != v else v for name, v in zip(NAMES, x, strict=True)} for i, x in enumerate(X.tolist())]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("policy", ["mean", "skip"])
+@pytest.mark.parametrize("n", [20, 200])
+def test_what_is_missing_is_as_in_arrays(family, policy, n):
+    _, X, y = rows(family=family)
+    X, xs = with_holes(X)
+    own = learn(model_of(family, missing=policy), xs[:n], y[:n])
+    if family in ("two", "three"):
+        index = np.array([own.classes.index(label) for label in y[:n]])
+        its = OnlineClassifier(missing=policy).partial_fit(X[:n], index, classes=np.arange(len(own.classes)))
+        its = its.predict_proba(X)
+    else:
+        its = OnlineRegressor(family, missing=policy).partial_fit(X[:n], y[:n])
+        its = np.column_stack(its.predict(X, return_std=True))
+    assert np.max(np.abs(answers(own, xs) - its)) < EXACT * np.abs(its).max()
+    zeros = learn(model_of(family), [{k: v if v == v and v is not None else 0.0 for k, v in x.items()} for x in xs[:n]], y[:n])  # fmt: skip
+    assert np.max(np.abs(answers(zeros, xs[:0] + [x for x in xs if None not in x.values() and all(v == v for v in x.values())]) - its[~np.isnan(X).any(axis=1)])) > 1000 * EXACT * np.abs(its).max()  # fmt: skip
+    frame = pd.DataFrame(X, columns=NAMES)
+    many = model_of(family, missing=policy)
+    for part in (slice(0, 13), slice(13, n)):
+        many.learn_many(frame[:n][part], pd.Series(y[:n])[part])
+    assert np.array_equal(answers(many, xs), answers(own, xs))
+    predicted = many.predict_proba_many(frame) if family in ("two", "three") else many.predict_many(frame)
+    found = answers(own, xs) if family in ("two", "three") else answers(own, xs)[:, 0]
+    assert np.allclose(predicted.to_numpy(), found, rtol=1e-12, atol=0)
+
+
+def test_a_missing_number_is_refused_unless_asked_for():
+    xs, _, y = rows()
+    model = learn(Regressor(), xs, y)
+    before = answers(model, xs)
+    for gap in (None, np.nan, pd.NA):
+        with pytest.raises(kfng.KfngError):
+            model.learn_one({**xs[0], "a": gap}, y[0])
+    assert np.array_equal(answers(model, xs), before)
+    mean = learn(Regressor(missing="mean"), xs, y)
+    plain = mean.predict_one({**xs[0], "a": np.mean([x["a"] for x in xs])})
+    assert mean.predict_one({**xs[0], "a": pd.NA}) == pytest.approx(plain, rel=1e-12)
+    with pytest.raises(kfng.UnknownNameError):
+        Regressor(missing="median")
+
+
+def test_a_feature_that_comes_without_a_value_is_not_there_yet():
+    xs, _, y = rows()
+    model = learn(Regressor(missing="mean"), xs, y)
+    model.learn_one({**xs[0], "new": None}, y[0])
+    assert "new" not in model.features
+    model.learn_one({**xs[0], "new": 3.0}, y[0])
+    model.learn_one({**xs[0], "new": np.nan}, y[0])
+    assert model.features[-1] == "new"
+    assert model.predict_one({**xs[0], "new": None}) == model.predict_one({**xs[0], "new": 3.0})

@@ -406,3 +406,65 @@ def test_import_kfng_does_not_import_it():
     source = "import sys, kfng; print([m for m in ('sklearn', 'river', 'pandas', 'scipy') if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+# -- what is missing
+
+
+def holes(X, share=0.1, seed=7):
+    return np.where(np.random.default_rng(seed).random(X.shape) < share, np.nan, X)
+
+
+def filled(X, weight, first=32):
+    """By the definition, row by row: the mean of the rows before, in the first rows the mean of all of these."""
+    U, there = X.copy(), ~np.isnan(X)
+    held = int(np.flatnonzero(np.cumsum(weight > 0) == first)[0]) + 1
+    for i, j in zip(*np.nonzero(~there), strict=True):
+        seen = slice(0, held if i < held else i)
+        U[i, j] = np.average(X[seen, j][there[seen, j]], weights=weight[seen][there[seen, j]])
+    return U
+
+
+def test_the_running_mean_stands_for_what_is_missing(case):
+    estimator, X, y = case
+    X, weight = holes(X), np.random.default_rng(5).integers(0, 3, size=len(X)).astype(float)
+    estimator.set_params(missing="mean", warmup=32)
+    whole = learn(clone(estimator), X, y, weight, [])
+    U = filled(X, weight)
+    its = learn(clone(estimator).set_params(missing="raise"), U, y, weight, [])
+    rows, sd = U[X.shape[0] // 2 :], np.abs(answers(its, U)).max()
+    tolerance = (1e-3 if estimator.dtype == "float32" else EXACT) * sd
+    assert np.max(np.abs(answers(whole, rows) - answers(its, rows))) < tolerance
+    zeros = learn(clone(estimator).set_params(missing="raise"), np.nan_to_num(X), y, weight, [])  # the control
+    assert np.max(np.abs(answers(zeros, rows) - answers(its, rows))) > CONTROL * EXACT * sd
+    for cuts in (range(1, len(X)), [3, 40, 41, 130]):
+        assert np.array_equal(answers(learn(clone(estimator), X, y, weight, cuts), X), answers(whole, X))
+    means = np.average(np.nan_to_num(X), axis=0, weights=weight[:, None] * ~np.isnan(X))
+    last = np.where(np.isnan(X), means, X)
+    assert np.allclose(answers(whole, X), answers(whole, last), rtol=1e-9, atol=0)
+
+
+def test_rows_with_something_missing_teach_nothing(case):
+    estimator, X, y = case
+    X, weight = holes(X), np.ones(len(X))
+    estimator.set_params(missing="skip")
+    skipped = learn(clone(estimator), X, y, weight, [])
+    whole = ~np.isnan(X).any(axis=1)
+    zero = learn(clone(estimator).set_params(missing="raise"), np.nan_to_num(X), y, weight * whole, [])
+    assert np.array_equal(answers(skipped, X[whole]), answers(zero, X[whole]))
+    assert np.isfinite(answers(skipped, X)).all()
+    pieces = learn(clone(estimator), X, y, weight, range(1, len(X)))
+    assert np.array_equal(answers(pieces, X), answers(skipped, X))
+
+
+def test_missing_numbers_are_refused_unless_asked_for():
+    X, y = rows()
+    model = OnlineRegressor().fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(holes(X), y)
+    with pytest.raises(ValueError, match="infinity"):
+        OnlineRegressor(missing="mean").fit(np.where(np.isnan(holes(X)), np.inf, X), y)
+    with pytest.raises(kfng.UnknownNameError):
+        OnlineRegressor(missing="median").fit(X, y)
+    assert np.array_equal(model.predict(X), before)

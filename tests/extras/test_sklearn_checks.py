@@ -19,6 +19,7 @@ EXACT = [
     OnlineRegressor(dispersion=0.5),
     OnlineRegressor(warmup=0),
     OnlineRegressor(fit_intercept=False),
+    OnlineRegressor(missing="mean"),
 ]
 LINEARISED = [
     OnlineRegressor("poisson"),
@@ -31,6 +32,8 @@ LINEARISED = [
     OnlineClassifier(iterations=3),
     OnlineClassifier(model="mlp", hidden=(8,)),
     OnlineClassifier(belief="diagonal"),
+    OnlineClassifier(missing="mean"),
+    OnlineClassifier(missing="skip"),
 ]
 WEIGHTS = "a row of weight 2 is not two rows: the second is linearised where the first one led"
 

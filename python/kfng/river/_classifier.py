@@ -37,6 +37,10 @@ class Classifier(Online, base.MiniBatchClassifier):
         Linearisations of a row.
     warmup
         So many first rows are held, and set level and scale; predictions are made from what is held.
+    missing
+        What to do about NaN and None: 'raise' refuses the row, 'skip' learns nothing from it (time passes), 'mean' puts the
+        feature's mean so far in its place. Where a row is predicted it is the mean by 'skip', too. A feature that is not in
+        x is 0 by all of them.
     dtype
         'float64' or 'float32'.
     num_threads
@@ -61,6 +65,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         belief: str = "full",
         iterations: int = 1,
         warmup: int = 32,
+        missing: str = "raise",
         dtype: str = "float64",
         num_threads: int | None = None,
     ) -> None:
@@ -70,6 +75,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         self.belief = belief
         self.iterations = iterations
         self.warmup = warmup
+        self.missing = missing
         self.dtype = dtype
         self.num_threads = num_threads
         self._classes: dict[Label, int] = {}
@@ -138,7 +144,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         learner = self._current()
         if learner is None:
             return {}
-        mean = learner.mean(x)
+        mean = learner.mean(self._whole(x))
         if len(self._classes) == 2:
             return dict(zip(self._classes, (1 - mean, mean), strict=True))
         return dict(zip(self._classes, self._shares(np.atleast_1d(mean)[None])[0].tolist(), strict=True))
@@ -151,7 +157,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         learner = self._current()
         if learner is None:
             return pd.DataFrame(index=X.index)
-        mean = learner.flt.predict(learner.rows(names, rows)).astype(np.float64)
+        mean = learner.flt.predict(learner.rows(names, self._whole_rows(names, rows))).astype(np.float64)
         return pd.DataFrame(self._shares(mean.reshape(len(rows), -1)), index=X.index, columns=list(self._classes))
 
     def predict_many(self, X: Any) -> Any:

@@ -40,6 +40,10 @@ class Regressor(Online, base.MiniBatchRegressor):
         Linearisations of a row.
     warmup
         So many first rows are held, and set level and scale; predictions are made from what is held.
+    missing
+        What to do about NaN and None: 'raise' refuses the row, 'skip' learns nothing from it (time passes), 'mean' puts the
+        feature's mean so far in its place. Where a row is predicted it is the mean by 'skip', too. A feature that is not in
+        x is 0 by all of them.
     dtype
         'float64' or 'float32'.
     num_threads
@@ -66,6 +70,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         belief: str = "full",
         iterations: int = 1,
         warmup: int = 32,
+        missing: str = "raise",
         dtype: str = "float64",
         num_threads: int | None = None,
     ) -> None:
@@ -77,6 +82,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         self.belief = belief
         self.iterations = iterations
         self.warmup = warmup
+        self.missing = missing
         self.dtype = dtype
         self.num_threads = num_threads
         self._law = family_of(family, dispersion)
@@ -110,10 +116,10 @@ class Regressor(Online, base.MiniBatchRegressor):
         """
         learner = self._current()
         if not with_dist:
-            return 0.0 if learner is None else learner.mean(x)
+            return 0.0 if learner is None else learner.mean(self._whole(x))
         if learner is None:
             return proba.Gaussian()
-        mean, std = learner.flt.predict(learner.row(x)[None], return_std=True)
+        mean, std = learner.flt.predict(learner.row(self._whole(x))[None], return_std=True)
         return proba.Gaussian._from_state(1, float(mean[0]), float(std[0]) ** 2, ddof=0)
 
     def predict_many(self, X: Any) -> Any:
@@ -122,7 +128,11 @@ class Regressor(Online, base.MiniBatchRegressor):
 
         names, rows = columns(X)
         learner = self._current()
-        means = np.zeros(len(rows)) if learner is None else learner.flt.predict(learner.rows(names, rows))
+        means = (
+            np.zeros(len(rows))
+            if learner is None
+            else learner.flt.predict(learner.rows(names, self._whole_rows(names, rows)))
+        )
         return pd.Series(means, index=X.index, dtype="float64")
 
     def predict_interval_one(self, x: Mapping[Name, Any], level: float = 0.9) -> tuple[float, float]:
@@ -131,5 +141,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         learner = self._current()
         if learner is None:
             return np.nan, np.nan
-        low, high = learner.flt.predict_quantiles(learner.row(x)[None], [(1 - level) / 2, (1 + level) / 2])[0]
+        low, high = learner.flt.predict_quantiles(
+            learner.row(self._whole(x))[None], [(1 - level) / 2, (1 + level) / 2]
+        )[0]
         return float(low), float(high)

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from river import base
 
-from .._estimator import Recipe, options_of
+from .._estimator import MISSING, Recipe, options_of
 from .._filter import Filter
-from .._validate import Array, integer, number
+from .._validate import Array, choice, integer, number
 from ..errors import DtypeError, NonFiniteError, ParameterError
 from ..reference.family import Bernoulli, Family, Gaussian
+from ._means import Means, gaps
 
 Name = Hashable
 Row = tuple[dict[Name, float], float, float]
@@ -120,16 +121,18 @@ class Online(base.Estimator):
     """What both models have: the rows held until `warmup` of them are there, then the learner."""
 
     warmup: Any
+    missing: Any
     _learner: Learner | None
 
     def _begin(self) -> None:
         """Checks every setting, which the constructor has stored under its own name."""
         self._options = options_of(self)
         self._warmup = integer("warmup", self.warmup, low=1)
+        self._means = None if choice("missing", self.missing, MISSING) == "raise" else Means()
         self._learner = None
         self._held: list[Row] = []
         self._taught = 0
-        self._early: Learner | None = None
+        self._early: tuple[Learner, Means | None] | None = None
 
     def _family(self) -> tuple[Family, int]:
         """The law of y and how many outputs it needs, as far as y is known."""
@@ -137,6 +140,23 @@ class Online(base.Estimator):
 
     # -- learning
     def _learn(self, x: Mapping[Name, Any], y: float, w: float) -> None:
+        if self._means is not None:
+            self._learn_rest(self._means, x, y, number("w", w, "a finite number >= 0", 0.0, np.inf, ends="[)"))
+        else:
+            self._learn_whole(x, y, w)
+
+    def _learn_rest(self, means: Means, x: Mapping[Name, Any], y: float, w: float) -> None:
+        """A row in which numbers may be missing."""
+        gone = gaps(x)
+        if gone and self.missing == "skip":
+            w = 0.0
+        if self._learner is None:  # what is missing is known when all rows are there that are held
+            self._learn_whole(x, y, w)
+        else:
+            self._learn_whole(means.fill(x, gone), y, w)
+            means.add(x, w)
+
+    def _learn_whole(self, x: Mapping[Name, Any], y: float, w: float) -> None:
         if self._learner is not None:
             learner = self._ready(self._learner)
             u = learner.same(x)
@@ -150,10 +170,13 @@ class Online(base.Estimator):
             self._learner = learner
             return
         w = number("w", w, "a finite number >= 0", 0.0, np.inf, ends="[)")
-        held = [*self._held, ({name: _number(name, value) for name, value in x.items()}, y, w)]
+        gone = () if self._means is None else gaps(x)
+        row = {name: math.nan if name in gone else _number(name, value) for name, value in x.items()}
+        held = [*self._held, (row, y, w)]
         taught = self._taught + (w > 0)
         if taught >= self._warmup:
-            self._learner, held = self._start(held), []
+            learner, means = self._start(held)
+            self._learner, self._means, held = learner, means, []
         self._held, self._taught, self._early = held, taught, None
 
     def _ready(self, learner: Learner) -> Learner:
@@ -163,6 +186,10 @@ class Online(base.Estimator):
     def _learn_rows(self, names: list[Name], X: Array, y: Array, w: Array, new_y: Sequence[int] = ()) -> None:
         """Rows X (n, len(names)) in order, as one by one: in blocks between those that bring something new."""
         i = 0
+        if self._means is not None:  # row by row, as the means move
+            for x, target, w_i in zip(X.tolist(), y.tolist(), w.tolist(), strict=True):
+                self._learn(dict(zip(names, x, strict=True)), target, w_i)
+            return
         while i < len(X):
             stop = i if self._learner is None else self._next_new(names, X, i, new_y)
             if stop > i and self._learner is not None:
@@ -182,17 +209,40 @@ class Online(base.Estimator):
     # -- starting
     def _current(self) -> Learner | None:
         """The learner, one made of the rows held so far, or None where there are none."""
-        if self._learner is None and self._early is None and self._taught:
+        if self._learner is not None:
+            return self._learner
+        if self._early is None and self._taught:
             self._early = self._start(self._held)
-        return self._early if self._learner is None else self._learner
+        return None if self._early is None else self._early[0]
 
-    def _start(self, held: list[Row]) -> Learner:
+    def _whole(self, x: Mapping[Name, Any]) -> Mapping[Name, Any]:
+        """x to predict, with means in the place of what is missing."""
+        if self._means is None or not (gone := gaps(x)):
+            return x
+        means = self._means if self._learner is not None or self._early is None else self._early[1]
+        assert means is not None
+        return means.fill(x, gone)
+
+    def _whole_rows(self, names: Sequence[Name], X: Array) -> Array:
+        """The same for rows (n, len(names))."""
+        if self._means is None or not np.isnan(X).any():
+            return X
+        found = [self._whole(dict(zip(names, x, strict=True))) for x in X.tolist()]
+        return np.array([[x[name] for name in names] for x in found]).reshape(X.shape)
+
+    def _start(self, held: list[Row]) -> tuple[Learner, Means | None]:
+        means = None
+        if self._means is not None:
+            means = Means()
+            for x, _, of_x in held:
+                means.add(x, of_x)
+            held = [(dict(means.fill(x, gaps(x))), of_y, weight) for x, of_y, weight in held]
         names = tuple(sorted({name for x, _, _ in held for name, value in x.items() if value}, key=order))
         U = np.array([[x.get(name, 0.0) for name in names] for x, _, _ in held]).reshape(len(held), len(names))
         y, w = (np.array([row[part] for row in held]) for part in (1, 2))
         family, outputs = self._family()
         flt, center = Recipe(family, self._options, outputs).start(U, y, w)
-        return made(flt, names, center)
+        return made(flt, names, center), means
 
     @property
     def filter(self) -> Filter | None:

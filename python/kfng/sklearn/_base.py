@@ -36,16 +36,27 @@ class Online(BaseEstimator):
     # -- rows
     def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, **checks: Any) -> tuple[Array, Any, Array]:
         """X (n, d), y (n,) and weights (n,), checked; sets `n_features_in_` and `feature_names_in_` with `reset`."""
-        X, y = validate_data(self, X, y, reset=reset, dtype=[np.float64, np.float32], **checks)
+        X, y = validate_data(self, X, y, reset=reset, **self._accepted(), **checks)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, **ALL_ZERO)
         return np.ascontiguousarray(X, dtype=np.float64), y, weight
 
     def _new_rows(self, X: Any) -> tuple[Filter, Array]:
         """The filter, and rows X (n, d) as it sees them."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        flt, center = self._fitted().current()
-        return flt, X.astype(np.float64, copy=False) - center
+        X = validate_data(self, X, reset=False, **self._accepted())
+        return self._fitted().inputs(X.astype(np.float64, copy=False))
+
+    def _accepted(self) -> dict[str, Any]:
+        """What X may be, for `validate_data`."""
+        return {
+            "dtype": [np.float64, np.float32],
+            "ensure_all_finite": True if self.missing == "raise" else "allow-nan",
+        }
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing != "raise"
+        return tags
 
     # -- the filter
     def _stream_of(self, family: Family, outputs: int) -> Stream:
@@ -55,7 +66,15 @@ class Online(BaseEstimator):
         if self.model == "mlp":
             options["seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
         recipe = Recipe(
-            family, options, outputs, self.model, tuple(self.hidden), self.activation, self.fit_intercept, self.warmup
+            family,
+            options,
+            outputs,
+            self.model,
+            tuple(self.hidden),
+            self.activation,
+            self.fit_intercept,
+            self.warmup,
+            self.missing,
         )
         return Stream(recipe, self.n_features_in_)
 

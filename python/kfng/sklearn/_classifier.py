@@ -43,6 +43,10 @@ class OnlineClassifier(ClassifierMixin, Online):
     warmup : int
         So many first rows of `partial_fit` (those of weight 0 not counted) are held, and set level and scale; 0: the
         prior is taken as it is. `fit` takes level and scale from all its rows.
+    missing : {'raise', 'skip', 'mean'}
+        What to do about NaN in X: refuse it; learn nothing from the row (time passes); or put the mean of the feature in
+        the rows so far in its place, which is 0 after centring while the mean stays. Where a row is predicted it is the mean
+        by 'skip', too.
     dtype : {'float64', 'float32'}
         Of the parameters and their covariance.
     num_threads : int, optional
@@ -78,6 +82,7 @@ class OnlineClassifier(ClassifierMixin, Online):
         belief: str = "full",
         iterations: int | str = 1,
         warmup: int = 32,
+        missing: str = "raise",
         dtype: str = "float64",
         num_threads: int | None = None,
         random_state: Any = None,
@@ -92,6 +97,7 @@ class OnlineClassifier(ClassifierMixin, Online):
         self.belief = belief
         self.iterations = iterations
         self.warmup = warmup
+        self.missing = missing
         self.dtype = dtype
         self.num_threads = num_threads
         self.random_state = random_state
