@@ -17,6 +17,7 @@ from ._mixture_rows import Rows, Run, TraceBuilders
 from ._mixture_settings import default_names, parsed, prior_weights, require_fit
 from ._mixture_trace import MixtureStep, MixtureTrace, mixed_mean, mixed_std
 from ._mixture_undo import Replay, Undo
+from ._trace import Seen
 from .errors import KfngError, NonFiniteError, ParameterError, UnsupportedError
 
 Float = NDArray[np.float64]
@@ -219,6 +220,19 @@ class MixtureBase:
             away = [(np.asarray(mean, dtype=np.float64) - centre).reshape(len(mean), -1) for mean in means]
             parts = [C + d[:, :, None] * d[:, None, :] for C, d in zip(spreads, away, strict=True)]
             return _mean(weights, means), mixed_mean(column, parts)
+
+    def predict_quantiles(self, U: Any, q: Any, *, offset: Any = 0.0) -> Float:
+        """Quantiles of y of the mixture's law for rows U (n, d), by the present weights: as `Filter.predict_quantiles`."""
+        from ._law import Law, mixed_quantiles
+
+        laws = []
+        with self._lock:
+            for flt in self._filters:
+                z, C, a, b = flt._outputs(U, offset)
+                nothing = np.full((len(z), flt.settings.y_width), np.nan)
+                laws.append(Law(flt.settings, flt._likelihood, Seen(z, C, nothing, a, b)))
+            weights = np.broadcast_to(self.weights, (len(laws[0].seen.z), len(laws)))
+        return mixed_quantiles(laws, weights, q, "predict_quantiles")
 
     # -- reading
     @property

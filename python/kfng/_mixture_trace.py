@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._law import law, mixed_quantiles
 from ._trace import Trace
 
 Float = NDArray[np.float64]
@@ -77,6 +78,13 @@ class MixtureTrace:
     def nlls(self) -> Float:
         """-log predictive density of each filter, (n, m)."""
         return np.stack([trace.nll for trace in self.traces], axis=1)
+
+    def quantiles(self, q: Any) -> Float:
+        """Predictive quantiles of each row's y before it was used, of the mixture's law: (n, len(q)), or (n, k, len(q)).
+
+        Computed at each call. As `Trace.quantiles`, which has the errors too.
+        """
+        return mixed_quantiles([law(trace) for trace in self.traces], self.weights, q, "quantiles")
 
     @property
     def skipped(self) -> NDArray[np.bool_]:

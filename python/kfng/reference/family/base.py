@@ -171,6 +171,10 @@ class Family(Component):
         """Quantiles of y with theta integrated out, (n, len(q)) for one output, (n, k, len(q)) for several."""
         raise UnsupportedError(argument="quantiles", expected="a family of ordered y", got=repr(self))
 
+    def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:
+        """P(Y <= y) and P(Y > y) of each entry of the mean, theta integrated out; y and both (n, m_y)."""
+        raise UnsupportedError(argument="tails", expected="a family of ordered y", got=repr(self))
+
     # -- the data's level, for Filter.from_rows
     def level(self, Y: Array, w: Weight = None) -> Array:
         """Link of the mean of the rows Y (n, k), whose weights are w (n,), (k,)."""

@@ -65,6 +65,12 @@ class Bernoulli(OneOutput):
 
         return binomial_quantiles(z, C[:, :, 0], np.ones_like(z), q)
 
+    def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:
+        from .mixture import binomial_tail
+        from .tails import count_tails
+
+        return count_tails(binomial_tail, z, C[:, :, 0], y, self.mean(z), np.ones_like(z))
+
     def level(self, Y: Array, w: Weight = None) -> Array:
         return _special.logit((first_rows.total(Y, w) + 0.5) / (first_rows.count(Y, w) + 1))
 

@@ -117,6 +117,13 @@ class Binomial(OneOutput):
 
         return binomial_quantiles(z, C[:, :, 0], np.broadcast_to(self._count(z), z.shape), q)
 
+    def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:
+        from .mixture import binomial_tail
+        from .tails import count_tails
+
+        trials = np.broadcast_to(self._count(z), z.shape)
+        return count_tails(binomial_tail, z, C[:, :, 0], y, self.mean(z), trials)
+
     def level(self, Y: Array, w: Weight = None) -> Array:
         seen = np.where(self.missing(Y), 0.0, 1.0 if w is None else w)
         return _special.logit((first_rows.total(Y[:, :1], seen) + 0.5) / (first_rows.total(self._trials(Y), seen) + 1))

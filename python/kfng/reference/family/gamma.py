@@ -74,6 +74,11 @@ class Gamma(OneOutput):
 
         return gamma_quantiles(z, C[:, :, 0], self.shape, q)
 
+    def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:
+        from .tails import gamma_law_tails
+
+        return gamma_law_tails(z, C[:, :, 0], y, self.shape)
+
     def level(self, Y: Array, w: Weight = None) -> Array:
         return np.log(first_rows.mean(Y, w))
 

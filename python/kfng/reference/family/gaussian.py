@@ -190,6 +190,14 @@ class Gaussian(Family):
         result = z[:, :, None] + np.sqrt(S)[:, :, None] * standard
         return result[:, 0] if z.shape[1] == 1 else result
 
+    def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:
+        S = np.diagonal(C + self.R_of_rows(z.shape[1], a, b), axis1=1, axis2=2)
+        if not self.relative:
+            x = (y - z) / np.sqrt(S)
+            return _special.ndtr(x), _special.ndtr(-x)
+        x = (y - z) / np.sqrt(S * (b / a))
+        return _special.student_t_cdf(x, 2 * a), _special.student_t_cdf(-x, 2 * a)
+
     # -- the data's level
     def level(self, Y: Array, w: Weight = None) -> Array:
         return first_rows.mean(Y, w)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._validate import Array
 from . import first_rows
@@ -79,6 +80,17 @@ class GaussianMeanVariance(Family):
         return normal_mixture_quantiles(
             lambda v: (centre + slope * v, slope, np.sqrt(np.exp(z[:, 1:] + sd * v) + rest)), q
         )
+
+    def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:
+        from .tails import normal_mixture_tails
+
+        parts = (z[:, 1:], *given_v(z, C))
+
+        def at(v: Array, rows: NDArray[np.intp]) -> tuple[Array, Array, Array]:
+            log_variance, centre, slope, rest, sd = (part[rows] for part in parts)
+            return centre + slope * v, slope, np.sqrt(np.exp(log_variance + sd * v) + rest)
+
+        return normal_mixture_tails(at, y)
 
     def level(self, Y: Array, w: Weight = None) -> Array:
         """(mean, log variance); rows all alike give the log of their own square, or of 1."""

@@ -87,6 +87,19 @@ class NegativeBinomial(OneOutput):
 
         return negative_binomial_quantiles(z, C[:, :, 0], self.dispersion, q)
 
+    def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:
+        from .mixture import LARGEST_COUNT, negative_binomial_tail
+        from .tails import count_tails, gamma_law_tails
+
+        d = np.full_like(z, self.dispersion)
+        lower, upper = count_tails(negative_binomial_tail, z, C[:, :, 0], y, self.mean(z), d)
+        rows = ((z > 30) | (y >= LARGEST_COUNT))[
+            :, 0
+        ]  # counts that float64 does not tell apart: their continuous limit
+        if rows.any():
+            lower[rows], upper[rows] = gamma_law_tails(z[rows], C[rows][:, :, 0], y[rows], 1 / self.dispersion)
+        return lower, upper
+
     def level(self, Y: Array, w: Weight = None) -> Array:
         return log_level(Y, w)
 

@@ -71,6 +71,12 @@ class Poisson(OneOutput):
 
         return poisson_quantiles(z, C[:, :, 0], q)
 
+    def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:
+        from .mixture import poisson_tail
+        from .tails import count_tails
+
+        return count_tails(poisson_tail, z, C[:, :, 0], y, self.mean(z))
+
     def level(self, Y: Array, w: Weight = None) -> Array:
         return log_level(Y, w)
 
