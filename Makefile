@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-extras check docs bench bench-pages profile science golden clean need-python
+.PHONY: help demo test test-extras check docs wheels bench bench-pages profile science golden clean need-python
 
 # PYTHON=... chooses another interpreter for the environments that make builds
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -16,6 +16,7 @@ EXTRAS_BIN := .venv-extras/bin
 SCIENCE_BIN := .venv-science/bin
 BENCH_BIN := .venv-bench/bin
 DOCS_BIN := .venv-docs/bin
+WHEELS_BIN := .venv-wheels/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
@@ -54,6 +55,9 @@ docs: .venv-docs/.installed ## build the documentation site, its notebooks run: 
 		--builder html docs docs/_build/html
 	@echo "kfng: open docs/_build/html/index.html"
 
+wheels: .venv-wheels/.installed ## build wheels (Linux x86_64 and aarch64) and a source distribution, check and try them: wheels/ (some minutes)
+	$(RUST) --targets x86_64-unknown-linux-gnu,aarch64-unknown-linux-gnu $(WHEELS_BIN)/python tools/wheels.py
+
 # CASE='stream-*' and PEER=jax,numpy measure a part; BENCH= takes further options, as --rounds 3
 bench: .venv-bench/.installed ## measure kfng beside its peers and the hardware, all or CASE=... PEER=... (some minutes)
 	$(BENCH_BIN)/python -m pytest bench -q -o addopts=--import-mode=importlib -o timeout=0 --benchmark-quiet \
@@ -72,11 +76,11 @@ golden: .venv/.installed ## rewrite the golden traces: only on purpose, then rea
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-demo .venv-extras .venv-science .venv-bench .venv-docs docs/_build .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-extras .venv-science .venv-bench .venv-docs .venv-wheels docs/_build .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/kfng/_core*.so python/kfng/_core*.pyd
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-# Six environments, each made once and brought up to date when a source it was built from has changed. The first is an
+# Seven environments, each made once and brought up to date when a source it was built from has changed. The first is an
 # editable install for tests and checks, .venv-extras another with the packages that kfng has adapters for; the others
 # are kfng as a user installs it, with the packages of the demo, of the reproductions and of the bench.
 .venv/.installed: .venv/.made pyproject.toml $(rust_sources)
@@ -116,7 +120,12 @@ clean: ## remove everything that make has made
 	$(RUST) $(DOCS_BIN)/python $(PIP) --editable '.[docs,migrate,sklearn,river]'
 	@touch $@
 
-.venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made .venv-docs/.made: | need-python
+# what builds and checks; kfng itself comes out of it
+.venv-wheels/.installed: .venv-wheels/.made
+	$(WHEELS_BIN)/python $(PIP) 'maturin>=1.9.4,<2' ziglang auditwheel abi3audit twine check-jsonschema zizmor cffconvert
+	@touch $@
+
+.venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made .venv-docs/.made .venv-wheels/.made: | need-python
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D) || { rm -rf $(@D); echo "kfng: python's venv did not work (Debian: apt install python3-venv)" >&2; exit 1; }
 	@touch $@

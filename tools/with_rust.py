@@ -1,4 +1,4 @@
-"""Run a command with a Rust toolchain on PATH: `python tools/with_rust.py [--components a,b] command ...`.
+"""Run a command with a Rust toolchain on PATH: `python tools/with_rust.py [--components a,b] [--targets a,b] command ...`.
 
 A cargo of at least the version below is used as it stands. Where there is none, or an older one, the package
 `puccinialin` brings one into the folder .rust of this tree (once; `make clean` removes it), and the output says so.
@@ -71,8 +71,18 @@ def bring() -> dict[str, str]:
     return {"RUSTUP_TOOLCHAIN": "stable", **env}
 
 
-def toolchain(components: list[str]) -> dict[str, str]:
-    """Return the environment for the command, with cargo, rustc and the components in it."""
+def absent(targets: list[str], env: dict[str, str]) -> list[str]:
+    """Those of the targets whose standard library this rustc does not have."""
+
+    def folder(target: str) -> str:
+        command = [shutil.which("rustc", path=env["PATH"]) or "rustc", "--print", "target-libdir", "--target", target]
+        return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    return [target for target in targets if not os.path.isdir(folder(target))]
+
+
+def toolchain(components: list[str], targets: list[str]) -> dict[str, str]:
+    """Return the environment for the command, with cargo, rustc, the components and the targets in it."""
     env = dict(os.environ)
     found = version(env)
     own = False
@@ -92,16 +102,21 @@ def toolchain(components: list[str]) -> dict[str, str]:
         subprocess.run(["rustup", "component", "add", *components], env=env, stdout=sys.stderr, check=True)
     elif missing:
         raise RuntimeError(f"cargo is there, {' and '.join(missing)} not: `rustup component add {' '.join(missing)}`")
+    if wanted := absent(targets, env):
+        rustup = shutil.which("rustup", path=env["PATH"])
+        if rustup is None:
+            raise RuntimeError(f"this Rust has no standard library for {' and '.join(wanted)}, and there is no rustup")
+        subprocess.run([rustup, "target", "add", *wanted], env=env, cwd=ROOT, stdout=sys.stderr, check=True)
     return env
 
 
 def main(arguments: list[str]) -> int:
-    components = []
-    if arguments[:1] == ["--components"]:
-        components = arguments[1].split(",")
+    wanted: dict[str, list[str]] = {"--components": [], "--targets": []}
+    while arguments and arguments[0] in wanted:
+        wanted[arguments[0]] = arguments[1].split(",")
         arguments = arguments[2:]
     try:
-        env = toolchain(components)
+        env = toolchain(wanted["--components"], wanted["--targets"])
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
         say(f"no Rust toolchain: {error}")
         return 1

@@ -8,6 +8,7 @@ use super::Path;
 use crate::scalar::Scalar;
 
 /// How far ahead of the sums a row is fetched, in numbers.
+#[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 768;
 
 /// What is known of a row before it teaches: of h, theta and V, without the decay of its time step.
