@@ -61,11 +61,6 @@ def filter_for(
     -------
     JaxLearner
 
-    Notes
-    -----
-    Outputs and Jacobians are computed in float64 where `jax_enable_x64` is set when this is called, else in float32, good
-    to seven digits; the filter itself works in float64 unless told otherwise by `dtype`.
-
     Raises
     ------
     DtypeError
@@ -74,6 +69,11 @@ def filter_for(
         The family needs another number of outputs.
     ParameterError, UnsupportedError, UnknownNameError, NonFiniteError
         As for `kfng.Filter`.
+
+    Notes
+    -----
+    Outputs and Jacobians are computed in float64 where `jax_enable_x64` is set when this is called, else in float32, good
+    to seven digits; the filter itself works in float64 unless told otherwise by `dtype`.
     """
     return JaxLearner(f, theta0, family, outputs, block, {"belief": belief, "rule": rule, **options})
 
