@@ -22,7 +22,7 @@ from .reference.model import External
 
 Float = NDArray[np.float64]
 Linearised = tuple[Float, NDArray[Any]]
-PREDICTED_BYTES = 1 << 25
+PREDICTED_BYTES, PREDICTED_ROWS = 1 << 25, 4096
 
 
 def filter_of(p: int, theta: Float, family: Any, outputs: int | None, options: dict[str, Any]) -> Filter:
@@ -91,6 +91,7 @@ class Learner:
         """
         settings = self.filter.settings
         _border.need_time(settings, dt)
+        y, weight, dt, offset = (self._numbers(part) for part in (y, weight, dt, offset))
         shift = _border.offsets(settings, offset, None)
         rows = self._one(u)
         Z, dZ = self._linearise(self.filter.theta, rows)
@@ -135,6 +136,35 @@ class Learner:
         NonFiniteError, ParameterError
             At a bad row; `error.row` is its index, `error.trace` the rows applied before it, which stay applied.
         """
+        try:
+            return self._pass(
+                U,
+                Y,
+                weight=weight,
+                dt=dt,
+                offset=offset,
+                block=block,
+                progress=progress,
+                on_bad_row=on_bad_row,
+                trace=trace,
+            )
+        finally:
+            self._learned()
+
+    def _pass(
+        self,
+        U: Any,
+        Y: Any,
+        *,
+        weight: Any = None,
+        dt: Any = None,
+        offset: Any = None,
+        block: int | None = None,
+        progress: Progress = None,
+        on_bad_row: str = "raise",
+        trace: bool = True,
+    ) -> Trace | None:
+        """`update_many`, of the filter alone."""
         _validate.choice("on_bad_row", on_bad_row, ("raise", "skip"))
         _validate.flag("trace", trace)
         size = self.block if block is None else _validate.integer("block", block, low=1)
@@ -142,20 +172,18 @@ class Learner:
         _border.need_time(settings, dt)
         rows = self._rows(U)
         n = self._count(rows)
-        given = _Given(settings, n, Y, weight, dt, offset)
+        given = _Given(settings, n, *(self._numbers(part) for part in (Y, weight, dt, offset)))
         builder = TraceBuilder(settings, self.filter._likelihood, given.rows.Y) if trace else None
         with _Progress(progress, n) as report:
-            try:
-                for start in range(0, n, size):
-                    stop = min(start + size, n)
+            for start in range(0, n, size):
+                stop = min(start + size, n)
+                try:
                     self._block(self._part(rows, start, stop), given, start, builder, on_bad_row == "skip")
-                    report(stop)
-            except KfngError as error:
-                if error.row is not None and builder:
-                    error.trace = builder.trace(error.row)
-                raise
-            finally:
-                self._learned()
+                except KfngError as error:
+                    if error.row is not None and builder:
+                        error.trace = builder.trace(error.row)
+                    raise
+                report(stop)
         return builder.trace(n) if builder else None
 
     def _block(self, rows: Any, given: _Given, start: int, builder: TraceBuilder | None, skip: bool) -> None:
@@ -192,7 +220,11 @@ class Learner:
             raise
 
     def _learned(self) -> None:
-        """The filter has moved on."""
+        """The filter has moved on, or may have."""
+
+    def _numbers(self, value: Any) -> Any:
+        """Something that NumPy reads."""
+        return value
 
     # -- prediction
     def predict(
@@ -235,13 +267,13 @@ class Learner:
         return quantiles(self.filter.settings, self.filter._likelihood, seen, q, "predict_quantiles")
 
     def _outputs(self, U: Any, offset: Any, spread: bool) -> Seen:
-        """z, C (0 unless `spread`) and the reported noise of rows U, in pieces whose Jacobians take some 32 MB."""
+        """z, C (0 unless `spread`) and the reported noise of rows U, in pieces whose Jacobians take at most some 32 MB."""
         settings, theta = self.filter.settings, self.filter.theta
         rows = self._rows(U)
         n, k = self._count(rows), settings.k
-        shift = _border.offsets(settings, offset, n)
+        shift = _border.offsets(settings, self._numbers(offset), n)
         z, C = np.zeros((n, k)), np.zeros((n, k, k))
-        size = max(1, PREDICTED_BYTES // (8 * k * (settings.p if spread else 1)))
+        size = min(PREDICTED_ROWS, max(1, PREDICTED_BYTES // (8 * k * settings.p))) if spread else PREDICTED_ROWS
         for start in range(0, n, size):
             part = slice(start, min(start + size, n))
             some = self._part(rows, start, part.stop)
