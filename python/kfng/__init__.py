@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ._joint import JointEkf, StateFilter
     from ._merge import merge
     from ._mixture import Mixture
+    from ._report import report
     from .schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
 
 _LATER = {
@@ -62,6 +63,7 @@ _LATER = {
     "forgetting_to_learning_rate": "kfng.schedules",
     "learning_rate_to_forgetting": "kfng.schedules",
     "merge": "kfng._merge",
+    "report": "kfng._report",
 }
 
 
@@ -132,5 +134,6 @@ __all__ = [
     "load",
     "merge",
     "reference",
+    "report",
 ]
 __all__ += errors.__all__

@@ -31,6 +31,7 @@ from ..errors import *  # isort: skip  # noqa: F403
 
 if TYPE_CHECKING:
     from .._merge import merge
+    from .._report import report
     from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
     from .bank import Bank
     from .filter import Filter
@@ -47,6 +48,7 @@ _LATER = {
     "forgetting_to_learning_rate": "kfng.schedules",
     "learning_rate_to_forgetting": "kfng.schedules",
     "merge": "kfng._merge",
+    "report": "kfng._report",
 }
 
 
@@ -115,5 +117,6 @@ __all__ = [
     "learning_rate_to_forgetting",
     "load",
     "merge",
+    "report",
 ]
 __all__ += errors.__all__
