@@ -78,6 +78,10 @@ def __dir__() -> list[str]:
 def load(path: Any) -> Any:
     """Read what a `save` wrote, of kfng or of its reference: a Filter, Bank, Mixture, StateFilter or JointEkf.
 
+    Parameters
+    ----------
+    path : str or os.PathLike
+
     Raises
     ------
     CheckpointError

@@ -217,7 +217,8 @@ class BankBase:
 
         Parameters
         ----------
-        X : (K, d), y : (K,) or (K, k)
+        X : (K, d)
+        y : (K,) or (K, k)
         keys : (K,), all different, default `keys()`
         weight, dt : number or (K,), default 1
 
@@ -250,6 +251,18 @@ class BankBase:
 
         A key that has had no row is predicted from the prior that it would start with.
 
+        Parameters
+        ----------
+        keys : (n,)
+            As in `update`.
+        X : (n, d)
+        return_std : bool, default False
+            Give the standard deviations as well.
+        include_noise : bool, default True
+            With the noise of y, or of its mean alone.
+        offset : number, (n,) or (n, k), default 0
+            Added to z.
+
         Returns
         -------
         mean : (n,) or (n, k), in the bank's dtype
@@ -279,6 +292,11 @@ class BankBase:
     def theta(self, keys: Any) -> NDArray[Any]:
         """Posterior means (n, p) of keys (n,), in the bank's dtype.
 
+        Parameters
+        ----------
+        keys : (n,)
+            As in `update`.
+
         Raises
         ------
         UnknownKeyError
@@ -288,13 +306,25 @@ class BankBase:
             return self._theta(slots)
 
     def std(self, keys: Any) -> Float:
-        """Posterior standard deviations (n, p) of keys (n,)."""
+        """Posterior standard deviations (n, p) of keys (n,).
+
+        Parameters
+        ----------
+        keys : (n,)
+            As in `update`.
+        """
         self._need_posterior("std")
         with self._lock, self._reading(self._column(keys), known=True) as slots:
             return np.sqrt(self._variances(slots) * self._scales(slots)[:, None])
 
     def n_updates(self, keys: Any) -> NDArray[np.int64]:
-        """Rows that taught each of keys (n,) something: (n,) integers."""
+        """Rows that taught each of keys (n,) something: (n,) integers.
+
+        Parameters
+        ----------
+        keys : (n,)
+            As in `update`.
+        """
         with self._lock, self._reading(self._column(keys), known=True) as slots:
             return self._counters(slots)[:, COUNTERS.index("n_updates")]
 
@@ -368,6 +398,11 @@ class BankBase:
     def drop(self, keys: Any) -> None:
         """Forget these keys; one that comes again starts from the prior.
 
+        Parameters
+        ----------
+        keys : (n,)
+            As in `update`.
+
         Raises
         ------
         UnknownKeyError
@@ -385,6 +420,11 @@ class BankBase:
     def export(self, keys: Any) -> Self:
         """A bank of its own with copies of these keys, in this order; it has no `max_keys`.
 
+        Parameters
+        ----------
+        keys : (n,), all different
+            As in `update`.
+
         Raises
         ------
         UnknownKeyError; ParameterError where a key comes twice.
@@ -399,6 +439,11 @@ class BankBase:
 
     def absorb(self, other: Self) -> None:
         """Take over copies of all keys of another bank, behind the own ones; `other` stays as it is.
+
+        Parameters
+        ----------
+        other : Bank
+            One of the same settings.
 
         Raises
         ------
@@ -507,6 +552,10 @@ class BankBase:
         """Write the keys in memory to a file: atomically, with a digest, the file before it kept as `<path>.prev`.
 
         `kfng.load` reads it. Keys in the file `evict_to` stay there, and the loaded bank goes on with that file.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
 
         Raises
         ------

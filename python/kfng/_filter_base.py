@@ -189,8 +189,10 @@ class FilterBase(Hidden):
             `column=level` for each level that they declare or have in these rows.
         Y0 : (n,) or (n, k)
             NaN is missing.
-        model
+        model : Model
             Also a function of the number of features that gives one, as the class `Linear` does.
+        family : Family
+            As for the constructor.
         target, weight, dt, time
             As for `update_many`; the weights have their part in level and scale as well.
         **same
@@ -391,6 +393,18 @@ class FilterBase(Hidden):
         Of a table the columns are found by the names in `feature_names`, and `offset` may be the name of one.
         Of a recurrent model each row alone is a possible next input: one step from the present state.
 
+        Parameters
+        ----------
+        U : (n, d), or a table
+        return_std : bool, default False
+            Give the standard deviations as well.
+        return_cov : bool, default False
+            Give the covariances instead.
+        include_noise : bool, default True
+            With the noise of y, or of its mean alone.
+        offset : number, (n,) or (n, k), default 0
+            Added to z.
+
         Returns
         -------
         mean : (n,) or (n, k), in the filter's dtype
@@ -435,6 +449,14 @@ class FilterBase(Hidden):
         Of counts the smallest whole number whose probability of not being exceeded reaches the level. At every level in
         (0, 1) the smaller tail is that of the level to 1e-9 of itself, however uncertain z is; counts that float64 does not
         tell apart (2^53 and more) are taken as continuous.
+
+        Parameters
+        ----------
+        U : (n, d), or a table
+        q : (m,) in [0, 1]
+            The levels.
+        offset : number, (n,) or (n, k), default 0
+            Added to z.
 
         Raises
         ------
@@ -496,6 +518,12 @@ class FilterBase(Hidden):
 
     def sample(self, size: int, seed: Any) -> Float:
         """Draws from the posterior of theta, (size, p): Gaussian, or Student-t where the noise variance is learned.
+
+        Parameters
+        ----------
+        size : int
+            How many draws.
+        seed : int, Generator or None
 
         Raises
         ------
@@ -668,6 +696,10 @@ class FilterBase(Hidden):
 
     def save(self, path: Any) -> None:
         """Write the filter to a file: atomically, with a digest, the file before it kept as `<path>.prev`.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
 
         Raises
         ------

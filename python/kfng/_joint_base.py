@@ -111,6 +111,10 @@ class JointBase:
     def save(self, path: Any) -> None:
         """Write the filter to a file: atomically, with a digest, the file before it kept as `<path>.prev`; `kfng.load` reads it.
 
+        Parameters
+        ----------
+        path : str or os.PathLike
+
         Raises
         ------
         OSError

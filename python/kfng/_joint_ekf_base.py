@@ -263,6 +263,16 @@ class JointEkfBase(JointBase):
 
         What `update(u, nan)` would predict, its state noise included.
 
+        Parameters
+        ----------
+        U : (m, d)
+        return_std : bool, default False
+            Give the standard deviations as well.
+        include_noise : bool, default True
+            With the noise of y, or of its mean alone.
+        offset : number, (m,) or (m, k), default 0
+            Added to z.
+
         Returns
         -------
         mean : (m,) or (m, k), in the filter's dtype

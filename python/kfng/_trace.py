@@ -130,6 +130,11 @@ class Trace:
         Computed at each call, unlike the rest. As `Filter.predict_quantiles`: of counts the smallest whole number whose
         probability of not being exceeded reaches the level; NaN where u was bad.
 
+        Parameters
+        ----------
+        q : (m,) in [0, 1]
+            The levels.
+
         Raises
         ------
         ShapeError, DtypeError, ParameterError (q outside [0, 1])

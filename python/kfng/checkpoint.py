@@ -87,16 +87,35 @@ class ForbiddenError(UnreadableError, PermissionError):
 def encode(header: Mapping[str, Any], arrays: Mapping[str, Array], *, allow_nonfinite: bool = False) -> bytes:
     """The bytes of a checkpoint. `decode(encode(header, arrays))` gives both back.
 
-    header : anything JSON can hold without loss, keys str, no key 'layout'.
-    arrays : name -> float64, float32, int64 or uint8 array of any shape; stored little-endian in C order.
+    What is written can always be read.
 
-    Raises BadHeaderError (header), DtypeError, BadValueError (arrays): what is written can always be read.
+    Parameters
+    ----------
+    header : dict
+        Anything JSON can hold without loss, keys str, no key 'layout'.
+    arrays : dict of arrays
+        float64, float32, int64 or uint8, of any shape; stored little-endian in C order.
+    allow_nonfinite : bool, default False
+        Let NaN and infinity pass.
+
+    Raises
+    ------
+    BadHeaderError
+        `header` is nothing that JSON can hold.
+    DtypeError, BadValueError
+        One of the arrays.
     """
     return b"".join(parts(header, arrays, allow_nonfinite=allow_nonfinite))
 
 
 def parts(header: Mapping[str, Any], arrays: Mapping[str, Array], *, allow_nonfinite: bool = False) -> list[memoryview]:
-    """The same bytes, not joined: large arrays are not copied."""
+    """The same bytes as `encode`, not joined: large arrays are not copied.
+
+    Parameters
+    ----------
+    header, arrays, allow_nonfinite
+        As for `encode`.
+    """
     if "layout" in header:
         raise BadHeaderError(argument="header", expected="no key 'layout'", got="'layout'")
     layout, payload = [], []
@@ -142,8 +161,20 @@ def decode(
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Header (without its layout) and arrays (fresh, writeable, native byte order) of a checkpoint's bytes.
 
-    Raises TruncatedError, BadMagicError, BadDigestError, VersionError, BadHeaderError, BadValueError; DtypeError if `data` is
-    not bytes. Memory is bounded by a multiple of len(data).
+    Memory is bounded by a multiple of len(data).
+
+    Parameters
+    ----------
+    data : bytes
+    allow_nonfinite : bool, default False
+        Let NaN and infinity pass.
+
+    Raises
+    ------
+    TruncatedError, BadMagicError, BadDigestError, VersionError, BadHeaderError, BadValueError
+        What is wrong with the bytes.
+    DtypeError
+        `data` is not bytes.
     """
     view = _as_view(data)
     text, payload = _split(view)
@@ -344,8 +375,19 @@ def _unreadable(path: str, error: OSError) -> UnreadableError:
 def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE) -> bytes:
     """The bytes of the file at `path`, for `decode`.
 
-    Raises UnreadableError, also a FileNotFoundError, IsADirectoryError or PermissionError where that is the reason; BadMagicError
-    before the rest is read if the file is something else; UnreadableError for pipes and devices, which could block or never end.
+    Parameters
+    ----------
+    path : str or os.PathLike
+    max_bytes : int, default 64 GiB
+        A larger file is refused.
+
+    Raises
+    ------
+    UnreadableError
+        Also a FileNotFoundError, IsADirectoryError or PermissionError where that is the reason; and for pipes and devices,
+        which could block or never end.
+    BadMagicError
+        The file is something else; the rest of it is not read.
     """
     name = _as_path(path)
     try:
@@ -383,6 +425,11 @@ def write(path: str | os.PathLike[str], data: bytes | bytearray | memoryview | l
     rename replaces it: from the moment it first exists there is always a complete file at `path`, old or new. After `write`
     returns, the new one survives a power cut. A failed write raises the OSError as it is, with file, `.prev` and folder as
     they were. A killed process may leave a `.kfng-*.tmp`, which is safe to delete. A symbolic link stays a link.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    data : bytes, or a list of memoryviews
     """
     views = [_as_view(part) for part in (data if isinstance(data, list) else [data])]
     target = os.path.realpath(_as_path(path))

@@ -106,7 +106,17 @@ class Classifier(Online, base.MiniBatchClassifier):
         return made(flt, learner.names, learner.center)
 
     def learn_one(self, x: Mapping[Name, Any], y: Label, w: float = 1.0) -> None:
-        """Learn from features `x` and a label `y`; `w` multiplies its log-likelihood."""
+        """Learn from features `x` and a label `y`; `w` multiplies its log-likelihood.
+
+        Parameters
+        ----------
+        x : dict
+            Names and values of the features that are there.
+        y : label
+            Anything that can be a key of a dict.
+        w : float, default 1.0
+            Multiplier of the row's log-likelihood.
+        """
         known = y in self._classes
         index = self._classes.setdefault(y, len(self._classes))
         try:
@@ -117,7 +127,15 @@ class Classifier(Online, base.MiniBatchClassifier):
             raise
 
     def learn_many(self, X: Any, y: Any, w: Any = None) -> None:
-        """Learn from the rows of a data frame, as from one after the other."""
+        """Learn from the rows of a data frame, as from one after the other.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+        y : pandas.Series
+        w : (n,), optional
+            Multipliers of each row's log-likelihood.
+        """
         names, rows = columns(X)
         labels = list(y)
         if len(labels) != len(rows):
@@ -140,7 +158,15 @@ class Classifier(Online, base.MiniBatchClassifier):
         return [i for label, i in first.items() if label not in self._classes]
 
     def predict_proba_one(self, x: Mapping[Name, Any], **kwargs: Any) -> dict[Any, float]:
-        """The probability of each class seen so far; empty before the first row."""
+        """The probability of each class seen so far; empty before the first row.
+
+        Parameters
+        ----------
+        x : dict
+            Names and values of the features that are there.
+        **kwargs
+            Taken, as river does, and not used.
+        """
         learner = self._current()
         if learner is None:
             return {}
@@ -150,7 +176,12 @@ class Classifier(Online, base.MiniBatchClassifier):
         return dict(zip(self._classes, self._shares(np.atleast_1d(mean)[None])[0].tolist(), strict=True))
 
     def predict_proba_many(self, X: Any) -> Any:
-        """A data frame of probabilities, a column for each class, with the index of X."""
+        """A data frame of probabilities, a column for each class, with the index of X.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+        """
         import pandas as pd
 
         names, rows = columns(X)
@@ -161,7 +192,12 @@ class Classifier(Online, base.MiniBatchClassifier):
         return pd.DataFrame(self._shares(mean.reshape(len(rows), -1)), index=X.index, columns=list(self._classes))
 
     def predict_many(self, X: Any) -> Any:
-        """A series of the most probable classes, with the index of X."""
+        """A series of the most probable classes, with the index of X.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+        """
         import pandas as pd
 
         shares = self.predict_proba_many(X)

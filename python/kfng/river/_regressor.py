@@ -98,11 +98,28 @@ class Regressor(Online, base.MiniBatchRegressor):
         return value
 
     def learn_one(self, x: Mapping[Name, Any], y: Any, w: float = 1.0) -> None:
-        """Learn from features `x` and a number `y`; `w` multiplies its log-likelihood."""
+        """Learn from features `x` and a number `y`; `w` multiplies its log-likelihood.
+
+        Parameters
+        ----------
+        x : dict
+            Names and values of the features that are there.
+        y : float
+        w : float, default 1.0
+            Multiplier of the row's log-likelihood.
+        """
         self._learn(x, y if self._learner is not None else self._y(y), w)  # the filter checks it, too
 
     def learn_many(self, X: Any, y: Any, w: Any = None) -> None:
-        """Learn from the rows of a data frame, as from one after the other."""
+        """Learn from the rows of a data frame, as from one after the other.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+        y : pandas.Series
+        w : (n,), optional
+            Multipliers of each row's log-likelihood.
+        """
         names, rows = columns(X)
         targets = np.array([self._y(value) for value in y])
         if len(targets) != len(rows):
@@ -113,6 +130,12 @@ class Regressor(Online, base.MiniBatchRegressor):
         """The mean of y, or with `with_dist` a Gaussian with the mean and the variance of y, noise included.
 
         Before the first row the mean is 0.
+
+        Parameters
+        ----------
+        x : dict
+            Names and values of the features that are there.
+        with_dist : bool, default False
         """
         learner = self._current()
         if not with_dist:
@@ -123,7 +146,12 @@ class Regressor(Online, base.MiniBatchRegressor):
         return proba.Gaussian._from_state(1, float(mean[0]), float(std[0]) ** 2, ddof=0)
 
     def predict_many(self, X: Any) -> Any:
-        """A series of means, with the index of the data frame X."""
+        """A series of means, with the index of the data frame X.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame
+        """
         import pandas as pd
 
         names, rows = columns(X)
@@ -136,7 +164,14 @@ class Regressor(Online, base.MiniBatchRegressor):
         return pd.Series(means, index=X.index, dtype="float64")
 
     def predict_interval_one(self, x: Mapping[Name, Any], level: float = 0.9) -> tuple[float, float]:
-        """The ends of the central interval that holds y with probability `level`; NaN before the first row."""
+        """The ends of the central interval that holds y with probability `level`; NaN before the first row.
+
+        Parameters
+        ----------
+        x : dict
+            Names and values of the features that are there.
+        level : float in (0, 1), default 0.9
+        """
         level = number("level", level, "a number in (0, 1)", 0.0, 1.0, ends="()")
         learner = self._current()
         if learner is None:

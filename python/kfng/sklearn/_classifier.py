@@ -163,7 +163,12 @@ class OnlineClassifier(ClassifierMixin, Online):
         return self._stream_of(Bernoulli(), 1) if k == 2 else self._stream_of(Categorical(k), k)
 
     def predict_proba(self, X: Any) -> Array:
-        """(n, K): probabilities of the classes, at the posterior mean of the parameters."""
+        """(n, K): probabilities of the classes, at the posterior mean of the parameters.
+
+        Parameters
+        ----------
+        X : (n, d)
+        """
         check_is_fitted(self)
         if self._stream is None:
             X = validate_data(self, X, reset=False)
@@ -173,17 +178,35 @@ class OnlineClassifier(ClassifierMixin, Online):
         return np.column_stack([1 - p, p]) if p.ndim == 1 else p
 
     def predict_log_proba(self, X: Any) -> Array:
-        """(n, K): their logarithms."""
+        """(n, K): their logarithms.
+
+        Parameters
+        ----------
+        X : (n, d)
+        """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
     def predict(self, X: Any) -> Any:
-        """(n,): the most probable class of each row."""
+        """(n,): the most probable class of each row.
+
+        Parameters
+        ----------
+        X : (n, d)
+        """
         best = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[best]
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Any:
-        """(n, n_samples): draws of the class; the rows of one draw share their parameters, drawn from the posterior."""
+        """(n, n_samples): draws of the class; the rows of one draw share their parameters, drawn from the posterior.
+
+        Parameters
+        ----------
+        X : (n, d)
+        n_samples : int, default 1
+            Draws of each row.
+        random_state : int, RandomState or None, default 0
+        """
         check_is_fitted(self)
         if self._stream is None:
             X = validate_data(self, X, reset=False)

@@ -137,6 +137,13 @@ class OnlineRegressor(RegressorMixin, Online):
         """Learn from more rows. It makes no difference how rows are cut into calls.
 
         The first `warmup` rows are held until they are complete; predictions are made from what is held.
+
+        Parameters
+        ----------
+        X : (n, d)
+        y : (n,)
+        sample_weight : (n,), optional
+            Multipliers of each row's log-likelihood.
         """
         first = not self.__sklearn_is_fitted__()
         family = family_of(self.family, self.dispersion)
@@ -159,16 +166,36 @@ class OnlineRegressor(RegressorMixin, Online):
         """Mean of y for rows X (n, d), and with `return_std` its standard deviation, noise included: (n,) each.
 
         With a log link the mean is that at the posterior mean of the parameters.
+
+        Parameters
+        ----------
+        X : (n, d)
+        return_std : bool, default False
+            Give the standard deviations as well.
         """
         flt, U = self._new_rows(X)
         return flt.predict(U, return_std=return_std)
 
     def predict_interval(self, X: Any, level: float = 0.9) -> Array:
-        """(n, 2): the ends of the central interval that holds a new y with probability `level`."""
+        """(n, 2): the ends of the central interval that holds a new y with probability `level`.
+
+        Parameters
+        ----------
+        X : (n, d)
+        level : float in (0, 1), default 0.9
+        """
         level = number("level", level, "a number in (0, 1)", 0.0, 1.0, ends="()")
         flt, U = self._new_rows(X)
         return flt.predict_quantiles(U, [(1 - level) / 2, (1 + level) / 2])
 
     def sample_y(self, X: Any, n_samples: int = 1, random_state: Any = 0) -> Array:
-        """(n, n_samples): draws of y; the rows of one draw share their parameters, drawn from the posterior."""
+        """(n, n_samples): draws of y; the rows of one draw share their parameters, drawn from the posterior.
+
+        Parameters
+        ----------
+        X : (n, d)
+        n_samples : int, default 1
+            Draws of each row.
+        random_state : int, RandomState or None, default 0
+        """
         return self._sampled(X, n_samples, random_state)

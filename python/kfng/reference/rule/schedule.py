@@ -27,6 +27,11 @@ class InverseTime(Schedule):
 
     scale = offset = c is a Kalman filter with P_0 = J_0^-1 if and only if c >= 1, see `learning_rate_to_forgetting`.
 
+    Parameters
+    ----------
+    scale : float > 0
+    offset : float >= 0
+
     Raises
     ------
     ParameterError
@@ -47,6 +52,11 @@ class InverseTime(Schedule):
 @dataclass(frozen=True, eq=False, repr=False)
 class Power(Schedule):
     """scale·(t + 1)^-exponent.
+
+    Parameters
+    ----------
+    scale : float > 0
+    exponent : float >= 0
 
     Raises
     ------
