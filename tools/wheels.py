@@ -73,7 +73,10 @@ def audit(wheels: dict[str, Path], source: Path) -> None:
     for target, wheel in wheels.items():
         arch = target.split("-")[0]
         tags = {f"manylinux2014_{arch}", f"manylinux_2_17_{arch}"}  # two names of one platform
-        if not re.fullmatch(r"kfng-[^-]+-cp311-abi3-[^-]+", wheel.stem) or set(wheel.stem.split("-")[-1].split(".")) != tags:
+        if (
+            not re.fullmatch(r"kfng-[^-]+-cp311-abi3-[^-]+", wheel.stem)
+            or set(wheel.stem.split("-")[-1].split(".")) != tags
+        ):
             raise SystemExit(f"kfng: a wheel with an unexpected name: {wheel.name}")
         shown = " ".join(run(sys.executable, "-m", "auditwheel", "show", wheel).split())
         needs = re.search(rf'consistent with the following platform tag: "manylinux_(\d+)_(\d+)_{arch}"', shown)

@@ -238,6 +238,18 @@ class Learner:
     ) -> Any:
         """Mean of y for rows U at the present time; nothing changes.
 
+        Parameters
+        ----------
+        U : (n, d)
+        return_std : bool, default False
+            Give the standard deviations as well.
+        return_cov : bool, default False
+            Give the covariances instead.
+        include_noise : bool, default True
+            With the noise of y, or of its mean alone.
+        offset : number, (n,) or (n, k), default 0
+            Added to z.
+
         Returns
         -------
         mean : (n,) or (n, k)
@@ -258,6 +270,14 @@ class Learner:
 
     def predict_quantiles(self, U: Any, q: Any, *, offset: Any = 0.0) -> Float:
         """Quantiles of y for rows U, theta integrated out: (n, len(q)), or (n, k, len(q)) for k > 1 outputs.
+
+        Parameters
+        ----------
+        U : (n, d)
+        q : (m,) in [0, 1]
+            The levels.
+        offset : number, (n,) or (n, k), default 0
+            Added to z.
 
         Raises
         ------
@@ -301,11 +321,20 @@ class Learner:
         return self.filter.n_updates
 
     def save(self, path: Any) -> None:
-        """Write the filter to a file, as `kfng.Filter.save`; `kfng.load` reads it. The model itself is not in it."""
+        """Write the filter to a file, as `kfng.Filter.save`; `kfng.load` reads it. The model itself is not in it.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+        """
         self.filter.save(path)
 
     def load(self, path: Any) -> None:
         """Go on from the filter in a file.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
 
         Raises
         ------

@@ -77,6 +77,11 @@ class MixtureBase:
         """One row: every filter predicts it, then learns from it, and the weights move.
 
         Arguments and errors are those of `Filter.update`; where a filter refuses the row, all are as before it.
+
+        Parameters
+        ----------
+        u, y, weight, dt, offset
+            As for `Filter.update`.
         """
         options = {"weight": weight, "offset": offset} | ({} if dt is _border.NO_TIME else {"dt": dt})
         with self._lock:
@@ -201,6 +206,18 @@ class MixtureBase:
 
         Arguments, shapes and errors are those of `Filter.predict`. Standard deviations and covariances are those within the
         filters and between them (the law of total variance).
+
+        Parameters
+        ----------
+        U : (n, d)
+        return_std : bool, default False
+            Give the standard deviations as well.
+        return_cov : bool, default False
+            Give the covariances instead.
+        include_noise : bool, default True
+            With the noise of y, or of its mean alone.
+        offset : number, (n,) or (n, k), default 0
+            Added to z.
         """
         if _validate.flag("return_std", return_std) and _validate.flag("return_cov", return_cov):
             raise ParameterError(argument="return_cov", expected="at most one of return_std and return_cov", got="both")
@@ -222,7 +239,16 @@ class MixtureBase:
             return _mean(weights, means), mixed_mean(column, parts)
 
     def predict_quantiles(self, U: Any, q: Any, *, offset: Any = 0.0) -> Float:
-        """Quantiles of y of the mixture's law for rows U (n, d), by the present weights: as `Filter.predict_quantiles`."""
+        """Quantiles of y of the mixture's law for rows U (n, d), by the present weights: as `Filter.predict_quantiles`.
+
+        Parameters
+        ----------
+        U : (n, d)
+        q : (m,) in [0, 1]
+            The levels.
+        offset : number, (n,) or (n, k), default 0
+            Added to z.
+        """
         from ._law import Law, mixed_quantiles
 
         laws = []
@@ -316,6 +342,10 @@ class MixtureBase:
 
     def save(self, path: Any) -> None:
         """Write the mixture to a file, as `Filter.save` does.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
 
         Raises
         ------

@@ -83,6 +83,11 @@ class MixtureTrace:
         """Predictive quantiles of each row's y before it was used, of the mixture's law: (n, len(q)), or (n, k, len(q)).
 
         Computed at each call. As `Trace.quantiles`, which has the errors too.
+
+        Parameters
+        ----------
+        q : (m,) in [0, 1]
+            The levels.
         """
         return mixed_quantiles([law(trace) for trace in self.traces], self.weights, q, "quantiles")
 
