@@ -58,19 +58,19 @@ def filter_for(
     -------
     TorchLearner
 
-    Notes
-    -----
-    After every `update`, `update_many` and `load` the chosen parameters of the module are the posterior mean, in their own
-    dtype and on their own device. What counts is the filter: what others write into them is written over. Outputs
-    and Jacobians are computed in the dtype of the parameters, in float32 to seven digits; the filter works on the CPU, in
-    float64 unless told otherwise by `dtype`.
-
     Raises
     ------
     ParameterError, UnknownNameError, DtypeError, UnsupportedError
         `parameters` names none, one twice, or one that is not there; numbers that are not real; a lazy module.
     ShapeError
         The family needs another number of outputs.
+
+    Notes
+    -----
+    After every `update`, `update_many` and `load` the chosen parameters of the module are the posterior mean, in their own
+    dtype and on their own device. What counts is the filter: what others write into them is written over. Outputs
+    and Jacobians are computed in the dtype of the parameters, in float32 to seven digits; the filter works on the CPU, in
+    float64 unless told otherwise by `dtype`.
     """
     return TorchLearner(module, family, parameters, outputs, block, {"belief": belief, "rule": rule, **options})
 

@@ -113,7 +113,13 @@ class KalmanOptimizer:
         return trace
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients that other losses have left in the parameters that learn here; the step uses none."""
+        """Clear the gradients that other losses have left in the parameters that learn here; the step uses none.
+
+        Parameters
+        ----------
+        set_to_none : bool, default True
+            None instead of zeros.
+        """
         for parameter in self.learner._parameters():
             if set_to_none or parameter.grad is None:
                 parameter.grad = None
@@ -127,6 +133,11 @@ class KalmanOptimizer:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a state; the parameters that learn here are put into the module.
+
+        Parameters
+        ----------
+        state_dict : dict
+            What `state_dict()` gave.
 
         Raises
         ------
