@@ -1,215 +1,52 @@
-"""The `kfng` command: `kfng inspect model.kfng` prints what a saved filter of any kind knows, and how it is set."""
+"""The `kfng` command: fit a model to a table, predict with it, and print a saved one."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Sequence
 
 import kfng
 
+from ._cli import fit, inspect, predict
+from ._cli.trouble import Trouble, one_line
+
+__all__ = ["main"]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 when all went well, 2 with one line on stderr when the file or the arguments are at fault."""
+    """Run the command line; 0 when all went well, 2 with one line on stderr when a file or the arguments are at fault."""
     options = _parser().parse_args(arguments)
     try:
-        report = inspect(options.path, options.key)
-        text = json.dumps(report, indent=2) if options.json else "\n".join(_lines(report, options.top))
-    except (kfng.KfngError, OSError, MemoryError, _Missing) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        print(f"kfng: {options.path}: {reason}", file=sys.stderr)
-        return 2
-    try:
-        print(text, flush=True)
+        options.run(options)
+        sys.stdout.flush()
     except BrokenPipeError:  # `kfng inspect ... | head`: nobody reads on, and nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    except (kfng.KfngError, OSError, MemoryError, Trouble, UnicodeDecodeError) as error:
+        return _refused(options, error)
+    except Exception as error:
+        if not type(error).__module__.startswith("polars"):  # what polars says of a file is the file's fault
+            raise
+        return _refused(options, error)
     return 0
 
 
-def inspect(path: str | os.PathLike[str], key: str | None = None) -> dict[str, Any]:
-    """Load a saved filter and return what it holds as plain JSON values; a number that is not finite becomes None.
-
-    Of a bank: its sums, and mean and spread of the keys' parameters; with `key` the filter of that key.
-    """
-    flt = kfng.load(path)
-    about = {"path": os.fspath(path), "kfng": kfng.__version__, "bytes": os.stat(path).st_size}
-    if isinstance(flt, kfng.Bank):
-        if key is None:
-            return about | _bank(flt)
-        flt = flt[int(key) if key not in flt and key.lstrip("-").isdecimal() else key]
-    elif key is not None:
-        raise kfng.ParameterError(argument="key", expected="a file of a bank", got=type(flt).__name__)
-    try:
-        mean, dof = getattr(flt, "noise_variance", (None, None))
-    except kfng.UnsupportedError:  # a family whose noise follows from its mean
-        mean, dof = None, None
-    return about | {
-        "parameters": int(np.size(getattr(flt, "theta", ()))),
-        "n_updates": int(flt.n_updates),
-        "noise_variance": {"mean": _plain(mean), "dof": _plain(dof)},
-        "settings": _plain(flt.spec()),
-        "health": _plain(flt.health()),
-        "coefficients": _coefficients(flt),
-    }
-
-
-def _bank(bank: kfng.Bank) -> dict[str, Any]:
-    keys = bank.keys()
-    theta = np.asarray(bank.theta(keys), dtype=np.float64)
-    rows = zip(_names(bank[keys[0]]), theta.mean(axis=0), theta.std(axis=0), strict=True) if keys else ()
-    return {
-        "keys": len(keys),
-        "parameters": int(theta.shape[1]),
-        "n_updates": int(bank.n_updates(keys).sum()),
-        "noise_variance": {"mean": None, "dof": None},
-        "settings": _plain(bank.spec()),
-        "health": _plain(bank.health()),
-        "coefficients": [{"name": name, "estimate": _plain(t), "sd": _plain(s), "z": None} for name, t, s in rows],
-    }
-
-
-def _coefficients(flt: Any) -> list[dict[str, Any]]:
-    """Name, estimate, sd and z of every parameter, in the order of theta; of a joint filter, of the state before them."""
-    if isinstance(flt, kfng.Filter):
-        names, theta = list(_names(flt)), flt.theta
-        try:
-            sd = flt.std()
-        except kfng.UnsupportedError:  # a rule without a posterior
-            sd = np.full(theta.size, np.nan)
-    else:
-        names = [f"state[{i}]" for i in range(flt.state.size)]
-        theta, sd = flt.state, flt.std()
-        if isinstance(flt, kfng.JointEkf):
-            names += _names(flt)
-            theta, sd = np.concatenate([theta, flt.theta]), np.sqrt(np.diagonal(flt.joint_cov()))
-    theta, sd = theta.astype(np.float64), sd.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = theta / sd
-    rows = zip(names, theta, sd, z, strict=True)
-    return [{"name": name, "estimate": _plain(t), "sd": _plain(s), "z": _plain(r)} for name, t, s, r in rows]
-
-
-def _names(flt: Any) -> Iterator[str]:
-    """A readable name for each entry of theta: the feature's where it is known, else `name[i, j]`."""
-    features = flt.spec().get("feature_names")
-    parameters = flt.parameters
-    outputs = len(parameters["intercept"]) if "intercept" in parameters else 1
-    for name, array in parameters.items():
-        for index in np.ndindex(array.shape):
-            if features is not None and name == "weight":
-                yield features[index[1]] + (f" -> output {index[0]}" if array.shape[0] > 1 else "")
-            elif name == "intercept" and outputs == 1:
-                yield name
-            else:
-                yield f"{name}[{', '.join(map(str, index))}]"
-
-
-def _plain(value: Any) -> Any:
-    """The value in JSON's own types."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-# -- text
-
-
-class _Missing(Exception):
-    """A package that only the command line needs is not installed."""
-
-
-def _lines(report: dict[str, Any], top: int) -> Iterator[str]:
-    try:
-        from tabulate import tabulate
-    except ImportError:
-        raise _Missing('the table needs tabulate: pip install "kfng[cli]" (or use --json)') from None
-
-    parameters, rows = report["parameters"], report["coefficients"]
-    keys = f"{report['keys']:,} keys, " if "keys" in report else ""
-    yield f"{report['path']}: {report['bytes']:,} bytes, {keys}{parameters:,} parameters, {report['n_updates']:,} rows learned"
-    noise = report["noise_variance"]
-    yield from _noise_line(noise)
-    yield ""
-    yield tabulate([(name, _setting(value)) for name, value in report["settings"].items()], tablefmt="plain")
-    yield ""
-    shown = sorted(rows, key=lambda row: -abs(row["z"] or 0.0))[: top or None]
-    cells = [[_printable(row["name"]), *(_number(row[key]) for key in ("estimate", "sd", "z"))] for row in shown]
-    headers = ["coefficient", "mean over keys", "spread", ""] if keys else ["coefficient", "estimate", "sd", "z"]
-    align = ("left", "decimal", "decimal", "decimal")
-    yield tabulate(cells, headers=headers, colalign=align, disable_numparse=True)
-    if len(shown) < len(rows):
-        yield f"({len(shown)} of {len(rows)}, largest |z| first; --top 0 shows all)"
-    yield ""
-    health = [(name, _setting(value)) for name, value in report["health"].items()]
-    yield tabulate(health, headers=["health", ""], disable_numparse=True, colalign=("left", "right"))
-
-
-def _noise_line(noise: dict[str, Any]) -> Iterator[str]:
-    """One line about the noise variance: learned (it has degrees of freedom), given, or none at all."""
-    mean, dof = noise["mean"], noise["dof"]
-    if isinstance(mean, float) and dof:
-        yield f"noise: variance {mean:.6g}, sd {math.sqrt(mean):.4g}, learned with {dof:,.0f} degrees of freedom"
-    elif mean is not None:
-        yield f"noise: variance {mean}"
-
-
-def _printable(text: str) -> str:
-    """A name from a file of unknown origin, without what a terminal would act on."""
-    return text if text.isprintable() else ascii(text)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 or value == 0 else f"{value:.3e}"
-
-
-def _setting(value: Any) -> str:
-    """A setting on one line: a component as it is written in Python, a long list by its length."""
-    if isinstance(value, dict) and "kind" in value:
-        inside = ", ".join(f"{name}={_setting(item)}" for name, item in value.items() if name != "kind")
-        return f"{value['kind']}({inside})"
-    if isinstance(value, dict) and set(value) == {"shape"}:
-        return f"array of shape ({', '.join(map(str, value['shape']))})"
-    if isinstance(value, list) and len(value) > 6:
-        return f"{len(value)} entries"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _printable(str(value))
+def _refused(options: argparse.Namespace, error: BaseException) -> int:
+    reason = one_line(error) if type(error).__module__.startswith("polars") else " ".join(str(error).split())
+    print(f"kfng: {options.about(options)}: {reason or type(error).__name__}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kfng", description="Online parameter estimation with uncertainty.")
     parser.add_argument("--version", action="version", version=f"kfng {kfng.__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    show = commands.add_parser("inspect", help="print a saved filter: coefficients, settings, health, size")
-    show.add_argument("path", help="a file written by a filter's save")
-    show.add_argument("--top", type=_count, default=40, metavar="N", help="coefficients shown, 0 for all (default: 40)")
-    show.add_argument("--key", help="of a bank: the filter of this key alone")
-    show.add_argument("--json", action="store_true", help="everything, as JSON")
+    for command in (fit, predict, inspect):
+        command.add(commands)
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
-
-
-_count.__name__ = "count"  # argparse names it in its message
 
 
 if __name__ == "__main__":

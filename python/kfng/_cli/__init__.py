@@ -1,0 +1,1 @@
+"""The commands of `kfng`, a file each; `kfng.cli` joins them."""

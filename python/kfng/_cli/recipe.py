@@ -1,0 +1,112 @@
+"""The components that the options of `kfng fit` name, and where a filter of them starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+import kfng
+
+from .. import _from_rows, _tables
+from .._settings import Settings
+from .roles import Roles
+from .trouble import Trouble
+
+FAMILIES = ("gaussian", "bernoulli", "categorical", "poisson", "negative-binomial", "gamma")
+CELLS = {"rnn": kfng.RNN, "gru": kfng.GRU, "lstm": kfng.LSTM}
+
+
+def family_of(options: Any, target: Any) -> kfng.reference.family.Family:
+    name, dispersion = options.family, options.dispersion
+    if dispersion is not None and name in ("bernoulli", "categorical", "poisson"):
+        raise Trouble(f"--dispersion is not for --family {name}")
+    if name == "categorical":
+        classes = options.classes or int(max(target.max() or 0, 0)) + 1
+        return kfng.Categorical(max(2, classes))
+    if options.classes is not None:
+        raise Trouble("--classes is for --family categorical")
+    if name == "gaussian":
+        return kfng.Gaussian(variance=dispersion)
+    if name == "negative-binomial":
+        return kfng.NegativeBinomial(1.0 if dispersion is None else dispersion)
+    if name == "gamma":
+        return kfng.Gamma(1.0 if dispersion is None else 1 / dispersion)
+    return kfng.Bernoulli() if name == "bernoulli" else kfng.Poisson()
+
+
+def model_of(text: str, outputs: int) -> Callable[[int], kfng.reference.model.Model]:
+    """linear, mlp:32, mlp:32,16, rnn:16, gru:16, lstm:16."""
+    name, _, sizes = text.partition(":")
+    try:
+        units = [int(size) for size in sizes.split(",")] if sizes else []
+    except ValueError:
+        units = [0]
+    if name == "linear" and not units:
+        return lambda d: kfng.Linear(d, outputs)
+    if name == "mlp" and units and min(units) > 0:
+        return lambda d: kfng.MLP([d, *units, outputs])
+    if name in CELLS and len(units) == 1 and units[0] > 0:
+        return lambda d: CELLS[name](d, units[0], outputs)
+    raise Trouble(f"--model: expected linear, mlp:32, mlp:32,16, rnn:16, gru:16 or lstm:16, got {text!r}")
+
+
+def start(options: Any, roles: Roles, rows: Any, levels: dict[str, list[str]] | None = None) -> Settings:
+    """Settings whose level and prior follow from the first rows, a polars table; `levels` are those known beforehand."""
+    family = family_of(options, rows[roles.target])
+    outputs = family.outputs_needed() or 1
+    given, names, categories = _tables.first_rows(
+        rows, None, roles.target, roles.weight, None, roles.time, roles.features, roles.categories
+    )
+    U = given.U
+    if levels is not None:
+        names, U = _with_levels(names, U, levels)
+    half_life = options.half_life
+    if half_life is None and options.forgetting is None:
+        rule: Any = kfng.Kalman()
+    else:
+        rule = kfng.Fading(forgetting=options.forgetting, half_life=half_life)
+    settings = Settings.build(
+        model_of(options.model, outputs)(U.shape[1]),
+        family,
+        belief={"full": kfng.Full, "diagonal": kfng.Diagonal}[options.belief](),
+        rule=rule,
+        dtype=options.dtype,
+        seed=options.seed,
+        feature_names=names,
+        categories=categories,
+    )
+    return centred(_from_rows.start(settings, U, given.Y, given.weight), U)
+
+
+def _with_levels(names: list[str], U: Any, levels: dict[str, list[str]]) -> tuple[list[str], Any]:
+    """More levels than the first rows have."""
+    more = [f"{name}={level}" for name, own in levels.items() for level in own if f"{name}={level}" not in names]
+    return [*names, *more], np.column_stack([U, np.zeros((len(U), len(more)))])
+
+
+def centred(settings: Settings, U: Any) -> Settings:
+    """The same prior about the features less their means: the intercept's is about a row of mean features, not of zeros.
+
+    In the filter's own coordinates, b = b' - c'w for means c, that is a prior covariance T P T' and a start T theta, so that
+    nothing has to be subtracted from a row. A diagonal belief cannot say so of P, and a cell has centres of its own.
+    """
+    model = settings.model
+    T = np.eye(settings.p)
+    places = model.split(np.arange(settings.p, dtype=np.float64)) if isinstance(model, (kfng.Linear, kfng.MLP)) else {}
+    pair = ("weight", "intercept") if isinstance(model, kfng.Linear) else ("weight0", "bias0")
+    if pair[1] not in places or not isinstance(settings.belief, kfng.Full):
+        return settings
+    complete = U[np.isfinite(U).all(axis=1)]
+    center = complete.mean(axis=0)
+    center[(complete == 0).any(axis=0) & (np.abs(complete) <= 1).all(axis=0)] = 0.0  # indicators
+    weights, biases = (places[name].astype(int) for name in pair)
+    for bias, row in zip(biases, weights, strict=True):
+        T[bias, row] = -center
+    prior = np.diag(settings.belief.prior_diagonal(settings.p))
+    belief = replace(cast(Any, settings.belief), prior_variance=T @ prior @ T.T)
+    theta = T @ settings.theta
+    theta.setflags(write=False)
+    return replace(settings, belief=belief, theta=theta)

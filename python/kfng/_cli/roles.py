@@ -1,0 +1,106 @@
+"""What the columns of a table are: target, features, categories, key, weight, offset, time; and the types they are read as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .trouble import Trouble, polars
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Names of columns."""
+
+    target: str | None
+    features: tuple[str, ...]
+    """In their order, categories among them."""
+    categories: tuple[str, ...]
+    key: str | None = None
+    weight: str | None = None
+    offset: str | None = None
+    time: str | None = None
+    left_out: tuple[str, ...] = ()
+    """Dates, which are no features."""
+
+    def schema(self, sample: Any) -> dict[str, Any]:
+        """The type to read each needed column as: numbers as floats, since a later row may have a fraction."""
+        pl, found = polars(), {}
+        for name in (self.target, *self.features, self.weight, self.offset):
+            if name is not None:
+                found[name] = pl.String if name in self.categories else _number(pl, name, sample.schema[name])
+        if self.key is not None:
+            found[self.key] = pl.Int64 if sample.schema[self.key].is_integer() else pl.String
+        if self.time is not None:
+            kind = sample.schema[self.time]
+            found[self.time] = kind if kind.is_temporal() else _number(pl, self.time, kind)
+        return found
+
+
+def _number(pl: Any, name: str, kind: Any) -> Any:
+    if kind in (pl.Boolean, pl.Float32):
+        return kind
+    if kind.is_numeric() or kind == pl.Null or kind == pl.String:  # a column of nothing so far is one of strings
+        return pl.Float64
+    raise Trouble(f"column {name!r}: expected numbers, got {kind}")
+
+
+def roles_of(sample: Any, options: Any) -> Roles:
+    """From the options of a command and the first rows."""
+    target = getattr(options, "target", None)
+    others = (options.key, options.weight, options.offset, options.time)
+    asked, forced, dropped = (_names(getattr(options, name, None)) for name in ("features", "categorical", "drop"))
+    _there(sample, [name for name in (target, *others, *asked, *forced, *dropped) if name is not None])
+    _numbers(sample, target, options.weight, options.offset)
+    beside = {target, *others, *dropped}
+    names = asked or [name for name in sample.columns if name not in beside]
+    names += [name for name in forced if name not in names]
+    dates = () if asked else tuple(name for name in names if sample.schema[name].is_temporal())
+    names = [name for name in names if name not in dates]
+    clash = [name for name in names if name in beside]
+    if clash:
+        raise Trouble(f"column {clash[0]!r} cannot be a feature and something else")
+    if not names:
+        raise Trouble("no column is left to be a feature")
+    categories = tuple(name for name in names if name in forced or _is_category(sample, name))
+    return Roles(target, tuple(names), categories, *others, left_out=dates)
+
+
+def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
+    """From what a saved filter knows; of the columns that it does not know none plays a part."""
+    if settings.feature_names is None:
+        raise Trouble("the model has no names of features")
+    from .._tables import levels_of
+
+    levels = levels_of(settings)
+    known = {f"{name}={level}" for name, own in levels.items() for level in own}
+    names = [name for name in settings.feature_names if name not in known]
+    others = (options.key, options.weight, options.offset, options.time)
+    _there(sample, [*names, *levels, *(name for name in others if name is not None)])
+    _numbers(sample, options.weight, options.offset)
+    return Roles(None, (*names, *levels), tuple(levels), *others)
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()] if text else []
+
+
+def _there(sample: Any, names: Iterable[str]) -> None:
+    for name in names:
+        if name not in sample.columns:
+            columns = ", ".join(sample.columns[:12]) + (", ..." if sample.width > 12 else "")
+            raise Trouble(f"there is no column {name!r}; there are {columns}")
+
+
+def _numbers(sample: Any, *names: str | None) -> None:
+    pl = polars()
+    for name in names:
+        if name is not None and sample.schema[name] == pl.String and sample[name].null_count() < len(sample):
+            raise Trouble(f"column {name!r}: expected numbers, got text such as {sample[name].drop_nulls()[0]!r}")
+
+
+def _is_category(sample: Any, name: str) -> bool:
+    pl = polars()
+    kind = sample.schema[name]
+    return kind in (pl.Categorical, pl.Enum) or (kind == pl.String and sample[name].null_count() < len(sample))
