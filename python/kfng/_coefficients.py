@@ -29,12 +29,20 @@ class Coefficients(NamedTuple):
 
 
 def coefficients(flt: Any) -> Coefficients:
-    """Of a Filter its theta; of a StateFilter or JointEkf the state before it; of a Mixture its best filter's."""
+    """Of a Filter its theta; of a StateFilter or JointEkf the state before it; of a Mixture its best filter's.
+
+    Of a Bank the mean of the keys' parameters, and their spread instead of a standard deviation.
+    """
+    from ._bank_base import BankBase
     from ._filter_base import FilterBase
     from ._mixture_base import MixtureBase
 
     if isinstance(flt, MixtureBase):
         flt = flt.best
+    if isinstance(flt, BankBase):
+        keys = flt.keys()
+        each = np.asarray(flt.theta(keys), dtype=np.float64) if keys else np.zeros((1, 0))
+        return Coefficients(list(_names(flt[keys[0]])) if keys else [], each.mean(axis=0), each.std(axis=0))
     if isinstance(flt, FilterBase):
         theta = flt.theta.astype(np.float64)
         try:
@@ -44,7 +52,7 @@ def coefficients(flt: Any) -> Coefficients:
         return Coefficients(list(_names(flt)), theta, np.asarray(sd, dtype=np.float64))
     state = getattr(flt, "state", None)
     if state is None:
-        raise ParameterError(argument="flt", expected="a filter or a mixture", got=type(flt).__name__)
+        raise ParameterError(argument="flt", expected="a filter, mixture or bank", got=type(flt).__name__)
     names, theta = [f"state[{i}]" for i in range(len(state))], np.asarray(state, dtype=np.float64)
     if not hasattr(flt, "joint_cov"):
         return Coefficients(names, theta, np.asarray(flt.std(), dtype=np.float64))

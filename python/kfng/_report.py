@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _report_pictures as pictures
+from ._bank_base import BankBase
 from ._coefficients import coefficients
+from ._mixture_base import MixtureBase
 from ._summary import Summary, summary_of
 from .errors import ParameterError, UnsupportedError
 
@@ -58,7 +60,7 @@ def report(flt: Any, trace: Any = None, y: Any = None, path: Any = None, *, titl
 
     Parameters
     ----------
-    flt : Filter, Mixture, StateFilter or JointEkf
+    flt : Filter, Mixture, Bank, StateFilter or JointEkf
     trace : Trace, MixtureTrace or kfng.diagnostics.Summary, optional
         How it did: of one `update_many`, or a Summary to which the trace of each batch was added. Without one the page is
         about what the filter knows.
@@ -80,7 +82,7 @@ def report(flt: Any, trace: Any = None, y: Any = None, path: Any = None, *, titl
         The file cannot be written.
     """
     if not hasattr(flt, "health") or not hasattr(flt, "spec"):
-        raise ParameterError(argument="flt", expected="a filter or a mixture", got=type(flt).__name__)
+        raise ParameterError(argument="flt", expected="a filter, mixture or bank", got=type(flt).__name__)
     if title is not None and not isinstance(title, str):
         raise ParameterError(argument="title", expected="a string", got=type(title).__name__)
     if trace is None and y is not None:
@@ -112,7 +114,12 @@ def _page(flt: Any, summary: Summary | None, title: str) -> Iterator[str]:
 
 
 def _tiles(flt: Any, summary: Summary | None) -> Iterator[str]:
-    found: list[tuple[str, str]] = [("rows learned", f"{int(flt.n_updates):,}")]
+    found: list[tuple[str, str]] = []
+    if isinstance(flt, BankBase):
+        keys = flt.keys()
+        found += [("keys", f"{len(keys):,}"), ("rows learned", f"{int(flt.n_updates(keys).sum()):,}")]
+    else:
+        found.append(("rows learned", f"{int(flt.n_updates):,}"))
     if summary is not None and summary.n_known:
         means = summary.means
         found += [("rows in the trace", f"{summary.n_rows:,}")]
@@ -146,7 +153,8 @@ def _numbers(flt: Any) -> Iterator[str]:
     if not len(known.estimate):
         return
     shown = known.largest(ROWS)
-    whose = " of the best filter" if hasattr(flt, "best") else ""
+    whose = " of the best filter" if isinstance(flt, MixtureBase) else ""
+    whose = ": mean and spread over the keys" if isinstance(flt, BankBase) else whose
     yield f"<h2>Coefficients{whose}</h2>"
     yield from _figures([pictures.coefficients(known)])
     if len(shown.names) < len(known.names):
@@ -157,12 +165,11 @@ def _numbers(flt: Any) -> Iterator[str]:
         (n, number(e), number(s), number(r))
         for n, e, s, r in zip(shown.names, shown.estimate, shown.sd, z, strict=True)
     ]
-    yield from _table(["coefficient", "estimate", "sd", "z"], rows)
+    head = ["mean", "spread", "ratio"] if isinstance(flt, BankBase) else ["estimate", "sd", "z"]
+    yield from _table(["coefficient", *head], rows)
 
 
 def _settings(flt: Any) -> list[tuple[str, str]]:
-    from ._mixture_base import MixtureBase
-
     if isinstance(flt, MixtureBase):
         weights = zip(flt.names, flt.weights, flt.filters, strict=True)
         found = [(name, f"weight {number(w)}: {one!r}") for name, w, one in weights]

@@ -102,12 +102,11 @@ def _reliability(summary: Summary) -> Picture:
 
 def _nis(summary: Summary) -> Picture:
     curve, (mean, low, high) = summary.curve, summary.nis
-    x, y, n = curve["end"], curve["nis"], curve["count"]
-    half = 1.96 * np.sqrt(2 / np.maximum(n, 1))
+    x, y, half = curve["end"], curve["nis"], summary.nis_band
     word = "inside" if low <= mean <= high else "above" if mean > high else "below"
     caption = (
         f"Squared errors over their predicted variance: 1 where the filter is as sure as it may be. Overall {mean:.3f}, {word} the "
-        f"95 % band {low:.3f} to {high:.3f}; shaded, the band of a normal law for each stretch."
+        f"95 % band {low:.3f} to {high:.3f}; shaded, the band of each stretch."
     )
     top = max(2.0, float(np.nanquantile(y, 0.98)) * 1.1)
     chart = Chart(

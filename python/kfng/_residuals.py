@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -66,7 +67,7 @@ class Seen:
 
     def table(self, values: Any) -> Float:
         """(n, m_y) of what is shaped as the prediction."""
-        return np.asarray(values, dtype=np.float64).reshape(len(self.Y), -1)
+        return np.asarray(values, dtype=np.float64).reshape(len(self.Y), math.prod(self.settings.mean_shape))
 
     @cached_property
     def errors(self) -> Float:

@@ -125,7 +125,8 @@ class Summary:
         whole = np.concatenate([self._last, one])
         for lag in range(1, LAGS + 1):
             first = max(len(self._last), lag)
-            self._lagged[lag - 1] += np.sum(whole[first:] * whole[first - lag : len(whole) - lag])
+            if first < len(whole):
+                self._lagged[lag - 1] += np.sum(whole[first:] * whole[first - lag : len(whole) - lag])
         self._size += float(np.sum(one**2))
         self._last = whole[-LAGS:]
 
@@ -179,6 +180,14 @@ class Summary:
         else:
             low, high = (1 + sign * 1.96 * np.sqrt(spread) / dof for sign in (-1, 1))
         return total / dof, float(low), float(high)
+
+    @property
+    def nis_band(self) -> Float:
+        """Half width of the 95 % band of each stretch's mean squared residual, about 1."""
+        total, dof, spread = self._squares.tolist()
+        gaussian = self.settings is not None and type(self.settings.family).__name__ == "Gaussian"
+        with np.errstate(all="ignore"):
+            return 1.96 * np.sqrt((2.0 if gaussian else spread / max(dof, 1.0)) / self.curve["count"])
 
     @property
     def autocorrelation(self) -> tuple[Float, float]:

@@ -42,15 +42,18 @@ class Chart:
     # -- what is drawn
     def line(self, x: Any, y: Any, colour: str = COLOURS[0], dashed: bool = False, label: str = "") -> None:
         """Through the points whose y is finite."""
+        if not (there := _finite(x, y)):
+            return
         dash = ' stroke-dasharray="4 3"' if dashed else ""
-        points = " ".join(f"{self._h(a):.1f},{self._v(b):.1f}" for a, b in _finite(x, y))
+        points = " ".join(f"{self._h(a):.1f},{self._v(b):.1f}" for a, b in there)
         self._parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>')
         if label:
             self._legend.append((colour, label))
 
     def band(self, x: Any, low: Any, high: Any, colour: str = BAND) -> None:
         """Between two curves."""
-        there = _finite(x, low) + _finite(x, high)[::-1]
+        if not (there := _finite(x, low) + _finite(x, high)[::-1]):
+            return
         points = " ".join(f"{self._h(a):.1f},{self._v(b):.1f}" for a, b in there)
         self._parts.append(f'<polygon points="{points}" fill="{colour}" stroke="none"/>')
 
