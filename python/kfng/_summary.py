@@ -57,6 +57,12 @@ class Summary:
     def add(self, trace: Any, y: Any = None) -> Summary:
         """The rows of a trace, after all so far; `y` where it came later than the trace.
 
+        Parameters
+        ----------
+        trace : Trace or MixtureTrace
+        y : (n,) or (n, k), optional
+            By default that of the trace.
+
         Raises
         ------
         ShapeError

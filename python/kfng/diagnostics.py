@@ -125,6 +125,15 @@ def coverage(trace: Any, y: Any = None, *, level: Any = 0.9, seed: Any = 0) -> C
 
     Of counts an interval ends within a count, and a draw decides for y there: a calibrated law then covers exactly `level`.
 
+    Parameters
+    ----------
+    trace : Trace or MixtureTrace
+    y : (n,) or (n, k), optional
+        By default that of the trace.
+    level : number or (m,) in (0, 1), default 0.9
+    seed : int or Generator
+        Of the draws.
+
     Raises
     ------
     As `pit`.
@@ -150,6 +159,9 @@ def reliability(trace: Any, y: Any = None, *, bins: int = 10, of: int | None = N
 
     Parameters
     ----------
+    trace : Trace or MixtureTrace
+    y : (n,) or (n, k), optional
+        By default that of the trace.
     bins : int >= 1
     of : int, optional
         With `Categorical`: the class that is to be predicted.
@@ -186,6 +198,12 @@ def nis(trace: Any, y: Any = None) -> Nis:
     Above 1: surer than it may be; below: not as sure as it might be. With Gaussian families the band of the mean is that of a
     chi-square (Bar-Shalom, Li and Kirubarajan 2001, section 5.4); elsewhere, where the spread of e'S⁻¹e is another, the
     normal band by the spread that was found.
+
+    Parameters
+    ----------
+    trace : Trace or MixtureTrace
+    y : (n,) or (n, k), optional
+        By default that of the trace.
 
     Raises
     ------
@@ -232,6 +250,14 @@ def autocorrelation(trace: Any, y: Any = None, *, lags: int = 20) -> Autocorrela
 
     Their mean is taken as 0, as it is where predictions are right. The p-value is that of Ljung and Box 1978, Biometrika 65.
 
+    Parameters
+    ----------
+    trace : Trace or MixtureTrace
+    y : (n,) or (n, k), optional
+        By default that of the trace.
+    lags : int >= 1, default 20
+        So many, from 1 on.
+
     Raises
     ------
     ParameterError, ShapeError, DtypeError
@@ -258,6 +284,14 @@ def cusum(trace: Any, y: Any = None, *, threshold: float = 8.0, drift: float = 0
     A sum that passes `threshold` is an alarm and starts again at 0. With the defaults a shift of one standard deviation
     is flagged after about 17 rows, and a row in about 10,000 is by chance (Siegmund 1985). Of several outputs r is their
     sum over the root of their number.
+
+    Parameters
+    ----------
+    trace : Trace or MixtureTrace
+    y : (n,) or (n, k), optional
+        By default that of the trace.
+    threshold, drift : float
+        In standard deviations.
 
     Raises
     ------
