@@ -35,7 +35,12 @@ numpydoc_validation_checks = {
     "SS01",  # no summary
 }
 # every error takes the arguments of KfngError; steps, traces and learners are returned by something that says what they are
-numpydoc_validation_exclude = {r"Error(\.|$)", r"\._\w+\.\w*(Step|Trace)$", r"\.\w+Learner$", r"\.diagnostics\.[A-Z]\w*$"}
+numpydoc_validation_exclude = {
+    r"Error(\.|$)",
+    r"\._\w+\.\w*(Step|Trace)$",
+    r"\.\w+Learner$",
+    r"\.diagnostics\.[A-Z]\w*$",
+}
 
 # -- how it looks
 html_theme = "pydata_sphinx_theme"
