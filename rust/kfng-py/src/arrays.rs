@@ -18,6 +18,8 @@ use pyo3::types::PyTuple;
 
 use kfng_core::scalar::Scalar;
 
+use crate::leaving::calling;
+
 /// A number type of arrays that is looked into.
 pub trait Number: Element + Copy + Send + Sync + 'static {
     /// NumPy's name.
@@ -151,6 +153,7 @@ pub struct Fresh<'py, T: Number>(Bound<'py, PyArrayDyn<T>>);
 impl<'py, T: Number> Fresh<'py, T> {
     /// Made by NumPy, so that memory that cannot be had is a MemoryError.
     pub fn zeros(py: Python<'py>, shape: &[usize]) -> PyResult<Self> {
+        let _calling = calling(py);
         static ZEROS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let zeros = ZEROS.get_or_try_init(py, || {
             PyResult::Ok(py.import("numpy")?.getattr("zeros")?.unbind())
@@ -175,6 +178,7 @@ impl<'py, T: Number> Fresh<'py, T> {
     /// Hands over the first rows.
     pub fn first(self, rows: usize) -> PyResult<Bound<'py, PyAny>> {
         let py = self.0.py();
+        let _calling = calling(py);
         let slice = pyo3::types::PySlice::new(py, 0, isize::try_from(rows)?, 1);
         self.0.get_item(slice)
     }

@@ -21,6 +21,7 @@ use crate::arrays::{Fresh, Number, flags, integers, numbers};
 use crate::convert::{core_form, named_arrays};
 use crate::errors::{raise, to_python};
 use crate::keys::{self, Column};
+use crate::leaving::calling;
 use crate::likelihood::{Law, Likelihood};
 use crate::lock;
 use crate::outputs::Outputs;
@@ -86,6 +87,7 @@ impl BankCore {
     #[new]
     fn new(settings: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = settings.py();
+        let _calling = calling(py);
         let (json, arrays) = core_form(settings)?;
         let threads: usize = settings.getattr("threads")?.extract()?;
         let core = py.detach(|| {

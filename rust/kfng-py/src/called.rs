@@ -7,6 +7,7 @@ use kfng_core::{Block, Error, Input, Report};
 
 use crate::errors::{raise, to_python};
 use crate::filter::Filter;
+use crate::leaving::calling;
 use crate::lock::{Core, Kind, either};
 
 impl Filter {
@@ -24,7 +25,10 @@ impl Filter {
         loop {
             let t = self.n_updates(py)? + 1;
             let rule = self.settings.bind(py).getattr("rule")?;
-            let (learning, metric, before) = rule.call_method1("offered", (t,))?.extract()?;
+            let (learning, metric, before) = {
+                let _calling = calling(py);
+                rule.call_method1("offered", (t,))?.extract()?
+            };
             let offered = Offered {
                 learning,
                 metric,
@@ -86,6 +90,7 @@ impl Filter {
             return Ok(None);
         }
         let rule = self.settings.bind(py).getattr("rule")?;
+        let _calling = calling(py);
         if !rule.getattr("has_posterior")?.extract::<bool>()? {
             return Ok(None);
         }

@@ -7,6 +7,7 @@ use kfng_core::field::{Array, Arrays};
 
 use crate::arrays::any_shape;
 use crate::errors::raise;
+use crate::leaving::calling;
 
 /// A keyword argument, or its default. `None` is a value like any other, and a wrong one.
 #[derive(Clone, Copy)]
@@ -46,6 +47,7 @@ impl<'py> Keyword<'_, 'py> {
 
 /// What the core is made from: the JSON form of some settings, and their arrays.
 pub fn core_form(settings: &Bound<'_, PyAny>) -> PyResult<(String, Arrays)> {
+    let _calling = calling(settings.py());
     let json = settings.call_method0("core_json")?.extract()?;
     let arrays = settings
         .call_method0("core_arrays")?
@@ -79,6 +81,7 @@ pub fn named_arrays(
     narrow: impl Fn(&str) -> bool,
 ) -> PyResult<Arrays> {
     let (py, mut arrays) = (dict.py(), Arrays::new());
+    let _calling = calling(py);
     let contiguous = py.import("numpy")?.getattr("ascontiguousarray")?;
     for (key, value) in dict {
         let name: String = key.extract()?;

@@ -7,12 +7,15 @@ use pyo3::types::PyDict;
 
 use kfng_core::Error;
 
+use crate::leaving::calling;
+
 /// The exception that an error of the core becomes.
 pub fn to_python(py: Python<'_>, error: &Error) -> PyErr {
     build(py, error).unwrap_or_else(|failure| failure)
 }
 
 fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let _calling = calling(py);
     let class = match error {
         Error::Overflow => {
             static OVERFLOW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -47,6 +50,7 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
 
 /// An exception of `kfng.errors` with its fields.
 pub fn raise(py: Python<'_>, class: &str, argument: &str, expected: &str, got: &str) -> PyErr {
+    let _calling = calling(py);
     let make = || {
         let fields = PyDict::new(py);
         fields.set_item("argument", argument)?;
@@ -61,6 +65,7 @@ pub fn raise(py: Python<'_>, class: &str, argument: &str, expected: &str, got: &
 
 /// A caught panic, or an object in which one was caught before.
 pub fn internal(py: Python<'_>) -> PyErr {
+    let _calling = calling(py);
     let text = "a fault inside kfng; the object it happened in refuses further use";
     let make = || {
         Ok(PyErr::from_value(

@@ -11,6 +11,7 @@ use kfng_core::{Block, Dtype, Error, Input, Spec};
 use crate::arrays::{Fresh, flags, numbers};
 use crate::convert::{Keyword, core_form, named_arrays};
 use crate::errors::{raise, to_python};
+use crate::leaving::calling;
 use crate::likelihood::{Law, Likelihood};
 use crate::lock::{Core, either};
 use crate::step::Step;
@@ -49,6 +50,7 @@ impl Filter {
     #[new]
     fn new(settings: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = settings.py();
+        let _calling = calling(py);
         let (json, arrays) = core_form(settings)?;
         let core = py.detach(|| {
             let spec = Spec::parse(&json)?;
@@ -140,14 +142,11 @@ impl Filter {
         }
         let [weight, dt, offset] =
             [(weight, 1.0), (dt, 1.0), (offset, 0.0)].map(|(x, default)| x.object(py, default));
-        let row = py.import("kfng._border")?.getattr("row")?.call1((
-            &self.settings,
-            u,
-            y,
-            weight,
-            dt,
-            offset,
-        ))?;
+        let row = {
+            let _calling = calling(py);
+            let row = py.import("kfng._border")?.getattr("row")?;
+            row.call1((&self.settings, u, y, weight, dt, offset))?
+        };
         if self.law.narrow {
             self.vetted::<f32>(py, &row)
         } else {
@@ -207,6 +206,7 @@ impl Filter {
         }
         let given = py.import("kfng._border")?.getattr("given")?;
         let [weight, dt] = [weight, dt].map(|x| x.object(py, 1.0));
+        let calls = calling(py);
         let row = if simple {
             given.call1((&self.settings, y, output, jacobian, weight, dt))?
         } else {
@@ -221,6 +221,7 @@ impl Filter {
                 transition,
             ))?
         };
+        drop(calls);
         if self.law.narrow {
             self.given::<f32>(py, &row)
         } else {

@@ -13,6 +13,7 @@ use kfng_core::{Dtype, Error};
 use crate::arrays::{Fresh, numbers};
 use crate::convert::{core_form, named_arrays};
 use crate::errors::{internal, raise, to_python};
+use crate::leaving::calling;
 use crate::likelihood::{Law, Likelihood};
 
 /// A filter of either number type.
@@ -46,6 +47,7 @@ impl Joint {
     #[new]
     fn new(settings: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = settings.py();
+        let _calling = calling(py);
         let (json, arrays) = core_form(settings)?;
         let core = py.detach(|| {
             let spec = Spec::parse(&json)?;

@@ -2,7 +2,7 @@
 //!
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
 //! lock.rs: the filter behind its
-//! mutex · rows.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
+//! mutex · leaving.rs: threads at exit · rows.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
 //! joint.rs, bank.rs, step.rs, likelihood.rs: the classes.
 
 use pyo3::prelude::*;
@@ -15,6 +15,7 @@ mod errors;
 mod filter;
 mod joint;
 mod keys;
+mod leaving;
 mod likelihood;
 mod lock;
 mod outputs;
@@ -36,9 +37,10 @@ mod _core {
     use crate::step::Step;
     use pyo3::prelude::*;
 
-    /// The one version, from the workspace's manifest.
+    /// The one version, from the workspace's manifest, and what happens at exit.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        crate::leaving::register(module.py())
     }
 }

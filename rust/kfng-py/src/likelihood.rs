@@ -9,6 +9,7 @@ use kfng_core::family::{Family, Likelihood as _, Seen};
 
 use crate::arrays::{Fresh, numbers};
 use crate::errors::{internal, raise};
+use crate::leaving::calling;
 
 /// A family with its sizes: what a filter, its steps and its likelihood share.
 pub struct Law {
@@ -125,6 +126,7 @@ impl Copied {
     fn new(law: &Law, n: usize, given: Given<'_>) -> PyResult<Self> {
         let Given { z, c, y, a, b } = given;
         let py = z.py();
+        let _calling = calling(py);
         let contiguous = py.import("numpy")?.getattr("ascontiguousarray")?;
         let copied = |ob: &Bound<'_, PyAny>, shape: &[usize]| {
             let array = contiguous.call1((ob, "float64"))?;

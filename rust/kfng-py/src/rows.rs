@@ -14,6 +14,7 @@ use crate::arrays::{Fresh, Number, numbers};
 use crate::convert::{element, number};
 use crate::errors::{raise, to_python};
 use crate::filter::Filter;
+use crate::leaving::calling;
 use crate::lock::Kind;
 use crate::outputs::Outputs;
 use crate::step::{Step, Values};
@@ -381,6 +382,7 @@ fn observation(y: &Bound<'_, PyAny>, to: &mut [f64]) -> bool {
 /// An array of a checked row, copied.
 fn fields<T: Kind>(row: &Bound<'_, PyAny>, name: &str, shape: &[usize]) -> PyResult<Vec<T>> {
     let py = row.py();
+    let _calling = calling(py);
     let array = py
         .import("numpy")?
         .getattr("ascontiguousarray")?

@@ -9,6 +9,7 @@ use pyo3::types::{PyTuple, PyType};
 use kfng_core::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report};
 
 use crate::arrays::Fresh;
+use crate::leaving::calling;
 use crate::likelihood::{Law, Rows};
 
 /// z (k,) | C (k, k) | y (width,) | a, b: beside the step where there is one output, so that a step is one allocation.
@@ -93,6 +94,7 @@ impl Step {
         if self.law.mean_width == 1 {
             let mut x = [0.0];
             fill(&mut x);
+            let _calling = calling(py);
             return scalar(py, narrow)?.call1((x[0],));
         }
         if !narrow {
