@@ -184,7 +184,7 @@ def roots(argument: str, Q: Array) -> Array:
             argument=argument, expected="no covariance where there is no variance", got="one"
         )
     unit = np.where(moves, scale, 1.0)
-    correlation = (Q + Q.T) / 2 / unit / unit[:, None]
+    correlation = (Q / 2 + Q.T / 2) / unit / unit[:, None]
     values, vectors = np.linalg.eigh(correlation)
     rounding = 8 * len(Q) * np.finfo(np.float64).eps
     if np.min(values, initial=0.0) < -rounding:

@@ -153,8 +153,8 @@ pub struct Fresh<'py, T: Number>(Bound<'py, PyArrayDyn<T>>);
 impl<'py, T: Number> Fresh<'py, T> {
     /// Made by NumPy, so that memory that cannot be had is a MemoryError.
     pub fn zeros(py: Python<'py>, shape: &[usize]) -> PyResult<Self> {
-        let _calling = calling(py);
         static ZEROS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let _calling = calling(py);
         let zeros = ZEROS.get_or_try_init(py, || {
             PyResult::Ok(py.import("numpy")?.getattr("zeros")?.unbind())
         })?;
