@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-extras check docs wheels bench bench-pages profile science golden clean need-python
+.PHONY: help demo test test-extras release-check check docs wheels bench bench-pages profile science golden clean need-python
 
 # PYTHON=... chooses another interpreter for the environments that make builds
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -41,6 +41,10 @@ test: .venv/.installed ## run cargo test and pytest
 test-extras: .venv-extras/.installed ## run what needs scikit-learn, river, JAX and PyTorch (downloads some GB)
 	$(EXTRAS_BIN)/python -m pytest tests/extras
 
+# CHECK='K*' runs a part, SIZE=small minutes instead of hours
+release-check: .venv/.installed ## try every promise of docs/reliability.md at full size and write that page (hours; goes on where it stopped)
+	PYTHONPATH=tests $(BIN)/python -m release --check '$(or $(CHECK),*)' --size '$(or $(SIZE),full)'
+
 check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
 	$(RUST) --components rustfmt,clippy cargo fmt --all --check
 	$(RUST) --components rustfmt,clippy cargo clippy --release --workspace --all-targets --locked -- -D warnings
@@ -76,7 +80,7 @@ golden: .venv/.installed ## rewrite the golden traces: only on purpose, then rea
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
 clean: ## remove everything that make has made
-	rm -rf .venv .venv-demo .venv-extras .venv-science .venv-bench .venv-docs .venv-wheels docs/_build .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-extras .venv-science .venv-bench .venv-docs .venv-wheels docs/_build .rust target demo/output bench/output bench/science/output build dist wheels .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache .release-check
 	rm -f python/kfng/_core*.so python/kfng/_core*.pyd
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 

@@ -1,7 +1,9 @@
-"""Fixtures of all tests. `impl` runs a test on kfng and on kfng.reference."""
+"""Fixtures of all tests. `impl` runs a test on kfng and on kfng.reference; a census of panics and fatal signals."""
 
 import importlib
 import os
+import signal
+import subprocess
 
 import pytest
 
@@ -42,3 +44,41 @@ def implementation(name):
         return importlib.import_module(name)
     except ImportError as error:
         pytest.fail(f"{name} cannot be imported: {error}", pytrace=False)
+
+
+FATAL = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE}
+PANIC = "panicked at"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "panics: this test makes the core panic, on purpose")
+
+
+@pytest.fixture(autouse=True)
+def children(monkeypatch):
+    """The processes that a test starts, for the census below."""
+    started, real = [], subprocess.Popen.__init__
+
+    def begin(self, *args, **options):
+        started.append(self)
+        real(self, *args, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", begin)
+    return started
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A panic of the core, caught or not and in whatever process, or a child that a fatal signal ended, fails the test."""
+    report = yield
+    if item.get_closest_marker("panics"):
+        return report
+    seen = []
+    if PANIC in report.capstderr or (call.excinfo and call.excinfo.typename == "PanicException"):
+        seen.append("the core panicked")
+    for child in item.funcargs.get("children", ()) if call.when == "call" and hasattr(item, "funcargs") else ():
+        if child.returncode in FATAL:
+            seen.append(f"a child was ended by signal {-child.returncode}")
+    if seen and report.outcome != "failed":
+        report.outcome, report.longrepr = "failed", f"{item.nodeid}: {', '.join(seen)}"
+    return report

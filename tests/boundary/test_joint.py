@@ -247,6 +247,7 @@ def test_a_row_without_inputs_lets_time_alone_pass(impl, dtype):
     assert flt.theta.dtype == dtype
 
 
+@pytest.mark.panics
 def test_a_fault_is_an_error_and_the_last_one():
     import kfng
 
