@@ -162,7 +162,7 @@ def covariance(argument: str, value: Any, size: int, shape: str, *, low: str = "
         raise ParameterError(argument=argument, expected=f"variances {low} 0", got=float(np.min(diagonal)))
     if array.ndim == 2:
         roots(argument, array)
-        array = (array + array.T) / 2
+        array = array / 2 + array.T / 2  # their sum may overflow
         array.setflags(write=False)
     return float(array) if array.ndim == 0 else array
 
