@@ -48,6 +48,7 @@ release-check: .venv/.installed ## try every promise of docs/reliability.md at f
 check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
 	$(RUST) --components rustfmt,clippy cargo fmt --all --check
 	$(RUST) --components rustfmt,clippy cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	$(RUST) $(BIN)/python tools/rust_tree.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
