@@ -104,8 +104,9 @@ class MixtureBase:
     def update_many(
         self,
         U: Any,
-        Y: Any,
+        Y: Any = None,
         *,
+        target: Any = None,
         weight: Any = None,
         dt: Any = None,
         offset: Any = None,
@@ -118,7 +119,7 @@ class MixtureBase:
 
         Parameters
         ----------
-        U, Y, weight, dt, offset, progress
+        U, Y, target, weight, dt, offset, progress
             As for `Filter.update_many`.
         on_bad_row : 'raise' or 'skip'
             'skip' leaves a row that some filter refuses out of all of them, and all count it.
@@ -141,7 +142,7 @@ class MixtureBase:
         """
         skip = _validate.choice("on_bad_row", on_bad_row, ("raise", "skip")) == "skip"
         _validate.flag("trace", trace)
-        rows = Rows([flt.settings for flt in self._filters], U, Y, weight, dt, offset, lengths)
+        rows = Rows([flt.settings for flt in self._filters], U, Y, target, weight, dt, offset, lengths)
         builders = TraceBuilders(self._filters, self.names, rows) if trace else None
         with self._lock, _Progress(progress, len(rows)) as report:
             if not len(rows) and len(rows.starts):
