@@ -151,12 +151,13 @@ def test_a_feature_far_from_zero_needs_no_scaler(rows, tmp_path, capsys):
         )
         thetas.append(kfng.load(tmp_path / "m.kfng").theta)
     assert thetas[1][:2] == pytest.approx(thetas[0][:2], rel=1e-5)
-    slopes = [
-        kfng.Filter.from_rows(
-            t, target="y", model=kfng.Linear, family=kfng.Gaussian(variance=None), feature_names=["year", "x"]
-        ).theta[0]
-        for t in (rows, moved)
-    ]
+    slopes = []
+    for table in (rows.with_columns(year=pl.col("year") - 2000), rows):
+        flt = kfng.Filter.from_rows(
+            table[:32], target="y", model=kfng.Linear, family=kfng.Gaussian(variance=None), feature_names=["year", "x"]
+        )
+        flt.update_many(table[32:], target="y")
+        slopes.append(flt.theta[0])
     assert abs(slopes[1] - slopes[0]) > 0.1
 
 
@@ -395,10 +396,7 @@ def test_one_line_and_exit_code_2(rows, tmp_path, capsys):
     }.items():
         line = refused(capsys, *arguments)
         assert said in line, (said, line)
-    assert (
-        "bank" in refused(capsys, "fit", data, "--target", "y", "--key", "plane", "--out", tmp_path / "no" / "b.kfng")
-        or True
-    )
+    refused(capsys, "fit", data, "--target", "y", "--key", "plane", "--out", tmp_path / "no folder" / "b.kfng")
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "names.csv").write_text("x,y\n")
     (tmp_path / "twice.csv").write_text("x,x\n1,2\n")
