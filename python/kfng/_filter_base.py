@@ -26,6 +26,7 @@ from .reference.belief import Belief, Full
 from .reference.family import Family
 from .reference.guards import Guards
 from .reference.model import Model
+from .reference.robust import Robust
 from .reference.rule import Kalman, Rule
 from .reference.sensitivity import Sensitivity
 
@@ -77,8 +78,9 @@ class FilterBase(Hidden):
         Of recurrent models: the initial state, 0 by default.
     state_prior : number, (n,) or (n, n), optional
         Covariance of an unknown initial state of mean `state`; by default the initial state is known.
-    robust
-        Left at its default.
+    robust : None, 'imq', 'student', 'winsor', or Imq, Student, Winsor, default None
+        With a Gaussian family: what a row counts for that is far from its prediction. `Step.robust_weight` is what it
+        counted for.
 
     Raises
     ------
@@ -123,7 +125,7 @@ class FilterBase(Hidden):
         state: Any = None,
         state_prior: Any = None,
         iterations: int | str = 1,
-        robust: None = None,
+        robust: Robust | str | None = None,
         evidence: bool = False,
         dtype: Any = "float64",
         num_threads: int | None = None,
@@ -584,7 +586,8 @@ class FilterBase(Hidden):
     def health(self) -> dict[str, Any]:
         """Counters of what the guards did, and gauges of how the stream looks.
 
-        n_seen, n_updates; missing, skipped (refused rows), clipped, clamped, windup, floored; rho_max (largest
+        n_seen, n_updates; missing, skipped (refused rows), clipped, clamped, windup, floored; winsorised (innovations that
+        `Winsor` cut), downweighted (rows that `Imq` or `Student` counted for less than half); rho_max (largest
         h'Ph/R of a row), mean_nis (mean squared innovation over its variance, 1 in a well-specified filter),
         min_pivot_ratio (smallest D_j/P_jj: near 0 where parameters are nearly collinear; NaN with a gradient rule).
 
@@ -595,6 +598,7 @@ class FilterBase(Hidden):
         """
         state = self._state()
         result: dict[str, Any] = {name: int(x) for name, x in zip(COUNTERS, state["counters"], strict=True)}
+        result |= downweighted(self.settings, state)
         nis_sum, nis_count, rho_max = (float(x) for x in state["gauges"])
         mean_nis = nis_sum / nis_count if nis_count else float("nan")
         pivots = float("nan") if self.settings.rule.gradient else self._posterior().pivot_ratio()
@@ -732,6 +736,12 @@ class FilterBase(Hidden):
         s = self.settings
         shown = [repr(s.model), repr(s.family), *(f"{name}={value!r}" for name, value in s.arguments().items())]
         return f"Filter({', '.join(shown)})"
+
+
+def downweighted(settings: Settings, state: dict[str, NDArray[Any]]) -> dict[str, int]:
+    """What `health()` says of a robust policy, from the states of one filter or of many."""
+    cuts, count = settings.robust is not None and settings.robust.cuts, int(state.get("robust", np.zeros(1)).sum())
+    return {"winsorised": count if cuts else 0, "downweighted": 0 if cuts else count}
 
 
 def _generator(seed: Any) -> np.random.Generator:

@@ -267,6 +267,7 @@ mod tests {
                 a: &mut a,
                 b: &mut b,
                 flags: &mut flags,
+                trust: &mut [],
             };
             let block = Block {
                 input: Input::Features(&u[i * d..(i + n) * d]),

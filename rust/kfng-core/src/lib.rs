@@ -1,7 +1,7 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → small → filter and
-//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, spared, wave, access, saved; joint) → bank.
+//! what stands beside it (robust, clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, spared, wave, access, saved; joint) → bank.
 
 mod access;
 pub mod bank;
@@ -29,6 +29,7 @@ mod pulls;
 pub mod recurrence;
 mod recurrent;
 mod relinearise;
+pub mod robust;
 pub mod row;
 pub mod rule;
 pub mod saved;

@@ -66,7 +66,10 @@ impl Filter {
             either!(&core, filter => (filter.is_called(), filter.counts_rows()));
         let lean = either!(&core, filter => filter.is_lean());
         let shares = either!(&core, filter => filter.shares_out());
-        let law = Law::new(family, sizes.k, matches!(core, Core::Narrow(_)));
+        let law = Law {
+            weighs: either!(&core, filter => filter.is_robust()),
+            ..Law::new(family, sizes.k, matches!(core, Core::Narrow(_)))
+        };
         Ok(Filter {
             core: Mutex::new(core),
             law: Arc::new(law),
