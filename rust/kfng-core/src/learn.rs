@@ -120,7 +120,9 @@ impl<T: Scalar> Filter<T> {
             } else {
                 self.family.innovations(&reported, weight, gains);
                 if kept < 1.0 {
-                    gains.iter_mut().for_each(|gain| *gain *= kept);
+                    for gain in gains.iter_mut() {
+                        *gain *= kept;
+                    }
                 }
             }
             scale.learn(wide, row.y, weight, gains);
