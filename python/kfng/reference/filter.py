@@ -57,6 +57,7 @@ class Filter(FilterBase):
     _now: State
     _lock: threading.Lock
     _takes_bare_rows = False
+    _takes_sparse_rows = False
 
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
