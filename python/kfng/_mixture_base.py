@@ -90,9 +90,9 @@ class MixtureBase:
             try:
                 for flt in self._filters:
                     steps.append(flt.update(u, y, **options))  # type: ignore[attr-defined]
-                nll = np.array([[step.nll] for step in steps])
-                w, time = _border.scalar("weight", weight), _border.scalar("dt", dt)
-                weighed = self._evidence.weigh(nll, np.array([w]), np.array([time]))
+                w = _border.scalar("weight", weight)
+                time = 1.0 if dt is _border.NO_TIME else _border.scalar("dt", dt)
+                weighed = self._evidence.weigh_one([step.nll for step in steps], w, time)
             except BaseException as error:
                 if steps or not isinstance(error, KfngError):
                     self._undo.back()
@@ -398,8 +398,12 @@ class MixtureBase:
 
 def _one_more(u: Any, y: Any, options: dict[str, Any]) -> Replay:
     u = dict(u) if isinstance(u, Mapping) else np.array(u)
-    y, options = np.array(y), {name: np.array(value) for name, value in options.items()}
+    y, options = _kept(y), {name: _kept(value) for name, value in options.items()}
     return lambda flt, i: flt.update(u, y, **options)  # type: ignore[attr-defined]
+
+
+def _kept(value: Any) -> Any:
+    return value if isinstance(value, (int, float)) else np.array(value)
 
 
 def _mean(weights: Float, means: list[Any]) -> Any:
