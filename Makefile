@@ -117,7 +117,7 @@ clean: ## remove everything that make has made
 
 .venv-extras/.installed: .venv-extras/.made pyproject.toml $(rust_sources)
 	@echo "kfng: building into .venv-extras (the first time: JAX, PyTorch and others, some GB)"
-	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,sklearn,river,jax,torch,plot,cli,tables,migrate]' pyarrow
+	$(RUST) $(EXTRAS_BIN)/python $(PIP) --editable '.[test,sklearn,river,jax,torch,plot,cli,tables,migrate]'
 	@touch $@
 
 .venv-docs/.installed: .venv-docs/.made pyproject.toml $(rust_sources)

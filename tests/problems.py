@@ -447,6 +447,36 @@ def _crossed_problems():
     return problems
 
 
+def _robust_problems():
+    """Every policy with every kind of Gaussian, belief and rule; every eighth row of y is far off."""
+    everything = {"weights": True, "times": True, "offsets": True, "gaps": 0.15}
+    one = _with_outliers(data(1, 3, line(1, 3), gauss(0.5), **everything))
+    three = _with_outliers(data(3, 2, line(3, 2), gauss(R3), **everything))
+    many = _with_outliers(data(1, 24, line(1, 24), gauss(0.5), **everything))
+    problems = []
+    for policy in ("imq", "student", "winsor"):
+        entries = {
+            "one": {"rows": one, "family": normal(variance=0.5)},
+            "one-fading": {"rows": one, "family": normal(variance=0.5), "rule": fading(0.02)},
+            "many-turns": {"rows": many, "family": normal(variance=0.5), "rule": towards_prior(0.03)},
+            "learned": {"rows": many, "family": normal(variance=None), "rule": fading(0.02), "tags": ["learned"]},
+            "each-diagonal": {"rows": many, "family": normal(variance="each"), "belief": diagonal(1.0)},
+            "three": {"rows": three, "k": 3, "family": normal(covariance=R3)},
+            "three-each": {"rows": three, "k": 3, "family": normal(variance="each"), "rule": walk(1e-3)},
+            "three-diagonal": {"rows": three, "k": 3, "family": normal(variance=None), "belief": diagonal(1.0, "covariance")},
+            "network": {"rows": one, "family": normal(variance=0.5), "layers": ([3, 4, 1],), "belief": full(0.1)},
+            "network-three": {"rows": three, "k": 3, "family": normal(covariance=R3), "layers": ([2, 4, 3],),
+                              "belief": full(0.1)},
+        }  # fmt: skip
+        for entry, options in entries.items():
+            problems.append(linear(f"robust-{policy}-{entry}", options.pop("family"), robust=policy, **options))
+    return problems
+
+
+def _with_outliers(rows):
+    return replace(rows, Y=rows.Y + np.where(np.arange(ROWS) % 8 == 5, 15.0, 0.0)[:, None])
+
+
 def _rough_problems():
     """Problems on which a default guard acts, under the name of its counter."""
     one, silent = line(1, 3), data(1, 3, line(1, 3), gauss(0.5))
@@ -488,7 +518,7 @@ def _positive(rows):
 
 
 PROBLEMS = {problem.name: problem for problem in (*_linear_problems(), *_catalogue_problems(), *_external_problems())}
-CROSSED = {problem.name: problem for problem in _crossed_problems()}
+CROSSED = {problem.name: problem for problem in (*_crossed_problems(), *_robust_problems())}
 ROUGH = {problem.name: (problem, counter) for counter, problem in _rough_problems()}
 EXTERNAL = [name for name, problem in PROBLEMS.items() if problem.forward is not None]
 LINEAR = [name for name, problem in PROBLEMS.items() if problem.forward is None]

@@ -51,6 +51,25 @@ def test_inspect_prints_every_kind_of_file(kind, tmp_path, capsys):
         assert rows["bias_out[0]"]["sd"] == pytest.approx(flt.std()[-1], rel=1e-12)
 
 
+def test_inspect_prints_a_mixture(tmp_path, capsys):
+    """Its weights, and its best filter."""
+    path, rng = tmp_path / "model.kfng", np.random.default_rng(0)
+    U = rng.normal(size=(40, 2))
+    filters = {f"sd {sd}": kfng.Filter(kfng.Linear(2), kfng.Gaussian(sd**2)) for sd in (1.0, 3.0)}
+    mixture = kfng.Mixture(filters, forgetting=0.01)
+    mixture.update_many(U, U[:, 0] + rng.normal(size=40))
+    mixture.save(path)
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    for name in ("sd 1.0", "weight of sd 3.0", "weight[0, 1]", "40 rows learned", "effective"):
+        assert name in text, name
+    assert main(["inspect", str(path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["settings"]["best of the mixture"] == "sd 1.0"
+    assert report["settings"]["weight of sd 3.0"] == mixture.weights[1]
+    assert report["coefficients"][0]["estimate"] == mixture.best.theta[0]
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint at all", None])
 def test_another_file_is_one_line_and_2(content, tmp_path, capsys):
     path = tmp_path / "other.kfng"

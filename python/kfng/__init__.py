@@ -34,6 +34,7 @@ from .reference import (
     Gaussian,
     GaussianMeanVariance,
     Guards,
+    Imq,
     InverseTime,
     Kalman,
     Linear,
@@ -45,6 +46,8 @@ from .reference import (
     Power,
     ProcessNoise,
     SnAp,
+    Student,
+    Winsor,
 )
 
 if TYPE_CHECKING:
@@ -117,6 +120,7 @@ __all__ = [
     "Gaussian",
     "GaussianMeanVariance",
     "Guards",
+    "Imq",
     "InverseTime",
     "JointEkf",
     "Kalman",
@@ -131,6 +135,8 @@ __all__ = [
     "ProcessNoise",
     "SnAp",
     "StateFilter",
+    "Student",
+    "Winsor",
     "__version__",
     "errors",
     "forgetting_to_learning_rate",

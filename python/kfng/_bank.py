@@ -28,8 +28,9 @@ class Bank(BankBase, _core.BankCore):  # type: ignore[misc]
         out = self._plain(keys, X, y)
         if out is None:
             return None
-        done, error, z, C, a, b, flags, Y = out
-        made = Trace(self.settings, self._likelihood, z, C, Y, a, b, flags) if trace else None
+        parts: list[Any]
+        done, error, z, C, *parts, Y = out
+        made = Trace(self.settings, self._likelihood, z, C, Y, *parts) if trace else None
         if error is not None:
             error.row, error.trace = done, made
             raise error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import _bank_file, _bank_prior, _bank_rows, _border, _keys, _validate
 from ._bank_cold import Recency
 from ._bank_prior import Prior
-from ._filter_base import COUNTERS, FilterBase
+from ._filter_base import COUNTERS, FilterBase, downweighted
 from ._keys import Column, Key
 from ._settings import Settings
 from ._stamps import KIND, NONE
@@ -22,6 +22,7 @@ from .reference.belief import Belief, Full
 from .reference.family import Family
 from .reference.guards import Guards
 from .reference.model import Model
+from .reference.robust import Robust
 from .reference.rule import Kalman, Rule
 
 Float = NDArray[np.float64]
@@ -42,7 +43,7 @@ class BankBase:
     ----------
     model : Model
         `Linear` or `MLP`; models with a state and models that live elsewhere are for `Filter`.
-    family, belief, rule, guards, theta, iterations, dtype
+    family, belief, rule, guards, theta, iterations, robust, dtype
         As for `Filter`. A rule `Fading(half_life="7d")` needs `time=` at every update.
     num_threads : int, optional
         Threads that `update` may share the keys out among. Default: the variable KFNG_NUM_THREADS, else one.
@@ -97,6 +98,7 @@ class BankBase:
         guards: Guards = Guards(),
         theta: Any = None,
         iterations: int | str = 1,
+        robust: Robust | str | None = None,
         dtype: Any = "float64",
         num_threads: int | None = None,
         feature_names: Any = None,
@@ -112,6 +114,7 @@ class BankBase:
             guards=guards,
             theta=theta,
             iterations=iterations,
+            robust=robust,
             dtype=dtype,
             num_threads=num_threads,
             feature_names=feature_names,
@@ -352,10 +355,11 @@ class BankBase:
         """
         with self._lock:
             slots = self._live()
-            state = self._sections(slots, ("counters", "gauges"))
+            state = self._sections(slots, ("counters", "gauges", "robust"))
             counts, gauges = state["counters"].sum(axis=0), state["gauges"]
             result: dict[str, Any] = {name: int(x) for name, x in zip(COUNTERS, counts, strict=True)}
             nis_sum, nis_count = gauges[:, :2].sum(axis=0).tolist()
+            result |= downweighted(self.settings, state)
             result["rho_max"] = float(np.max(gauges[:, 2], initial=0.0))
             result["mean_nis"] = nis_sum / nis_count if nis_count else float("nan")
             parts = [_smallest_pivot(self, slots[i : i + BLOCK]) for i in range(0, len(slots), BLOCK)]

@@ -59,6 +59,13 @@ def is_table(value: Any) -> bool:
     return any(base.__module__.partition(".")[0] in LIBRARIES for base in cls.__mro__)
 
 
+def is_sparse(value: Any) -> bool:
+    """Rows of scipy.sparse, or others with their attributes; found out without importing anything."""
+    if isinstance(value, (np.ndarray, Pieces, list, tuple)):
+        return False
+    return all(hasattr(value, name) for name in ("indptr", "indices", "data", "shape")) or hasattr(value, "tocsr")
+
+
 class Pieces:
     """Inputs (n, d) that stand where an array does, and become one slice by slice."""
 
@@ -79,6 +86,8 @@ def no_target(target: Any) -> None:
 
 def matrix_width(argument: str, U: Any) -> int:
     """d of rows (n, d)."""
+    if is_sparse(U):
+        return int(U.shape[-1])
     shape = real_array(argument, U).shape
     if len(shape) != 2:
         raise ShapeError(argument=argument, expected="(n, d)", got=shape)
@@ -97,9 +106,9 @@ class Row(NamedTuple):
 
 
 class Block(NamedTuple):
-    """m rows: U (m, d) in the filter's dtype, Y (m, y_width), weight (m,), dt (m,), offset (m, k), blank (m,)."""
+    """m rows: U (m, d) in the filter's dtype, or a `_sparse.Part`, Y (m, y_width), weight (m,), dt (m,), offset (m, k), blank (m,)."""
 
-    U: NDArray[Any]
+    U: Any
     Y: NDArray[np.float64]
     weight: NDArray[np.float64]
     dt: NDArray[np.float64]
@@ -245,6 +254,8 @@ class Rows:
         self._dt = per_row("dt", dt, n)
         self._offset = offsets(settings, 0.0 if offset is None else offset, n)
         self.clock: Clock | None = None
+        self.sparse = False
+        """Whether blocks of sparse rows stay so."""
         exact = type(U) is np.ndarray and U.dtype == settings.float and U.dtype.isnative
         self._bare = exact and U.flags.c_contiguous and U.flags.aligned
         self._row_bytes = 8 * (self._U.shape[1] + self._Y.shape[1] + settings.k + 2)
@@ -277,8 +288,8 @@ class Rows:
         return self._weight
 
     def largest_block(self, bare: bool = False) -> int:
-        """Rows in about a megabyte; any number of `bare` ones, which are not copied."""
-        return len(self._U) if bare and self._bare else self.rows_in(CHUNK_BYTES)
+        """Rows in about a megabyte; any number of `bare` or sparse ones."""
+        return len(self._U) if (bare and self._bare) or self.sparse else self.rows_in(CHUNK_BYTES)
 
     def rows_in(self, size: int) -> int:
         """Rows in about so many bytes."""
@@ -294,8 +305,11 @@ class Rows:
             block = self._owned(self._U[rows], rows)
             if _all_fine(block._replace(U=block.Y)):
                 return vet(self._settings, block, inputs=False)
-        with np.errstate(over="ignore"):  # too large for float32 becomes inf and is refused as such
-            U = self._U[rows].astype(self._settings.float, order="C", subok=False)
+        if self.sparse:
+            U: Any = self._U.part(start, stop, self._settings.float)  # type: ignore[attr-defined]
+        else:
+            with np.errstate(over="ignore"):  # too large for float32 becomes inf and is refused as such
+                U = self._U[rows].astype(self._settings.float, order="C", subok=False)
         block, bad = vet(self._settings, self._owned(U, rows))
         if self.clock is not None:
             block, bad = block._replace(dt=self.clock.passed(start, bad)), self.clock.bad
@@ -320,7 +334,8 @@ def vet(settings: Settings, block: Block, inputs: bool = True) -> tuple[Block, N
         bad = settings.family.invalid(block.Y) | ~settings.rule.accepts(block.dt)
         return block._replace(blank=np.zeros(len(bad), dtype=bool)), bad
     with np.errstate(invalid="ignore"):
-        fine = np.isfinite(block.U).all(axis=1)
+        whole = isinstance(block.U, np.ndarray)
+        fine = np.isfinite(block.U).all(axis=1) if whole else ~block.U.bad_rows()
         teaches = ~settings.family.missing(block.Y) & (block.weight != 0)
         blank = ~fine & ~teaches
         bad = ~fine & teaches
@@ -329,14 +344,17 @@ def vet(settings: Settings, block: Block, inputs: bool = True) -> tuple[Block, N
         for values in (block.weight, block.dt):
             bad |= ~(np.isfinite(values) & (values >= 0))
         bad |= ~settings.rule.accepts(block.dt)
-    if blank.any():  # into new memory: a single row may be the caller's own
+    if blank.any() and not whole:
+        block = block._replace(U=block.U.blanked(blank))
+    elif blank.any():  # into new memory: a single row may be the caller's own
         block = block._replace(U=np.where(blank[:, None], block.U.dtype.type(0), block.U))
     return block._replace(blank=blank), bad
 
 
 def _all_fine(block: Block) -> bool:
     """Whether every number is finite and no weight or time negative."""
-    numbers = (block.U, block.Y, block.offset, block.weight, block.dt)
+    U = block.U if isinstance(block.U, np.ndarray) else block.U.data
+    numbers = (U, block.Y, block.offset, block.weight, block.dt)
     return all(np.isfinite(x).all() for x in numbers) and bool((block.weight >= 0).all() and (block.dt >= 0).all())
 
 
@@ -357,9 +375,13 @@ def fault(settings: Settings, block: Block, i: int) -> KfngError:
         return ParameterError(argument="y", expected=settings.family.range_text(), got=_show(y))
     if not np.isfinite(block.offset[i]).all():
         return NonFiniteError(argument="offset", expected="finite numbers", got=_show(block.offset[i]))
-    column = int(np.flatnonzero(~np.isfinite(block.U[i]))[0])
+    if isinstance(block.U, np.ndarray):
+        column = int(np.flatnonzero(~np.isfinite(block.U[i]))[0])
+        value = block.U[i, column]
+    else:
+        column, value = block.U.bad_entry(i)
     name = "" if settings.feature_names is None else f" ({settings.feature_names[column]})"
-    got = f"{block.U[i, column]} in column {column}{name}"
+    got = f"{value} in column {column}{name}"
     return NonFiniteError(argument="u", expected="finite numbers", got=got)
 
 
@@ -399,6 +421,10 @@ def matrix(settings: Settings, argument: str, U: Any) -> NDArray[Any]:
     d = inputs(settings)
     if isinstance(U, Pieces):
         return U  # type: ignore[return-value]
+    if is_sparse(U):
+        from ._sparse import Csr
+
+        return Csr(argument, U, d)  # type: ignore[return-value]
     if isinstance(U, Mapping) or (isinstance(U, (list, tuple)) and U and isinstance(U[0], Mapping)):
         raise DtypeError(argument=argument, expected=f"an array (n, {d}); only `update` takes a dict", got="dicts")
     array = U if isinstance(U, np.ndarray) and U.dtype.kind in "biuf" else real_array(argument, U)

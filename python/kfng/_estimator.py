@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._border import is_sparse
 from ._filter import Filter
 from ._validate import Array, choice, integer, positive
 from .errors import ParameterError, UnsupportedError
@@ -94,16 +95,16 @@ class Recipe:
         """A filter that has seen nothing, whose prior is taken as it is, and where its features are centred (at 0)."""
         return Filter(self.network(d), self.family, **self.options), np.zeros(d)
 
-    def start(self, U: Array, Y: Array, weight: Array) -> tuple[Filter, Array]:
+    def start(self, U: Any, Y: Array, weight: Array) -> tuple[Filter, Array]:
         """A filter that has learned the rows U (n, d), which set its scale and level, and where its features are centred.
 
-        Nothing is missing in U.
+        Nothing is missing in U. Sparse features stay where they are: centred they were not sparse any more.
         """
         center = np.zeros(U.shape[1])
-        if (self.intercept or self.model == "mlp") and (weight > 0).any():
+        if (self.intercept or self.model == "mlp") and (weight > 0).any() and not is_sparse(U):
             center = np.average(U, axis=0, weights=weight)
         model = self.network(U.shape[1])
-        return Filter.from_rows(U - center, Y, model, self.family, weight=weight, **self.options), center
+        return Filter.from_rows(_centred(U, center), Y, model, self.family, weight=weight, **self.options), center
 
 
 class Means:
@@ -163,33 +164,32 @@ class Stream:
     def __init__(self, recipe: Recipe, d: int) -> None:
         self.recipe, self.d = recipe, d
         self._made: Made | None = None if recipe.warmup else Made(*recipe.fresh(d), Means(d))
-        self._held: list[tuple[Array, Array, Array]] = []
+        self._held: list[tuple[Any, Array, Array]] = []
         self._early: Made | None = None
 
-    def learn(self, U: Array, Y: Array, weight: Array) -> None:
-        if self.recipe.missing == "skip":
-            weight = np.where(np.isnan(U).any(axis=1), 0.0, weight)
+    def learn(self, U: Any, Y: Array, weight: Array) -> None:
+        U, weight = self._complete(U, weight)
         if self._made is None:
             taught = sum(int((w > 0).sum()) for _, _, w in self._held) + np.cumsum(weight > 0)
             stop = int(np.searchsorted(taught, self.recipe.warmup)) + 1
             held = [*self._held, (U[:stop].copy(), Y[:stop].copy(), weight[:stop].copy())]
-            if stop > len(U):
+            if stop > len(weight):
                 self._held, self._early = held, None
                 return
             self._made = self._start(held)
             self._held, self._early = [], None
             U, Y, weight = U[stop:], Y[stop:], weight[stop:]
         flt, center, means = self._made
-        if len(U):
-            if self.recipe.missing != "raise":
+        if len(weight):
+            if self.recipe.missing != "raise" and not is_sparse(U):
                 U, means = means.in_turn(U, weight)
-            flt.update_many(U - center, Y, weight=weight, trace=False)
+            for part in _parts(U, center):
+                flt.update_many(_centred(U[part], center), Y[part], weight=weight[part], trace=False)
             self._made = Made(flt, center, means)
 
-    def learn_batch(self, U: Array, Y: Array, weight: Array) -> None:
+    def learn_batch(self, U: Any, Y: Array, weight: Array) -> None:
         """All rows there are: level and scale come from all of them, so that their order plays no part in it."""
-        if self.recipe.missing == "skip":
-            weight = np.where(np.isnan(U).any(axis=1), 0.0, weight)
+        U, weight = self._complete(U, weight)
         if not (weight > 0).any():
             raise ParameterError(argument="sample_weight", expected="at least one weight > 0", got="all zero")
         if self._made is None:
@@ -201,12 +201,33 @@ class Stream:
         """The filter and its centre; before it has started, one made of the rows held so far."""
         return self._now()[:2]
 
-    def inputs(self, U: Array) -> tuple[Filter, Array]:
+    def inputs(self, U: Any) -> tuple[Filter, Any]:
         """The filter, and rows U (n, d) to predict as it sees them."""
         flt, center, means = self._now()
+        if is_sparse(U) and center.any():
+            U = U.toarray()
+        if is_sparse(U):
+            return flt, self._complete(U, np.ones(U.shape[0]))[0]
         if self.recipe.missing != "raise":
             U = np.where(np.isnan(U), means.now(), U)
         return flt, U - center
+
+    def _complete(self, U: Any, weight: Array) -> tuple[Any, Array]:
+        """With the weight 0 for rows in which something is missing, where they are to be skipped; sparse ones without NaN."""
+        if self.recipe.missing == "raise":
+            return U, weight
+        if is_sparse(U):
+            gone = np.isnan(U.data)
+            if gone.any():
+                if self.recipe.missing == "mean":
+                    expected = "no NaN in sparse rows (missing='skip', or a dense X)"
+                    raise UnsupportedError(argument="X", expected=expected, got="nan")
+                rows = np.searchsorted(U.indptr, np.flatnonzero(gone), side="right") - 1
+                U, weight = U.copy(), weight.copy()
+                U.data[gone], weight[rows] = 0.0, 0.0
+        elif self.recipe.missing == "skip":
+            weight = np.where(np.isnan(U).any(axis=1), 0.0, weight)
+        return U, weight
 
     def _now(self) -> Made:
         if self._made is not None:
@@ -215,9 +236,34 @@ class Stream:
             self._early = self._start(self._held)
         return self._early
 
-    def _start(self, held: list[tuple[Array, Array, Array]]) -> Made:
-        U, Y, weight = (np.concatenate(parts) for parts in zip(*held, strict=True))
-        means = Means(self.d)
-        if self.recipe.missing != "raise":
+    def _start(self, held: list[tuple[Any, Array, Array]]) -> Made:
+        Y, weight = (np.concatenate([rows[part] for rows in held]) for part in (1, 2))
+        U, means = _stacked([rows[0] for rows in held]), Means(self.d)
+        if self.recipe.missing != "raise" and not is_sparse(U):
             U, means = means.all_of(U, weight)
         return Made(*self.recipe.start(U, Y, weight), means)
+
+
+def _centred(U: Any, center: Array) -> Any:
+    """Sparse rows with a centre are dense."""
+    if not is_sparse(U):
+        return U - center
+    return U.toarray() - center if center.any() else U
+
+
+def _parts(U: Any, center: Array) -> list[slice]:
+    """All rows at once, but for sparse ones that have to be dense: about a megabyte of them."""
+    n, d = U.shape
+    size = max(1, 2**17 // max(1, d)) if is_sparse(U) and center.any() else max(1, n)
+    return [slice(start, start + size) for start in range(0, n, size)]
+
+
+def _stacked(rows: list[Any]) -> Any:
+    """Rows one behind the other: sparse where all are."""
+    if len(rows) == 1:
+        return rows[0]
+    if all(is_sparse(U) for U in rows):
+        from scipy.sparse import vstack  # type: ignore[import-untyped]
+
+        return vstack(rows, format="csr")
+    return np.concatenate([U.toarray() if is_sparse(U) else U for U in rows])

@@ -9,6 +9,7 @@ differences of s_i count: that of the row's best model is left as it is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import NamedTuple
@@ -63,6 +64,37 @@ class Evidence:
             gained = np.clip(-weight * np.concatenate([nll, mixed[None]]), -FAR, FAR)
         sums = _running(self.sums, np.where(teaches, gained, 0.0))[:, -1]
         return Weighed(weights, np.where(known, mixed, np.nan), replace(self, scores=scores, sums=sums))
+
+    def weigh_one(self, nll: list[float], weight: float, dt: float) -> Weighed:
+        """The same of one row, to the same bits, in a tenth of the time: numbers, with NumPy's exp and log alone."""
+        scores: list[float] = self.scores.tolist()
+        if self.forgetting:
+            decay = float(np.power(1 - self.forgetting, np.float64(dt)))
+            scores = [s * decay for s in scores]
+        levels = [prior + s for prior, s in zip(self.log_prior.tolist(), scores, strict=True)]
+        top = max(levels)
+        shifted = [level - top for level in levels]
+        terms = np.exp(shifted).tolist()
+        total = sum(terms[1:], terms[0])
+        weights = np.array([[term / total] for term in terms])
+        if any(x != x for x in nll):
+            after = Evidence(self.log_prior, self.forgetting, np.array(scores), self.sums)
+            return Weighed(weights, np.array([math.nan]), after)
+        log_total = float(np.log(total))
+        parts = [s - log_total - x for s, x in zip(shifted, nll, strict=True)]
+        top = max(parts)
+        mixed = math.inf
+        if top > -math.inf:
+            each = np.exp([part - top for part in parts]).tolist()
+            mixed = -(top + float(np.log(sum(each[1:], each[0]))))
+        sums = self.sums
+        if weight != 0:
+            best = min(nll)
+            if best < math.inf:
+                scores = [s - min(weight * (x - best), FAR) for s, x in zip(scores, nll, strict=True)]
+            gained = [min(max(-weight * x, -FAR), FAR) for x in (*nll, mixed)]
+            sums = np.array([s + gain for s, gain in zip(sums.tolist(), gained, strict=True)])
+        return Weighed(weights, np.array([mixed]), Evidence(self.log_prior, self.forgetting, np.array(scores), sums))
 
     def _pass(self, gains: Float, dt: Float) -> tuple[Float, Float]:
         """s (m, n) after each row's time and before its y, and s (m,) after the last."""

@@ -26,6 +26,7 @@ from .reference.belief import Belief, Full
 from .reference.family import Family
 from .reference.guards import Guards
 from .reference.model import Model
+from .reference.robust import Robust
 from .reference.rule import Kalman, Rule
 from .reference.sensitivity import Sensitivity
 
@@ -77,8 +78,9 @@ class FilterBase(Hidden):
         Of recurrent models: the initial state, 0 by default.
     state_prior : number, (n,) or (n, n), optional
         Covariance of an unknown initial state of mean `state`; by default the initial state is known.
-    robust
-        Left at its default.
+    robust : None, 'imq', 'student', 'winsor', or Imq, Student, Winsor, default None
+        With a Gaussian family: what a row counts for that is far from its prediction. `Step.robust_weight` is what it
+        counted for.
 
     Raises
     ------
@@ -96,6 +98,8 @@ class FilterBase(Hidden):
 
     if TYPE_CHECKING:  # supplied by kfng._core.Filter and kfng.reference.Filter
         _takes_bare_rows: bool
+        _takes_sparse_rows: bool
+        _run_sparse: Callable[..., Any]
 
         def _run(self, U: Any, Y: Any, weight: Any, dt: Any, offset: Any, blank: Any, *, reordered: bool) -> Any: ...
         def _refuse(self, n: int) -> None: ...
@@ -123,7 +127,7 @@ class FilterBase(Hidden):
         state: Any = None,
         state_prior: Any = None,
         iterations: int | str = 1,
-        robust: None = None,
+        robust: Robust | str | None = None,
         evidence: bool = False,
         dtype: Any = "float64",
         num_threads: int | None = None,
@@ -243,6 +247,8 @@ class FilterBase(Hidden):
         U : (n, d)
             An array, or what NumPy makes one of; rows as dicts are for `update`. Or a table of pandas, polars or pyarrow,
             whose columns are found by the names in `feature_names`, whatever their order; other columns play no part.
+            Or sparse rows, as those of scipy.sparse: a linear model of one output with `Diagonal` under `Kalman`, or `Fading`
+            to nothing, learns from one in O(entries that are not 0); others have them dense, block by block.
         Y : (n,) or (n, k)
             NaN is missing: time passes, nothing is learned.
         target : name or list of names, instead of Y
@@ -293,6 +299,7 @@ class FilterBase(Hidden):
                 argument="lengths", expected="None (the model has no state)", got=type(lengths).__name__
             )
         rows = _border.Rows(self.settings, U, Y, weight, dt, offset)
+        rows.sparse = self._takes_sparse_rows and _border.is_sparse(U)
         if time is not None:
             from ._clock import Clock
 
@@ -356,7 +363,11 @@ class FilterBase(Hidden):
         i = 0
         for stop in stops:
             while i < stop:
-                done, error, *out = self._run(*(part[i:stop] for part in block), reordered=reordered)
+                parts: list[Any] = [part[i:stop] for part in block]
+                if rows.sparse:
+                    done, error, *out = self._run_sparse(*parts[0].arrays, *parts[1:])
+                else:
+                    done, error, *out = self._run(*parts, reordered=reordered)
                 if builder:
                     builder.put(start + i, *out)
                 i += done
@@ -388,7 +399,7 @@ class FilterBase(Hidden):
         include_noise: bool = True,
         offset: Any = 0.0,
     ) -> Any:
-        """Mean of y for rows U (n, d), an array or a table, at the present time; nothing changes.
+        """Mean of y for rows U (n, d), an array, a table or sparse rows, at the present time; nothing changes.
 
         Of a table the columns are found by the names in `feature_names`, and `offset` may be the name of one.
         Of a recurrent model each row alone is a possible next input: one step from the present state.
@@ -473,16 +484,22 @@ class FilterBase(Hidden):
 
             U, offset = _tables.inputs(self.settings, U, offset)
             U = U[:]
-        given = _border.matrix(self.settings, "U", U)
+        given: Any = _border.matrix(self.settings, "U", U)
         offsets = np.ascontiguousarray(_border.offsets(self.settings, offset, len(given)))
-        rows = _validate.real_array("U", given, self.settings.float)
+        sparse = isinstance(given, _border.Pieces)
+        rows = offsets[:, :0] if sparse else _validate.real_array("U", given, self.settings.float)
         for name, values in (("U", rows), ("offset", offsets)):
             if not np.isfinite(values).all():
                 row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
                 error = NonFiniteError(argument=name, expected="finite numbers", got="nan or inf")
                 error.row = row
                 raise error
-        z, C = self._predict(rows, offsets)
+        if sparse:
+            from . import _sparse
+
+            z, C = _sparse.outputs(self, given, offsets)
+        else:
+            z, C = self._predict(rows, offsets)
         a, b = self._noise()
         return z, C, np.broadcast_to(a, (len(z), len(a))), np.broadcast_to(b, (len(z), len(b)))
 
@@ -584,7 +601,8 @@ class FilterBase(Hidden):
     def health(self) -> dict[str, Any]:
         """Counters of what the guards did, and gauges of how the stream looks.
 
-        n_seen, n_updates; missing, skipped (refused rows), clipped, clamped, windup, floored; rho_max (largest
+        n_seen, n_updates; missing, skipped (refused rows), clipped, clamped, windup, floored; winsorised (innovations that
+        `Winsor` cut), downweighted (rows that `Imq` or `Student` counted for less than half); rho_max (largest
         h'Ph/R of a row), mean_nis (mean squared innovation over its variance, 1 in a well-specified filter),
         min_pivot_ratio (smallest D_j/P_jj: near 0 where parameters are nearly collinear; NaN with a gradient rule).
 
@@ -595,6 +613,7 @@ class FilterBase(Hidden):
         """
         state = self._state()
         result: dict[str, Any] = {name: int(x) for name, x in zip(COUNTERS, state["counters"], strict=True)}
+        result |= downweighted(self.settings, state)
         nis_sum, nis_count, rho_max = (float(x) for x in state["gauges"])
         mean_nis = nis_sum / nis_count if nis_count else float("nan")
         pivots = float("nan") if self.settings.rule.gradient else self._posterior().pivot_ratio()
@@ -732,6 +751,12 @@ class FilterBase(Hidden):
         s = self.settings
         shown = [repr(s.model), repr(s.family), *(f"{name}={value!r}" for name, value in s.arguments().items())]
         return f"Filter({', '.join(shown)})"
+
+
+def downweighted(settings: Settings, state: dict[str, NDArray[Any]]) -> dict[str, int]:
+    """What `health()` says of a robust policy, from the states of one filter or of many."""
+    cuts, count = settings.robust is not None and settings.robust.cuts, int(state.get("robust", np.zeros(1)).sum())
+    return {"winsorised": count if cuts else 0, "downweighted": 0 if cuts else count}
 
 
 def _generator(seed: Any) -> np.random.Generator:

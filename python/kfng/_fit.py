@@ -18,8 +18,9 @@ from .errors import (
 )
 from .reference.belief import Belief, Full, Point
 from .reference.belief.base import prior_field
-from .reference.family import Family
+from .reference.family import Family, Gaussian
 from .reference.model import Model, Recurrent
+from .reference.robust import Robust, named
 from .reference.rule import NaturalGradient, Rule
 from .reference.sensitivity import RTRL, Sensitivity
 
@@ -61,6 +62,20 @@ def fit_iterations(value: Any, model: Model, rule: Rule) -> int | str:
             argument="iterations", expected="a rule with a posterior covariance", got=repr(rule)[:80]
         )
     return value if isinstance(value, str) else int(value)
+
+
+def fit_robust(value: Any, family: Family, rule: Rule, iterations: int | str) -> Robust | None:
+    """Of other families no weight is known that keeps the promises made of a Gaussian's: the paper leaves it open."""
+    robust = named(value)
+    if robust is None:
+        return None
+    if not isinstance(family, Gaussian):
+        raise UnsupportedError(argument="robust", expected="None with a family that is no Gaussian", got=repr(robust))
+    if rule.gradient:
+        raise UnsupportedError(argument="robust", expected="None with a gradient rule", got=repr(robust))
+    if iterations != 1:
+        raise UnsupportedError(argument="robust", expected="None with iterations", got=repr(robust))
+    return robust
 
 
 def parameter_count(model: Model, belief: Belief) -> int:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _border
 from ._fit import fit_dtype
@@ -30,15 +31,13 @@ def start(settings: Settings, U: Any, Y: Any, weight: Any = None) -> Settings:
 
 
 def _start(settings: Settings, U: Any, Y: Any, weight: Any) -> Settings:
-    U_used, Y_used, w = _usable(settings, U, Y, weight)
+    good, Y_used, w = _usable(settings, U, Y, weight)
     level, V = settings.family.level(Y_used, w), settings.family.link_variance(Y_used, w)
     V = np.where(V > 0, V, np.where(level != 0, level**2, 1.0))  # constant y: its own size is the only scale there is
     family, unit = settings.family.at_level(Y_used, V)
     if isinstance(settings.model, Cell):
         settings = replace(settings, model=settings.model.with_inputs(_seen(settings, U)))
-    features = Features(
-        np.mean(U_used, axis=0) if w is None else first_rows.mean(U_used, w), _feature_variance(U_used, w)
-    )
+    features = _features(U, good, w)
     variance = settings.model.scale_free_variance(features.variance, V) / unit
     belief: Any = settings.belief
     if not settings.rule.gradient:
@@ -51,17 +50,32 @@ def _start(settings: Settings, U: Any, Y: Any, weight: Any) -> Settings:
     return replace(settings, family=family, belief=belief, theta=theta, theta_given=True)
 
 
-def _usable(settings: Settings, U: Any, Y: Any, weight: Any) -> tuple[Array, Array, first_rows.Weight]:
-    """The rows that can teach something and their weights (None where all are 1), as float64."""
+def _usable(settings: Settings, U: Any, Y: Any, weight: Any) -> tuple[NDArray[np.bool_], Array, first_rows.Weight]:
+    """Which rows can teach something, their Y and their weights (None where all are 1), as float64."""
     rows = _border.Rows(settings, U, Y, weight, None, None, names=("U0", "Y0"))
-    U = real_array("U0", U)
-    good = np.isfinite(U).all(axis=1) & ~np.isinf(rows.Y).any(axis=1)
+    if _border.is_sparse(U):
+        good = ~rows.U.part(0, len(rows), np.float64).bad_rows()  # type: ignore[attr-defined]
+    else:
+        good = np.isfinite(real_array("U0", U)).all(axis=1)
+    good &= ~np.isinf(rows.Y).any(axis=1)
     good &= ~settings.family.missing(rows.Y) & ~settings.family.invalid(rows.Y)
     good &= np.isfinite(rows.weight) & (rows.weight > 0)
     if not good.any():
         raise ParameterError(argument="U0", expected="at least one complete row", got="none")
     w = rows.weight[good]
-    return U[good], rows.Y[good], None if (w == 1).all() else w
+    return good, rows.Y[good], None if (w == 1).all() else w
+
+
+def _features(U: Any, good: NDArray[np.bool_], w: first_rows.Weight) -> Features:
+    """Mean and variance of each feature (d,) in the good rows; of sparse rows 0 and the mean square of the entries."""
+    if _border.is_sparse(U):
+        from . import _sparse
+
+        variance = _sparse.scale(_sparse.Csr("U0", U), good, w)
+        return Features(np.zeros(len(variance)), variance)
+    U_used = real_array("U0", U)[good]
+    mean = np.mean(U_used, axis=0) if w is None else first_rows.mean(U_used, w)
+    return Features(mean, _feature_variance(U_used, w))
 
 
 def _seen(settings: Settings, U: Any) -> Features:

@@ -87,7 +87,7 @@ def _refuse(settings: Settings, others: list[Settings]) -> None:
     if any(other.evidence for other in others):
         raise UnsupportedError(argument="evidence", expected="filters made with evidence=False", got=True)
     for other in others:
-        for name in ("model", "family", "belief", "rule", "dtype", "feature_names", "categories"):
+        for name in ("model", "family", "belief", "rule", "robust", "dtype", "feature_names", "categories"):
             mine, its = getattr(settings, name), getattr(other, name)
             if mine != its:
                 raise UnsupportedError(argument=name, expected=f"the same in all: {mine!r}", got=repr(its)[:80])
@@ -130,6 +130,8 @@ def _added(settings: Settings, states: list[State], before: State, Js: list[Floa
         result["noise"] = result["noise"] + np.array([[0.0], [squares / 2]])
     gauges = sum(state["gauges"] for state in states) - extra * before["gauges"]
     gauges[2] = max(state["gauges"][2] for state in states)
+    if settings.robust is not None:
+        result["robust"] = sum(state["robust"] for state in states) - extra * before["robust"]
     result |= {"gauges": gauges, "y_stats": _moments(states, before), "evidence": np.zeros(1)}
     result |= {"theta": (theta_0 + r).astype(settings.float), "P": ((P + P.T) / 2).astype(settings.float)}
     return result

@@ -90,9 +90,9 @@ class MixtureBase:
             try:
                 for flt in self._filters:
                     steps.append(flt.update(u, y, **options))  # type: ignore[attr-defined]
-                nll = np.array([[step.nll] for step in steps])
-                w, time = _border.scalar("weight", weight), _border.scalar("dt", dt)
-                weighed = self._evidence.weigh(nll, np.array([w]), np.array([time]))
+                w = _border.scalar("weight", weight)
+                time = 1.0 if dt is _border.NO_TIME else _border.scalar("dt", dt)
+                weighed = self._evidence.weigh_one([step.nll for step in steps], w, time)
             except BaseException as error:
                 if steps or not isinstance(error, KfngError):
                     self._undo.back()
@@ -104,8 +104,9 @@ class MixtureBase:
     def update_many(
         self,
         U: Any,
-        Y: Any,
+        Y: Any = None,
         *,
+        target: Any = None,
         weight: Any = None,
         dt: Any = None,
         offset: Any = None,
@@ -118,7 +119,7 @@ class MixtureBase:
 
         Parameters
         ----------
-        U, Y, weight, dt, offset, progress
+        U, Y, target, weight, dt, offset, progress
             As for `Filter.update_many`.
         on_bad_row : 'raise' or 'skip'
             'skip' leaves a row that some filter refuses out of all of them, and all count it.
@@ -141,7 +142,7 @@ class MixtureBase:
         """
         skip = _validate.choice("on_bad_row", on_bad_row, ("raise", "skip")) == "skip"
         _validate.flag("trace", trace)
-        rows = Rows([flt.settings for flt in self._filters], U, Y, weight, dt, offset, lengths)
+        rows = Rows([flt.settings for flt in self._filters], U, Y, target, weight, dt, offset, lengths)
         builders = TraceBuilders(self._filters, self.names, rows) if trace else None
         with self._lock, _Progress(progress, len(rows)) as report:
             if not len(rows) and len(rows.starts):
@@ -397,8 +398,12 @@ class MixtureBase:
 
 def _one_more(u: Any, y: Any, options: dict[str, Any]) -> Replay:
     u = dict(u) if isinstance(u, Mapping) else np.array(u)
-    y, options = np.array(y), {name: np.array(value) for name, value in options.items()}
+    y, options = _kept(y), {name: _kept(value) for name, value in options.items()}
     return lambda flt, i: flt.update(u, y, **options)  # type: ignore[attr-defined]
+
+
+def _kept(value: Any) -> Any:
+    return value if isinstance(value, (int, float)) else np.array(value)
 
 
 def _mean(weights: Float, means: list[Any]) -> Any:

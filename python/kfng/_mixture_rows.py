@@ -48,17 +48,31 @@ class Rows:
     """The arguments of `update_many`, checked for all filters before any of them sees a row."""
 
     def __init__(
-        self, settings: Sequence[Settings], U: Any, Y: Any, weight: Any, dt: Any, offset: Any, lengths: Any
+        self,
+        settings: Sequence[Settings],
+        U: Any,
+        Y: Any,
+        target: Any,
+        weight: Any,
+        dt: Any,
+        offset: Any,
+        lengths: Any,
     ) -> None:
         for one in settings:
             _border.need_time(one, dt)
         if lengths is not None and all(one.sensitivity is None for one in settings):
             expected = "None (no model has a state)"
             raise UnsupportedError(argument="lengths", expected=expected, got=type(lengths).__name__)
-        U = _border.matrix(settings[0], "U", U)
-        self._each = [_border.Rows(one, U, Y, weight, dt, offset) for one in settings]
+        if _border.is_table(U):  # each filter finds its columns by its own names
+            from . import _tables
+
+            each = [_tables.given(one, U, Y, target, weight, dt, offset, None)[:5] for one in settings]
+        else:
+            _border.no_target(target)
+            each = [(_border.matrix(settings[0], "U", U), Y, weight, dt, offset)] * len(settings)
+        self._each = [_border.Rows(one, *given) for one, given in zip(settings, each, strict=True)]
         self._timed, self._shifted = dt is not None, offset is not None
-        sizes = [] if lengths is None else _border.lengths(lengths, len(U))
+        sizes = [] if lengths is None else _border.lengths(lengths, len(self))
         self.starts = np.cumsum([0, *sizes])[: len(sizes)]
         """The row that each sequence begins with."""
         self._bad = np.zeros(0, dtype=bool)

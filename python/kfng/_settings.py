@@ -22,12 +22,12 @@ from .errors import (
     DtypeError,
     ParameterError,
     ShapeError,
-    UnsupportedError,
 )
 from .reference.belief import BELIEFS, Belief, Full
 from .reference.family import FAMILIES, Family
 from .reference.guards import Guards
 from .reference.model import MODELS, Model
+from .reference.robust import ROBUST, Robust
 from .reference.rule import RULES, Kalman, Rule
 from .reference.sensitivity import RTRL, SENSITIVITIES, Sensitivity
 
@@ -41,7 +41,7 @@ AXES: dict[str, Mapping[str, type[Component]]] = {
     "rule": RULES,
     "guards": {"Guards": Guards},
 }
-OPTIONAL = ("iterations", "sensitivity", "state", "state_prior", "categories")
+OPTIONAL = ("iterations", "robust", "sensitivity", "state", "state_prior", "categories")
 """Keys that a spec has only where they say something."""
 
 
@@ -58,6 +58,9 @@ class Derived:
         def dtype(self) -> str: ...
         @property
         def k(self) -> int: ...
+
+    robust: Robust | None = None
+    """What a filter has that takes no such argument."""
 
     @property
     def float(self) -> np.dtype[Any]:
@@ -108,6 +111,8 @@ class Settings(Derived):
     """Covariance of an unknown s_0."""
     categories: tuple[str, ...] | None = None
     """Columns of tables that features `column=level` stand for."""
+    robust: Robust | None = None
+    """How rows that are far off are weighed."""
 
     @classmethod
     def build(
@@ -142,8 +147,7 @@ class Settings(Derived):
         belief = _fit.fit_belief(belief, rule)
         sensitivity = _fit.fit_sensitivity(sensitivity, model, rule)
         iterations = _fit.fit_iterations(iterations, model, rule)
-        if robust is not None:
-            raise UnsupportedError(argument="robust", expected="None", got=repr(robust))
+        robust = _fit.fit_robust(robust, family, rule, iterations)
         _fit.fit_family(model, family)
         evidence = check.flag("evidence", evidence)
         p = _fit.parameter_count(model, belief)
@@ -179,6 +183,7 @@ class Settings(Derived):
             state=state_0,
             state_given=state is not None,
             state_prior=prior,
+            robust=robust,
         )
 
     # -- sizes used everywhere
@@ -247,7 +252,9 @@ class Settings(Derived):
         return self._spec({axis: getattr(self, axis).spec() for axis in AXES}) | self._memory() | categories
 
     def _spec(self, parts: Spec) -> Spec:
-        optional = {} if self.iterations == 1 else {"iterations": self.iterations}
+        optional: Spec = {} if self.iterations == 1 else {"iterations": self.iterations}
+        if self.robust is not None:
+            optional["robust"] = self.robust.spec()
         return parts | optional | {
             "theta": {"shape": [self.p]} if self.theta_given else None,
             "evidence": self.evidence,
@@ -314,9 +321,12 @@ class Settings(Derived):
             got = sorted(spec) if isinstance(spec, dict) else type(spec).__name__
             raise BadHeaderError(argument="spec", expected=sorted(known), got=got)
         parts = {}
-        for axis in (*AXES, *(("sensitivity",) if spec.get("sensitivity") is not None else ())):
+        more = {"sensitivity": SENSITIVITIES, "robust": ROBUST}
+        for axis, known_kinds in (
+            AXES | {name: kinds for name, kinds in more.items() if spec.get(name) is not None}
+        ).items():
             own = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{axis}.")}
-            parts[axis] = component_from_spec(axis, AXES.get(axis, SENSITIVITIES), spec[axis], own)
+            parts[axis] = component_from_spec(axis, known_kinds, spec[axis], own)
         rest = {name: value for name, value in spec.items() if name not in parts}
         for name in ("theta", "state", "state_prior"):
             if (isinstance(rest.get(name), dict)) != (name in arrays):
@@ -330,7 +340,7 @@ class Settings(Derived):
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments that differ from Filter's defaults, for the repr."""
         defaults: dict[str, Any] = {"belief": Full(), "rule": Kalman(), "guards": Guards(), "evidence": False}
-        defaults |= {"iterations": 1, "dtype": "float64", "num_threads": None, "seed": 0}
+        defaults |= {"iterations": 1, "robust": None, "dtype": "float64", "num_threads": None, "seed": 0}
         if self.rule.gradient:
             del defaults["belief"]
         shown = {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}

@@ -14,7 +14,7 @@ from ._settings import Settings
 from .errors import ShapeError
 
 Float = NDArray[np.float64]
-STRETCHES = 256
+STRETCHES = 64
 """Of rows that a curve is kept of; twice as many are joined in pairs."""
 PLACES = {True: 32768, False: 4096}
 """Rows whose place in their law is kept, where that is a formula and where it is an integral."""

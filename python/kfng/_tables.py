@@ -8,6 +8,7 @@ category in all of its levels. Columns are converted as their rows are used: a t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ class Frame(Pieces):
         ]
         place = {name: j for j, name in enumerate(settings.feature_names)}
         self._categories = [
-            (_known(frame, name, own, argument), {level: place[f"{name}={level}"] for level in own})
+            (*_known(frame, name, own, argument), np.array([place[f"{name}={level}"] for level in own], dtype=np.int64))
             for name, own in levels.items()
         ]
 
@@ -62,12 +63,12 @@ class Frame(Pieces):
         with np.errstate(over="ignore"):  # too large for float32 becomes inf and is refused as such
             for j, column in self._numbers:
                 out[:, j] = column[start:stop] if isinstance(column, np.ndarray) else as_numbers(column[start:stop])
-        for column, places in self._categories:
-            for i, level in enumerate(texts(column[start:stop])):
-                if level is not None:
-                    out[i, places[level]] = 1
-                else:
-                    out[i, list(places.values())] = np.nan
+        for column, known, places in self._categories:
+            values = column[start:stop].to_list()
+            codes = np.fromiter(map(known.get, values, repeat(-1)), dtype=np.int64, count=len(values))
+            said = np.flatnonzero(codes >= 0)
+            out[said, places[codes[said]]] = 1
+            out[np.ix_(codes < 0, places)] = np.nan
         return out
 
 
@@ -179,10 +180,12 @@ def unseen(settings: Settings, table: Any) -> list[tuple[int, str]]:
     return sorted(found)
 
 
-def _known(frame: Any, name: str, levels: list[str], argument: str) -> Column:
-    """The column of a category, none of whose rows says anything but these levels."""
+def _known(frame: Any, name: str, levels: list[str], argument: str) -> tuple[Column, dict[Any, int]]:
+    """The column of a category, none of whose rows says anything but these levels, and which level its values are."""
     column = frame[name]
-    new = {text for text in texts(column.unique()) if text is not None} - set(levels)
+    distinct = column.unique()
+    found = {value: text for value, text in zip(distinct.to_list(), texts(distinct), strict=True) if text is not None}
+    new = set(found.values()) - set(levels)
     if new:
         row, text = min((texts(column).index(text), text) for text in new)
         one = f"{name}={text}"
@@ -190,7 +193,7 @@ def _known(frame: Any, name: str, levels: list[str], argument: str) -> Column:
         error = UnknownNameError(argument=argument, expected=expected, got=repr(text))
         error.row = row
         raise error
-    return column
+    return column, {value: levels.index(text) for value, text in found.items()}
 
 
 # -- columns

@@ -95,6 +95,8 @@ class Trace:
     a: Float
     b: Float
     flags: NDArray[np.uint8]
+    trust: Float | None = None
+    """(n,) with a robust filter."""
 
     def __len__(self) -> int:
         return len(self.z)
@@ -153,6 +155,14 @@ class Trace:
         """Rows whose step of theta was shortened by the step clip."""
         return (self.flags & CLIPPED) != 0
 
+    @property
+    def robust_weight(self) -> Float:
+        """What each row counted for with a robust filter, (n,); 1 where nothing was changed, and with every other filter.
+
+        With `Imq` and `Student` the multiplier of the row's log-likelihood, with `Winsor` that of its innovation.
+        """
+        return np.ones(len(self)) if self.trust is None else self.trust
+
     def _seen(self) -> Seen:
         return Seen(self.z, self.C, self.Y, self.a, self.b)
 
@@ -163,8 +173,9 @@ class Trace:
         """The rows of a slice as a Trace of their own."""
         if not isinstance(rows, slice):
             raise TypeError("a Trace takes a slice; its arrays take indices")
-        parts: tuple[Any, ...] = (self.z, self.C, self.Y, self.a, self.b, self.flags)
-        taken = Trace(self.settings, self.likelihood, *(part[rows] for part in parts))
+        parts: tuple[Any, ...] = (self.z, self.C, self.Y, self.a, self.b, self.flags, self.trust)
+        own: list[Any] = [None if part is None else part[rows] for part in parts]
+        taken = Trace(self.settings, self.likelihood, *own)
         known = {name: self.__dict__[name][rows] for name in _COMPUTED if name in self.__dict__}
         taken.__dict__.update(known)
         return taken
@@ -184,23 +195,25 @@ class TraceBuilder:
     def __init__(self, settings: Settings, likelihood: Likelihood, Y: Float) -> None:
         n, k, m = len(Y), settings.k, settings.family.noise_scales(settings.k)
         shapes = ((n, k), (n, k, k), (n, m), (n, m))
-        self._z, self._C, self._a, self._b = (np.full(shape, np.nan) for shape in shapes)
-        self._flags = np.full(n, SKIPPED, dtype=np.uint8)
+        numbers = (np.full(shape, np.nan) for shape in shapes)
+        self._parts: tuple[Any, ...] = (*numbers, np.full(n, SKIPPED, dtype=np.uint8))
+        if settings.robust is not None:
+            self._parts += (np.ones(n),)
         self._settings, self._likelihood, self._Y = settings, likelihood, Y
 
-    def put(self, start: int, z: Float, C: Float, a: Float, b: Float, flags: NDArray[np.uint8]) -> None:
-        rows = slice(start, start + len(z))
-        self._z[rows], self._C[rows], self._a[rows], self._b[rows], self._flags[rows] = z, C, a, b, flags
+    def put(self, start: int, *out: Any) -> None:
+        """What an implementation reports of rows from `start` on: z, C, a, b, flags, and with a robust filter the weights."""
+        self.put_at(slice(start, start + len(out[0])), *out)
 
-    def put_at(self, rows: NDArray[np.int64], *out: Any) -> None:
+    def put_at(self, rows: NDArray[np.int64] | slice, *out: Any) -> None:
         """As `put`, for rows that are not in a row."""
-        parts = (self._z, self._C, self._a, self._b, self._flags)
-        for part, values in zip(parts, out, strict=True):
+        for part, values in zip(self._parts, out, strict=True):
             part[rows] = values
 
     def trace(self, stop: int) -> Trace:
         """The rows before `stop`."""
-        parts: tuple[Any, ...] = (self._z, self._C, np.array(self._Y), self._a, self._b, self._flags)
+        z, C, *rest = self._parts
+        parts: tuple[Any, ...] = (z, C, np.array(self._Y), *rest)
         return Trace(self._settings, self._likelihood, *(part[:stop] for part in parts))
 
 
@@ -210,9 +223,10 @@ class Step:
     __slots__ = ("_trace",)
 
     def __init__(
-        self, settings: Settings, likelihood: Likelihood, z: Float, C: Float, y: Float, a: Float, b: Float, flags: int
-    ) -> None:
-        row: tuple[Any, ...] = (z, C, y, a, b, np.uint8(flags))
+        self, settings: Settings, likelihood: Likelihood, z: Float, C: Float, y: Float, a: Float, b: Float, flags: int,
+        trust: float = 1.0,
+    ) -> None:  # fmt: skip
+        row: tuple[Any, ...] = (z, C, y, a, b, np.uint8(flags), trust)
         self._trace = Trace(settings, likelihood, *(np.asarray(part)[None] for part in row))
 
     @property
@@ -246,10 +260,16 @@ class Step:
         return bool(self._trace.clipped[0])
 
     @property
-    def _seen(self) -> tuple[Float, Float, Float, Float, int]:
-        """What a trace keeps of the row: z (k,), C (k, k), a, b (m,) and its flags."""
+    def _seen(self) -> tuple[Any, ...]:
+        """What a trace keeps of the row: z (k,), C (k, k), a, b (m,), its flags, and of a robust filter what it counted for."""
         row = self._trace
-        return row.z[0], row.C[0], row.a[0], row.b[0], int(row.flags[0])
+        robust = () if row.settings.robust is None else (self.robust_weight,)
+        return row.z[0], row.C[0], row.a[0], row.b[0], int(row.flags[0]), *robust
+
+    @property
+    def robust_weight(self) -> float:
+        """What the row counted for with a robust filter; 1 where nothing was changed, and with every other filter."""
+        return float(self._trace.robust_weight[0])
 
     def __repr__(self) -> str:
         return f"Step(prediction={self.prediction}, std={self.std}, skipped={self.skipped}, clipped={self.clipped})"

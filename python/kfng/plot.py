@@ -91,7 +91,7 @@ class LearningCurveDisplay(_Display):
         if self.metric != "nll" and len(self.values):
             ax.set_ylim(bottom=0)
         if self.band is not None:
-            ax.legend()
+            _legend(ax)
         return self
 
 
@@ -195,7 +195,7 @@ class CalibrationDisplay(_Display):
             labels = {"coverage": ("level of the interval", "share of y inside"),
                       "reliability": ("predicted probability", "share that came")}[self.kind]  # fmt: skip
             ax.set(xlabel=labels[0], ylabel=labels[1], xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        ax.legend(loc="upper left")
+        _legend(ax)
         return self
 
 
@@ -247,7 +247,7 @@ class ForecastDisplay(_Display):
         ax.fill_between(ahead, self.low, self.high, color=BAND, label=f"{100 * self.level:g} % interval")
         (self.line_,) = ax.plot(ahead, self.mean, color=BLUE, label="forecast")
         ax.set(xlabel="rows ahead", ylabel="y")
-        ax.legend(loc="upper left")
+        _legend(ax)
         return self
 
 
@@ -276,7 +276,7 @@ class WeightsDisplay(_Display):
             ax.plot(self.rows, column, label=name)[0] for column, name in zip(self.values.T, self.names, strict=True)
         ]
         ax.set(xlabel="rows", ylabel="weight", ylim=(-0.02, 1.02))
-        ax.legend(loc="center left", fontsize="small")
+        _legend(ax)
         return self
 
 
@@ -300,6 +300,12 @@ def _ahead(flt: Any, U: Any, steps: Any, level: float) -> tuple[Float, Float, Fl
     ends = flt.predict_quantiles(U, [(1 - level) / 2, (1 + level) / 2])
     mean, ends = mean.reshape(len(mean), -1), ends.reshape(len(mean), -1, 2)
     return mean, ends[..., 0], ends[..., 1]
+
+
+def _legend(ax: Any) -> None:
+    """Above the axes, where it hides nothing."""
+    entries = len(ax.get_legend_handles_labels()[1])
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(entries, 4), frameon=False, fontsize="small")
 
 
 def _family(summary: Summary) -> str:

@@ -44,7 +44,7 @@ def test_a_component_on_the_wrong_axis_and_a_class_for_an_instance(impl):
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("sensitivity", "rtrl"), ("state", [0.0]), ("state_prior", 1.0), ("robust", "student")],
+    [("sensitivity", "rtrl"), ("state", [0.0]), ("state_prior", 1.0)],
 )
 def test_what_a_static_filter_does_not_offer(impl, argument, value):
     with refused(UnsupportedError, argument):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from boundary.filters import fed, make, stream
 
-COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored")
+COUNTERS = (
+    "n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored", "winsorised", "downweighted"
+)  # fmt: skip
 U3 = [0.1, 0.2, 0.3]
 
 

@@ -259,12 +259,12 @@ def test_a_summary_says_what_the_functions_say(calibrated):
 
 
 def test_a_summary_stays_small():
-    """Curves of at most 512 stretches, places of at most 65,536 rows: systematic ones, that still find what is wrong."""
+    """Curves of at most 128 stretches, places of at most 65,536 rows: systematic ones, that still find what is wrong."""
     X, y = linear(n=100_000)
     trace, found = trace_of(kfng, X, y, kfng.Gaussian(4.0)), Summary()
     for start in range(0, 100_000, 7_000):
         found.add(trace[start : start + 7_000])
-    assert 256 < len(found.curve["end"]) <= 512
+    assert 64 < len(found.curve["end"]) <= 128
     assert 32_768 / 2 < len(found.places) <= 65_536
     assert np.mean(np.abs(found.places - 0.5) < 0.45) > 0.98
     assert found.curve["count"].sum() == 100_000

@@ -1,11 +1,13 @@
 """What was drawn is what was asked for: the data of the artists, labels, bands. `make test-extras`."""
 
+import doctest
 import subprocess
 import sys
 
 import matplotlib
 import numpy as np
 import pytest
+from docs.documents import ROOT, blocks, sessions
 
 matplotlib.use("Agg")
 
@@ -165,6 +167,18 @@ def test_refused():
         with pytest.raises(error) as caught:
             call()
         assert caught.value.argument == argument
+
+
+def test_the_page_of_diagnostics_draws_what_it_says(tmp_path, monkeypatch):
+    """Its block of plots, after its sessions."""
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "diagnostics.md"
+    space = {}
+    exec("\n".join(example.source for example in doctest.DocTestParser().get_examples(sessions(page))), space)
+    (block,) = (text for _, text in blocks(page) if ">>>" not in text)
+    exec(block, space)
+    assert len(pyplot.get_fignums()) == block.count("\nplot.") == 5
+    assert (tmp_path / "coefficients.png").stat().st_size > 5_000
 
 
 def test_kfng_needs_no_matplotlib():

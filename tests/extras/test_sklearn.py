@@ -15,7 +15,9 @@ try:
     import joblib
     import pandas as pd
     import sklearn
+    from scipy.sparse import coo_array, csc_matrix, csr_array, csr_matrix
     from sklearn.base import clone
+    from sklearn.feature_extraction import FeatureHasher
     from sklearn.linear_model import BayesianRidge, LogisticRegression
     from sklearn.metrics import get_scorer
     from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -74,7 +76,7 @@ def case(request):
 def learn(estimator, X, y, weight, cuts):
     """`partial_fit` in pieces."""
     more = {"classes": np.unique(y)} if isinstance(estimator, OnlineClassifier) else {}
-    for piece in np.split(np.arange(len(X)), cuts):
+    for piece in np.split(np.arange(len(y)), cuts):
         if len(piece):
             estimator.partial_fit(X[piece], y[piece], sample_weight=weight[piece], **more)
     return estimator
@@ -468,3 +470,65 @@ def test_missing_numbers_are_refused_unless_asked_for():
     with pytest.raises(kfng.UnknownNameError):
         OnlineRegressor(missing="median").fit(X, y)
     assert np.array_equal(model.predict(X), before)
+
+
+# -- sparse rows
+
+
+def texts(n=400, d=2**12, seed=0):
+    """Tokens of rows, some of which say something of y."""
+    rng = np.random.default_rng(seed)
+    words = [[f"w{j}" for j in rng.integers(0, 300, size=8)] for _ in range(n)]
+    z = np.array([sum({"w1": 2, "w2": -2, "w3": 3, "w4": -3}.get(w, 0) for w in (*row, *row[:2])) for row in words])
+    y = np.where(rng.random(n) < 1 / (1 + np.exp(-2 * z)), "yes", "no")
+    for row, label in zip(words, y, strict=True):
+        row += ["good"] * (label == "yes") + ["bad"] * (label == "no" and rng.random() < 0.5)
+    return words, y
+
+
+@pytest.mark.parametrize("half_life", [None, 300])
+def test_hashed_words_are_learned_sparse(half_life):
+    words, y = texts()
+    hasher = FeatureHasher(n_features=2**20, input_type="string")
+    X = hasher.transform(words)
+    model = OnlineClassifier(belief="diagonal", half_life=half_life)
+    for start in range(0, 300, 20):
+        model.partial_fit(X[start : start + 20], y[start : start + 20], classes=["no", "yes"])
+    assert model.score(X[300:], y[300:]) > 0.8 > np.mean(y[300:] == "yes") + 0.1
+    assert model.filter_.n_updates == 300
+    assert not model.center_.any()
+    pipe = make_pipeline(hasher, OnlineClassifier(belief="diagonal")).fit(words[:300], y[:300])
+    assert pipe.score(words[300:], y[300:]) > 0.8
+    assert pipe[-1].coef_.shape == (1, 2**20)
+
+
+@pytest.mark.parametrize("belief", ["full", "diagonal"])
+@pytest.mark.parametrize("name", ["gaussian", "poisson", "two", "three"])
+def test_sparse_rows_in_any_form_and_in_any_pieces(belief, name):
+    X, y = rows(family=name)
+    X = np.where(np.random.default_rng(1).random((len(X), 4)) < 0.4, X, 0.0)
+    estimator = OnlineClassifier(belief=belief) if name in ("two", "three") else OnlineRegressor(name, belief=belief)
+    weight = np.random.default_rng(5).integers(0, 3, size=len(X)).astype(float)
+    whole = answers(learn(clone(estimator), csr_array(X), y, weight, []), csr_array(X))
+    for cuts in ([5], [3, 40, 41, 130], [31, 32, 33]):
+        assert np.array_equal(answers(learn(clone(estimator), csr_array(X), y, weight, cuts), csr_array(X)), whole)
+    for form in (csc_matrix, coo_array, csr_matrix):
+        own = clone(estimator).fit(form(X), y, sample_weight=weight)
+        its = clone(estimator).fit(csr_array(X), y, sample_weight=weight)
+        assert np.array_equal(answers(own, form(X)), answers(its, X))
+    mixed = learn(clone(estimator), X, y, weight, []).partial_fit(csr_array(X), y)
+    dense = learn(clone(estimator), X, y, weight, []).partial_fit(X, y)
+    assert np.allclose(answers(mixed, csr_array(X)), answers(dense, X), rtol=1e-12, atol=0)
+
+
+def test_what_is_missing_in_sparse_rows():
+    X, y = rows()
+    X = np.where(np.random.default_rng(1).random((len(X), 4)) < 0.4, X, 0.0)
+    X[50, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        OnlineRegressor().fit(csr_array(X), y)
+    with pytest.raises(kfng.UnsupportedError, match="sparse"):
+        OnlineRegressor(missing="mean").fit(csr_array(X), y)
+    skipped = OnlineRegressor(missing="skip").fit(csr_array(X), y)
+    its = OnlineRegressor().fit(csr_array(np.nan_to_num(X)), y, sample_weight=np.arange(len(X)) != 50)
+    assert np.array_equal(skipped.predict(csr_array(X)), its.predict(np.nan_to_num(X)))

@@ -5,6 +5,8 @@ import pytest
 from mixture.mixtures import KINDS, make, stream
 from tolerances import CONTROL, PARITY, THEOREM, relative_error
 
+from kfng._evidence import Evidence
+
 
 def literal(nlls, weight, dt, prior, forgetting):
     """Weights (n, m) before each row and (m,) after all, and -log densities (n,) of the mixture, a product at a time."""
@@ -164,14 +166,30 @@ def test_with_forgetting_it_changes_its_mind(impl):
     assert weights[0] < weights[1]
 
 
+@pytest.mark.parametrize("forgetting", [0.0, 0.07])
+def test_one_row_and_many_to_the_bit(forgetting):
+    rng = np.random.default_rng(8)
+    for m in (1, 2, 5, 12):
+        n = 400
+        nll, weight, dt = 3 * rng.normal(size=(m, n)), rng.exponential(size=n), rng.exponential(size=n)
+        nll[:, rng.random(n) < 0.05], weight[rng.random(n) < 0.05] = np.nan, 0.0
+        many = Evidence.start(rng.random(m) + 0.1, forgetting)
+        one, weighed = many, many.weigh(nll, weight, dt)
+        for i in range(n):
+            alone = one.weigh_one(nll[:, i].tolist(), float(weight[i]), float(dt[i]))
+            np.testing.assert_array_equal(alone.weights[:, 0], weighed.weights[:, i])
+            np.testing.assert_array_equal(alone.nll[0], weighed.nll[i])
+            one = alone.after
+        np.testing.assert_array_equal(one.scores, weighed.after.scores)
+        np.testing.assert_array_equal(one.sums, weighed.after.sums)
+
+
 def test_a_row_beyond_every_density(impl):
     """-log densities that overflow: no weight becomes NaN, and of equally hopeless filters none gains."""
     mixture = make(impl, "priors")
     U, Y, _, _ = stream("priors")
     mixture.update_many(U, Y, trace=False)
     before = mixture.weights
-    from kfng._evidence import Evidence
-
     nll = np.array([[1.0, np.inf, np.inf, 2.0], [1.5, 3.0, np.inf, np.nan]])
     weighed = Evidence.start(np.ones(2), 0.0).weigh(nll, np.ones(4), np.ones(4))
     assert weighed.weights[:, 2].tolist() == [0.0, 1.0]
@@ -180,4 +198,12 @@ def test_a_row_beyond_every_density(impl):
     assert np.isnan(weighed.nll[3])
     assert np.isfinite(weighed.after.scores).all()
     assert np.isfinite(weighed.after.sums).all()
+    one = Evidence.start(np.ones(2), 0.0)
+    for i in range(4):
+        alone = one.weigh_one(nll[:, i].tolist(), 1.0, 1.0)
+        np.testing.assert_array_equal(alone.weights[:, 0], weighed.weights[:, i])
+        np.testing.assert_array_equal(alone.nll[0], weighed.nll[i])
+        one = alone.after
+    np.testing.assert_array_equal(one.scores, weighed.after.scores)
+    np.testing.assert_array_equal(one.sums, weighed.after.sums)
     assert (mixture.weights == before).all()

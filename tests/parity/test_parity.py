@@ -26,13 +26,13 @@ def assert_same_state(flt, other, tolerance):
     assert covariance_error(flt._covariance(), P) < tolerance
     state, target = flt._state(), other._state()
     assert state["counters"].tolist() == target["counters"].tolist()
-    for name in {"clock", "evidence", "gauges", "noise", "y_stats", "turns", "turn"} & set(target):
+    for name in {"clock", "evidence", "gauges", "noise", "y_stats", "turns", "turn", "robust"} & set(target):
         assert relative_error(state[name], target[name]) < tolerance, name
 
 
 def columns(steps):
     """What the Steps of one run say, as arrays."""
-    names = ("prediction", "std", "nll", "nll_plugin", "skipped", "clipped")
+    names = ("prediction", "std", "nll", "nll_plugin", "skipped", "clipped", "robust_weight")
     return {name: np.array([getattr(step, name) for step in steps]) for name in names}
 
 
@@ -53,7 +53,7 @@ def test_many(both, name, pieces):
     (flt, traces), (other, targets) = (ALL[name].run_many(impl, pieces) for impl in both)
     assert_same_state(flt, other, PARITY["float64"])
     for trace, target in zip(traces, targets, strict=True):
-        for key in ("z", "C", "a", "b", "flags", "prediction", "std", "nll", "nll_plugin", "skipped", "clipped"):
+        for key in ("z", "C", "a", "b", "flags", *columns([])):
             assert relative_error(getattr(trace, key), getattr(target, key)) < PARITY["float64"], key
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -73,8 +74,6 @@ def _half_life(text: str) -> float | str:
 
 
 def run(options: Any) -> None:
-    if options.report is not None:
-        _report_writer(options)
     if options.data == "-":
         pipe.fit(options)
         return
@@ -84,23 +83,17 @@ def run(options: Any) -> None:
     roles = roles_of(sample, options)
     if roles.left_out:
         print(f"kfng: no features, since they are dates: {', '.join(roles.left_out)}", file=sys.stderr)
-    out, scores, traces = sink(options.predictions), Scores(), []
-    whole = False
+    out, scores, whole = sink(options.predictions), Scores(options.report is not None), False
     try:
         batches = _bar(rows, rows.batches(roles.schema(sample)))
         held, batches = first_rows(batches, roles)
         learner = begin(options, roles, held, levels_of_file(rows, roles, sample) if _rigid(options, roles) else None)
         for traces_of_batch, table in _passes(learner, held, batches):
             put(out, scores, roles, traces_of_batch, table, unscored=table is held)
-            if options.report is not None:
-                traces += traces_of_batch
         whole = True
     finally:
         out.close(whole)
-    if options.out is not None:
-        learner.save(options.out)
-    if options.report is not None:
-        _report_writer(options)(learner.model, _joined(traces))
+    keep(learner, scores, options)
     for line in closing(learner, scores, options):
         print(line)
 
@@ -199,6 +192,15 @@ def spread(prediction: Any, std: Any) -> dict[str, Any]:
 # -- the end
 
 
+def keep(learner: Learner, scores: Scores, options: Any) -> None:
+    """The files that say what was learned."""
+    if options.out is not None:
+        learner.save(options.out)
+    if options.report is not None:
+        title = f"{options.target} of {'a pipe' if options.data == '-' else os.path.basename(options.data)}"
+        kfng.report(learner.model, scores.summary, path=options.report, title=title)
+
+
 def closing(learner: Learner, scores: Scores, options: Any) -> Iterator[str]:
     tabulate = tabulator()
     yield from coefficients_table(learner.model, options.top)
@@ -223,22 +225,3 @@ def _bar(rows: Any, batches: Iterator[Any]) -> Iterator[Any]:
         for table in batches:
             yield table
             bar.update(rows.done - bar.n)
-
-
-def _report_writer(options: Any) -> Any:
-    if options.key is not None or options.data == "-":
-        raise Trouble("--report is for one model and a file")
-    try:
-        report = kfng.report
-    except AttributeError:
-        raise Trouble("--report: this version of kfng has no reports") from None
-    return lambda flt, trace: report(flt, trace, options.report)
-
-
-def _joined(traces: list[Any]) -> Any:
-    """One trace of all rows."""
-    last = traces[-1]
-    parts = {
-        name: np.concatenate([getattr(trace, name) for trace in traces]) for name in ("z", "C", "Y", "a", "b", "flags")
-    }
-    return type(last)(last.settings, last.likelihood, **parts)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import kfng
+from kfng._coefficients import coefficients
 
 from .trouble import tabulator
 
@@ -33,6 +34,8 @@ def about(flt: Any) -> dict[str, Any]:
     """What `inspect` says but for the file."""
     if isinstance(flt, kfng.Bank):
         return _bank(flt)
+    if isinstance(flt, kfng.Mixture):
+        return _mixture(flt)
     try:
         mean, dof = getattr(flt, "noise_variance", (None, None))
     except kfng.UnsupportedError:  # a family whose noise follows from its mean
@@ -49,11 +52,11 @@ def about(flt: Any) -> dict[str, Any]:
 
 def _bank(bank: kfng.Bank) -> dict[str, Any]:
     keys = bank.keys()
-    theta = np.asarray(bank.theta(keys), dtype=np.float64)
-    rows = zip(_names(bank[keys[0]]), theta.mean(axis=0), theta.std(axis=0), strict=True) if keys else ()
+    found = coefficients(bank)
+    rows = zip(found.names, found.estimate, found.sd, strict=True)
     return {
         "keys": len(keys),
-        "parameters": int(theta.shape[1]),
+        "parameters": bank.settings.p,
         "n_updates": int(bank.n_updates(keys).sum()),
         "noise_variance": {"mean": None, "dof": None},
         "settings": _plain(bank.spec()),
@@ -62,40 +65,26 @@ def _bank(bank: kfng.Bank) -> dict[str, Any]:
     }
 
 
+def _mixture(mixture: kfng.Mixture) -> dict[str, Any]:
+    """Its weights, and what is said of its best filter alone."""
+    weights = dict(zip(mixture.names, mixture.weights.tolist(), strict=True))
+    best = about(mixture.best)
+    own = {
+        "best of the mixture": max(weights, key=weights.__getitem__),
+        "forgetting of its evidence": mixture.spec()["forgetting"],
+    }
+    shown = {f"weight of {name}": weight for name, weight in weights.items()}
+    effective = {"effective": mixture.health()["effective"]}
+    return best | {"settings": own | shown | best["settings"], "health": best["health"] | effective}
+
+
 def _coefficients(flt: Any) -> list[dict[str, Any]]:
     """Name, estimate, sd and z of every parameter, in the order of theta; of a joint filter, of the state before them."""
-    if isinstance(flt, kfng.Filter):
-        names, theta = list(_names(flt)), flt.theta
-        try:
-            sd = flt.std()
-        except kfng.UnsupportedError:  # a rule without a posterior
-            sd = np.full(theta.size, np.nan)
-    else:
-        names = [f"state[{i}]" for i in range(flt.state.size)]
-        theta, sd = flt.state, flt.std()
-        if isinstance(flt, kfng.JointEkf):
-            names += _names(flt)
-            theta, sd = np.concatenate([theta, flt.theta]), np.sqrt(np.diagonal(flt.joint_cov()))
-    theta, sd = theta.astype(np.float64), sd.astype(np.float64)
+    found = coefficients(flt)
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = theta / sd
-    rows = zip(names, theta, sd, z, strict=True)
+        z = found.estimate / found.sd
+    rows = zip(found.names, found.estimate, found.sd, z, strict=True)
     return [{"name": name, "estimate": _plain(t), "sd": _plain(s), "z": _plain(r)} for name, t, s, r in rows]
-
-
-def _names(flt: Any) -> Iterator[str]:
-    """A readable name for each entry of theta: the feature's where it is known, else `name[i, j]`."""
-    features = flt.spec().get("feature_names")
-    parameters = flt.parameters
-    outputs = len(parameters["intercept"]) if "intercept" in parameters else 1
-    for name, array in parameters.items():
-        for index in np.ndindex(array.shape):
-            if features is not None and name == "weight":
-                yield features[index[1]] + (f" -> output {index[0]}" if array.shape[0] > 1 else "")
-            elif name == "intercept" and outputs == 1:
-                yield name
-            else:
-                yield f"{name}[{', '.join(map(str, index))}]"
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 def fit(options: Any) -> None:
     """Predictions to stdout, the closing table to stderr."""
-    from .fit import FIRST_ROWS, begin, closing, predictions, put
+    from .fit import FIRST_ROWS, begin, closing, keep, predictions, put
     from .sink import sink
 
     text, rows = opened(sys.stdin)
@@ -39,7 +39,11 @@ def fit(options: Any) -> None:
     sample = table_of(held)
     roles = roles_of(sample, options)
     schema = roles.schema(sample)
-    learner, scores, out = begin(options, roles, _typed(sample, schema)), Scores(), sink(options.predictions)
+    learner, scores, out = (
+        begin(options, roles, _typed(sample, schema)),
+        Scores(options.report is not None),
+        sink(options.predictions),
+    )
     show = Lines(text)
 
     def one(table: Any, unscored: bool) -> None:
@@ -63,8 +67,8 @@ def fit(options: Any) -> None:
         raise
     finally:
         out.close(whole)
-        if options.out is not None and whole:
-            learner.save(options.out)
+        if whole:
+            keep(learner, scores, options)
     for line in closing(learner, scores, options):
         print(line, file=sys.stderr)
 

@@ -14,7 +14,12 @@ from .._trace import Trace
 class Scores:
     """Sums over the rows that were predicted before they were learned and had a y."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: bool = False) -> None:
+        self.summary: Any = None
+        if report:
+            from ..diagnostics import Summary
+
+            self.summary = Summary()
         self.rows = self.scored = self.missing = self.left_out = 0
         self._sums = np.zeros(5)
         """Squared error, absolute error, -log density, y, y²."""
@@ -22,7 +27,9 @@ class Scores:
         self._classes = False
 
     def put(self, trace: Trace, y: Any, prediction: Any) -> None:
-        """`y` and `prediction` are numbers (n,); of classes the prediction is the likeliest."""
+        """`y` and `prediction` are numbers (n,), of classes the likeliest; without a prediction a row does not count."""
+        if self.summary is not None and np.isfinite(prediction).any():
+            self.summary.add(trace)
         self.rows += len(y)
         self.missing += int(np.isnan(y).sum())
         fine = np.isfinite(y) & np.isfinite(prediction)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from .trouble import Trouble, polars
+from .trouble import Trouble
 
 
 def sink(path: str | None) -> Sink:
@@ -62,23 +61,28 @@ class JsonSink(_TextSink):
 
 
 class ParquetSink(Sink):
-    """In pieces beside the file, which become one in the end: polars writes a Parquet file only as a whole."""
+    """A group of rows for each batch, by pyarrow: polars writes a Parquet file only as a whole. It has its name when it is whole."""
 
     def __init__(self, path: str) -> None:
-        self._path, self._pieces = path, 0
-        folder = os.path.dirname(os.path.abspath(path))
-        self._folder = tempfile.TemporaryDirectory(prefix=".kfng-", dir=folder)
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise Trouble('writing Parquet needs pyarrow: pip install "kfng[cli]"') from None
+        self._open = pyarrow.parquet.ParquetWriter
+        self._path, self._part = path, f"{path}.part"
+        self._writer: Any = None
 
     def put(self, table: Any) -> None:
-        table.write_parquet(self._piece(self._pieces))
-        self._pieces += 1
-
-    def _piece(self, i: int) -> str:
-        return os.path.join(self._folder.name, f"{i:08d}.parquet")
+        arrow = table.to_arrow()
+        if self._writer is None:
+            self._writer = self._open(self._part, arrow.schema)
+        self._writer.write_table(arrow)
 
     def close(self, whole: bool = True) -> None:
-        try:
-            if whole and self._pieces:
-                polars().scan_parquet([self._piece(i) for i in range(self._pieces)]).sink_parquet(self._path)
-        finally:
-            self._folder.cleanup()
+        if self._writer is None:
+            return
+        self._writer.close()
+        if whole:
+            os.replace(self._part, self._path)
+        else:
+            os.remove(self._part)

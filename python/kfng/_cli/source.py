@@ -1,6 +1,6 @@
 """Files of rows, read in batches whose size does not depend on the file's: CSV, JSON lines and Parquet, by polars.
 
-Text is cut at ends of rows into blocks of about 4 MB, each of which polars reads; types are those of the first block.
+Text is cut at ends of rows into blocks of about 2 MB, each of which polars reads; types are those of the first block.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from .trouble import Trouble, polars
 
-BLOCK = 1 << 22
-ROWS = 1 << 16
+BLOCK = 1 << 21
+ROWS = 1 << 15
 """Rows of a batch of a Parquet file."""
 MISSING = ["NA", "N/A", "null", "NULL", "None"]
 SUFFIXES = {

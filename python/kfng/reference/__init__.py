@@ -23,6 +23,7 @@ from .family import (
 )
 from .guards import Guards
 from .model import GRU, LRU, LSTM, MLP, RNN, External, ExternalRecurrent, Linear, LinearStateSpace
+from .robust import Imq, Student, Winsor
 from .rule import SGD, Adam, Fading, InverseTime, Kalman, NaturalGradient, Power, ProcessNoise
 from .sensitivity import RTRL, UORO, DiagonalRTRL, SnAp
 
@@ -102,6 +103,7 @@ __all__ = [
     "Gaussian",
     "GaussianMeanVariance",
     "Guards",
+    "Imq",
     "InverseTime",
     "JointEkf",
     "Kalman",
@@ -116,6 +118,8 @@ __all__ = [
     "ProcessNoise",
     "SnAp",
     "StateFilter",
+    "Student",
+    "Winsor",
     "errors",
     "forgetting_to_learning_rate",
     "learning_rate_to_forgetting",

@@ -18,9 +18,7 @@ from . import noise, recurrent
 from .family import Family
 from .iterate import Outputs
 from .state import State, from_arrays, memory_arrays, restarted, to_arrays
-from .step import Prediction, clamp, step
-
-Rows = tuple[int, KfngError | None, Array, Array, Array, Array, NDArray[np.uint8]]
+from .step import Fate, Prediction, clamp, step
 
 
 class Likelihood:
@@ -59,6 +57,7 @@ class Filter(FilterBase):
     _now: State
     _lock: threading.Lock
     _takes_bare_rows = False
+    _takes_sparse_rows = False
 
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
@@ -100,8 +99,8 @@ class Filter(FilterBase):
             return self._take(row._replace(jacobian=row.jacobian.astype(np.float64)))
 
     def _take(self, row: _border.Given, at: Outputs | None = None, after: recurrent.Advanced | None = None) -> Step:
-        self._now, seen, flags = step(self.settings, self._now, row, at, after)
-        return Step(self.settings, self._likelihood, seen.z, seen.C, row.y, seen.a, seen.b, flags)
+        self._now, seen, fate = step(self.settings, self._now, row, at, after)
+        return Step(self.settings, self._likelihood, seen.z, seen.C, row.y, seen.a, seen.b, *fate)
 
     def _linearised(self, state: State, row: _border.Row) -> tuple[_border.Given, recurrent.Advanced | None]:
         """z = h(u, theta) + offset and dz at the theta of `state`; a blank row is the column h = 0."""
@@ -134,25 +133,27 @@ class Filter(FilterBase):
         blank: NDArray[np.bool_],
         *,
         reordered: bool = False,
-    ) -> Rows:
+    ) -> tuple[Any, ...]:
         """Rows in order, which `reordered` does not change; the state is replaced once, at the end: an interrupt leaves it as it was before the block."""
         error: KfngError | None = None
         seen: list[Prediction] = []
-        flags: list[int] = []
+        fates: list[Fate] = []
         with self._lock:
             now = self._now
             for u, y, w, time, shift, hidden in zip(U, Y, weight, dt, offset, blank, strict=True):
                 row = _border.Row(u, y, float(w), float(time), shift, bool(hidden))
                 try:
                     given, after = self._linearised(now, row)
-                    now, prediction, flag = step(self.settings, now, given, self._elsewhere(row), after)
+                    now, prediction, fate = step(self.settings, now, given, self._elsewhere(row), after)
                 except (NonFiniteError, ParameterError) as refused:  # overflow, or a schedule that leaves its range
                     error = refused
                     break
                 seen.append(prediction)
-                flags.append(flag)
+                fates.append(fate)
             self._now = now
-        return len(seen), error, *self._stacked(seen), np.array(flags, dtype=np.uint8)
+        flags = np.array([fate.flags for fate in fates], dtype=np.uint8)
+        robust = [] if self.settings.robust is None else [np.array([fate.trust for fate in fates], dtype=np.float64)]
+        return len(seen), error, *self._stacked(seen), flags, *robust
 
     def _stacked(self, seen: list[Prediction]) -> tuple[Array, Array, Array, Array]:
         """z (n, k), C (n, k, k), a, b (n, m)."""

@@ -45,6 +45,8 @@ class State:
     """-log of the decay for which no turn has been taken yet."""
     position: int = 0
     """The column whose turn is next."""
+    downweighted: int = 0
+    """Rows that a robust filter did not take at full weight, as its policy counts them."""
     evidence: float = 0.0
     nis_sum: float = 0.0
     nis_count: float = 0.0
@@ -104,6 +106,8 @@ def to_arrays(settings: Settings, state: State) -> dict[str, NDArray[Any]]:
         "noise": np.array([noise.a, noise.b]),
         "y_stats": np.array([noise.W, noise.mean, noise.M2]),
     }
+    if settings.robust is not None:
+        arrays["robust"] = np.array([state.downweighted], dtype=np.float64)
     if settings.rule.towards_prior:
         arrays |= {"turns": state.log_D.copy(), "turn": np.array([state.accumulated, state.position])}
     if state.memory is not None:
@@ -160,6 +164,8 @@ def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
     own_dtype = _narrow_shapes(settings, arrays)
     shapes = {"counters": (8,), "clock": (_clock(settings),), "evidence": (1,), "gauges": (3,), "noise": (2, m)}
     shapes |= {"y_stats": (3, k if m else 0)} | own_dtype
+    if settings.robust is not None:
+        shapes["robust"] = (1,)
     if settings.rule.towards_prior:
         shapes |= {"turns": (P,), "turn": (2,)}
     if settings.sensitivity is not None:
@@ -169,6 +175,8 @@ def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
     dtypes = {name: settings.float if name in own_dtype else np.dtype(np.float64) for name in shapes}
     own = {name: _checked(name, arrays[name], shape, dtypes[name]) for name, shape in shapes.items()}
     require("counters", bool(((own["counters"] >= 0) & (own["counters"] % 1 == 0)).all()), "whole numbers >= 0")
+    if settings.robust is not None:
+        require("robust", bool(own["robust"][0] >= 0 and own["robust"][0] % 1 == 0), "a whole number >= 0")
     require("noise", bool((own["noise"][0] > 1).all() and (own["noise"][1] > 0).all()), "a > 1 and b > 0")
     require("y_stats", bool((own["y_stats"][[0, 2]] >= 0).all()), "weights and sums of squares >= 0")
     scalars = dict(zip(CLOCK, own["clock"].tolist(), strict=False)) | dict(
@@ -178,6 +186,7 @@ def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
     noise = Noise(*own["noise"], *own["y_stats"])
     phi = np.concatenate([own["initial_state"], own["theta"]]) if settings.free else own["theta"]
     start = State(phi, settings.belief.unpack(own, P), noise, **counters, **scalars, evidence=float(own["evidence"][0]))
+    start.downweighted = int(own["robust"][0]) if settings.robust is not None else 0
     start.moments = np.array([own[name] for name in MOMENTS[: settings.rule.moments]]).reshape(-1, P)
     require("v", bool((start.moments[1:] >= 0).all()), "averages of squares, >= 0")
     start.memory = None if settings.sensitivity is None else Memory.unpack(settings, own)

@@ -25,6 +25,13 @@ from .rule import TimeStep
 from .state import State
 
 
+class Fate(NamedTuple):
+    """How a row fared: its flags, and what it counted for with a robust filter, 1 with every other."""
+
+    flags: int
+    trust: float = 1.0
+
+
 class Prediction(NamedTuple):
     """After the time step, before y is used: z (k,), its covariance C (k, k), the reported noise a, b (m,)."""
 
@@ -36,8 +43,8 @@ class Prediction(NamedTuple):
 
 def step(
     settings: Settings, state: State, row: _border.Given, at: Outputs | None = None, after: Advanced | None = None
-) -> tuple[State, Prediction, int]:
-    """Propose the state after a row; with it the row's prediction and flags.
+) -> tuple[State, Prediction, Fate]:
+    """Propose the state after a row; with it the row's prediction and how it fared.
 
     `at` gives z and dz at another theta, for more than one iteration; `after` is what a recurrent model's state is after f,
     None where it stays. `state` is not touched, so that a row is either
@@ -49,7 +56,7 @@ def step(
             learns = row.weight != 0 and not settings.family.missing(row.y[None])[0]
             let_time_pass(settings, new, row.dt, learns)
             seen = predict(settings, new, row, new.theta - state.theta, learns)
-            flags = learn(settings, new, row, seen, at)
+            fate = learn(settings, new, row, seen, at)
             remember(settings, new, new.theta - state.theta, row, seen, after)
         except np.linalg.LinAlgError:
             raise _border.overflow() from None
@@ -58,7 +65,7 @@ def step(
         raise _border.overflow()
     if row.blank:
         seen = seen._replace(z=np.full_like(seen.z, np.nan), C=np.full_like(seen.C, np.nan))
-    return new, seen, flags
+    return new, seen, fate
 
 
 def let_time_pass(settings: Settings, new: State, dt: float, learns: bool) -> None:
@@ -108,33 +115,43 @@ def predict(settings: Settings, new: State, row: _border.Given, pulled: Array, l
     return Prediction(z, scale * settings.belief.spread(new.P, row.jacobian), new.noise.a, b)
 
 
-def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction, at: Outputs | None) -> int:
-    """Fuse y into P, move theta, and everything else that a row teaches; returns the row's flags."""
+def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction, at: Outputs | None) -> Fate:
+    """Fuse y into P, move theta, and everything else that a row teaches."""
     y, w = row.y, row.weight
     if settings.family.missing(y[None])[0]:
         new.missing += 1
-        return SKIPPED
+        return Fate(SKIPPED)
     if w == 0:
-        return SKIPPED
+        return Fate(SKIPPED)
     family = settings.family.for_rows(y[None]).at_noise(seen.a, seen.b)
     observed = family.observed(y, settings.k)
-    taught = teach(new, Row(settings, family, y, observed, w, settings.rule.rates(new.n_updates + 1)), row, seen, at)
-    dtheta = taught.dtheta
+    what = Row(settings, family, y, observed, w, settings.rule.rates(new.n_updates + 1))
+    taught = teach(new, what, row, seen, at)
+    distance = w * squared_innovation(taught.r, taught.G)
+    trust, cut = 1.0, 1.0
+    if settings.robust is not None:
+        trust = settings.robust.weight(distance / noise_unit(settings, seen.a, seen.b), int(observed.sum()))
+        new.downweighted += settings.robust.counts(trust)
+        if settings.robust.cuts:
+            cut = trust
+        else:
+            w = w * trust
+            taught = teach(new, what._replace(weight=w), row, seen, at)
+    dtheta = cut * taught.dtheta
     if settings.rule.gradient:
         new.moments, dtheta = settings.rule.move(new.moments, dtheta, new.n_updates + 1)
     dtheta, flags = clip(settings, row.jacobian, dtheta)
     new.theta, new.P = new.theta + dtheta, taught.P
     new.n_updates += 1
     new.clipped += flags == CLIPPED
-    unit = float(new.noise.b[0] / new.noise.a[0]) if family.relative else 1.0
-    watch(new, w * squared_innovation(taught.r, taught.G) / unit, family.degrees(observed), taught.G)
+    watch(new, distance / noise_unit(settings, new.noise.a, new.noise.b), family.degrees(observed), taught.G)
     if settings.evidence:
-        new.evidence -= w * float(
+        new.evidence -= row.weight * float(
             settings.family.predictive_nll(*(part[None] for part in (seen.z, seen.C, y, seen.a, seen.b)))[0]
         )
-    innovations = settings.family.noise_innovations(seen.z, seen.C, y, seen.a, seen.b, w)
+    innovations = cut**2 * settings.family.noise_innovations(seen.z, seen.C, y, seen.a, seen.b, w)
     new.noise = noise.learn(new.noise, innovations, y, observed, w)
-    return flags
+    return Fate(flags, trust)
 
 
 def remember(
@@ -175,6 +192,11 @@ def clip(settings: Settings, jacobian: Array, dtheta: Array) -> tuple[Array, int
     if not np.isfinite(move):
         raise _border.overflow()
     return (dtheta, 0) if c is None or move <= c else (dtheta * (c / move), CLIPPED)
+
+
+def noise_unit(settings: Settings, a: Array, b: Array) -> float:
+    """What S is relative to: the one learned noise variance b/a, else 1."""
+    return float(b[0] / a[0]) if settings.family.relative else 1.0
 
 
 def squared_innovation(r: Array, G: Array) -> float:

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .._border import is_sparse
 from .._draw import draws
 from .._estimator import Recipe, Stream, options_of
 from .._filter import Filter
@@ -35,26 +36,38 @@ class Online(BaseEstimator):
 
     # -- rows
     def _rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool, **checks: Any) -> tuple[Array, Any, Array]:
-        """X (n, d), y (n,) and weights (n,), checked; sets `n_features_in_` and `feature_names_in_` with `reset`."""
+        """X (n, d), an array or CSR, y (n,) and weights (n,), checked; sets `n_features_in_` and `feature_names_in_` with `reset`."""
         X, y = validate_data(self, X, y, reset=reset, **self._accepted(), **checks)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, **ALL_ZERO)
-        return np.ascontiguousarray(X, dtype=np.float64), y, weight
+        return self._of_floats(X), y, weight
 
     def _new_rows(self, X: Any) -> tuple[Filter, Array]:
         """The filter, and rows X (n, d) as it sees them."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, **self._accepted())
-        return self._fitted().inputs(X.astype(np.float64, copy=False))
+        return self._fitted().inputs(self._of_floats(X))
+
+    @staticmethod
+    def _of_floats(X: Any) -> Any:
+        """Rows of float64: an array, or CSR with ascending columns."""
+        if not is_sparse(X):
+            return np.ascontiguousarray(X, dtype=np.float64)
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        return X.astype(np.float64, copy=False)
 
     def _accepted(self) -> dict[str, Any]:
         """What X may be, for `validate_data`."""
         return {
             "dtype": [np.float64, np.float32],
+            "accept_sparse": "csr",
             "ensure_all_finite": True if self.missing == "raise" else "allow-nan",
         }
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing != "raise"
         return tags
 

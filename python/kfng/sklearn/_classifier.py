@@ -63,7 +63,7 @@ class OnlineClassifier(ClassifierMixin, Online):
         Of the linear model, with their posterior standard deviations.
     intercept_ : (1,) or (K,)
     center_ : (d,)
-        What is subtracted from the features before the filter sees them.
+        What is subtracted from the features before the filter sees them; 0 where the first rows are sparse.
     n_features_in_ : int
     feature_names_in_ : (d,)
         Where X has names.
@@ -107,7 +107,7 @@ class OnlineClassifier(ClassifierMixin, Online):
 
         Parameters
         ----------
-        X : (n, d)
+        X : (n, d), an array or sparse
         y : (n,)
             Labels of any kind; `classes_` are those found.
         sample_weight : (n,), optional
@@ -127,7 +127,7 @@ class OnlineClassifier(ClassifierMixin, Online):
 
         Parameters
         ----------
-        X : (n, d)
+        X : (n, d), an array or sparse
         y : (n,)
         classes : (K,)
             All labels that will ever come, in the first call; may be left out later.
@@ -171,8 +171,8 @@ class OnlineClassifier(ClassifierMixin, Online):
         """
         check_is_fitted(self)
         if self._stream is None:
-            X = validate_data(self, X, reset=False)
-            return np.ones((len(X), 1))
+            X = validate_data(self, X, reset=False, **self._accepted())
+            return np.ones((X.shape[0], 1))
         flt, U = self._new_rows(X)
         p = flt.predict(U).astype(np.float64, copy=False)
         return np.column_stack([1 - p, p]) if p.ndim == 1 else p
@@ -209,6 +209,6 @@ class OnlineClassifier(ClassifierMixin, Online):
         """
         check_is_fitted(self)
         if self._stream is None:
-            X = validate_data(self, X, reset=False)
-            return np.full((len(X), n_samples), self.classes_[0])
+            X = validate_data(self, X, reset=False, **self._accepted())
+            return np.full((X.shape[0], n_samples), self.classes_[0])
         return self.classes_[self._sampled(X, n_samples, random_state).astype(np.intp)]

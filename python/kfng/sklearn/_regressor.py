@@ -65,7 +65,7 @@ class OnlineRegressor(RegressorMixin, Online):
         Of the linear model, with their posterior standard deviations.
     intercept_ : float
     center_ : (d,)
-        What is subtracted from the features before the filter sees them.
+        What is subtracted from the features before the filter sees them; 0 where the first rows are sparse.
     n_features_in_ : int
     feature_names_in_ : (d,)
         Where X has names.
@@ -121,7 +121,7 @@ class OnlineRegressor(RegressorMixin, Online):
 
         Parameters
         ----------
-        X : (n, d)
+        X : (n, d), an array or sparse
         y : (n,)
         sample_weight : (n,), optional
             Multipliers of each row's log-likelihood.

@@ -162,6 +162,7 @@ mod tests {
             a: &mut a,
             b: &mut b,
             flags: &mut [0],
+            trust: &mut [],
         };
         let (taken, error) = filter.run(&block, &mut report);
         assert!(

@@ -47,6 +47,8 @@ impl<T: Scalar> Filter<T> {
         axpy(T::of(scale), step, self.next.theta_mut());
         Ok(Fit {
             distance,
+            learned: distance,
+            trust: 1.0,
             rho: 0.0,
             clipped,
         })

@@ -21,6 +21,7 @@ use crate::lean::Lean;
 use crate::linalg::{Aligned, Columns, INDEX_ORDER_MAX, MOST, SharedRow, dot};
 use crate::model::{Model, Output};
 use crate::recurrence::Recurrence;
+use crate::robust::{Distance, Robust};
 use crate::row::{Block, Report};
 use crate::rule::{PLAIN, Rates, Rule, STILL, Time};
 use crate::scalar::Scalar;
@@ -46,6 +47,9 @@ pub struct Filter<T> {
     /// Scale of the posterior covariance before the first row.
     pub(crate) scale_0: f64,
     pub(crate) evidence: bool,
+    pub(crate) robust: Option<Robust>,
+    /// What such a filter of several outputs works with.
+    pub(crate) distance: Distance,
     pub(crate) iterations: Iterations,
     pub(crate) iterate: Option<Iterate<T>>,
     pub(crate) recurrence: Option<Recurrence<T>>,
@@ -164,11 +168,18 @@ pub(crate) struct Slot {
     pub spread: Spread,
     /// One output: score and Fisher information at z.
     pub score: (f64, f64),
+    /// What multiplies its weight.
+    pub trust: f64,
+    /// Its squared distance at full weight, where that had to be known before its columns.
+    pub distance: f64,
 }
 
-/// What correcting theta has shown: w·e'S^-1 e (NaN where L has no inverse), and max(alpha) - 1.
+/// What correcting theta has shown: w·e'S^-1 e (NaN where L has no inverse), what of it was learned, and max(alpha) - 1.
 pub(crate) struct Fit {
     pub(crate) distance: f64,
+    pub(crate) learned: f64,
+    /// What the row counted for.
+    pub(crate) trust: f64,
     pub(crate) rho: f64,
     pub(crate) clipped: bool,
 }
@@ -188,6 +199,8 @@ impl Default for Slot {
             ahead: 0,
             spread: Spread::Rows,
             score: (0.0, 0.0),
+            trust: 1.0,
+            distance: 0.0,
         }
     }
 }
@@ -206,6 +219,7 @@ impl<T: Scalar> Filter<T> {
             mut rule,
             guards,
             evidence,
+            robust,
             iterations,
             sensitivity,
             ..
@@ -230,7 +244,8 @@ impl<T: Scalar> Filter<T> {
             m: scales,
             k,
         });
-        let ordinary = apart(&model, &family, iterations);
+        let reweighs = robust.is_some_and(|robust| !robust.cuts());
+        let ordinary = apart(&model, &family, iterations) && !reweighs;
         let shared = ordinary && belief.shares_passes();
         let shared = shared && !rule.is_called();
         let spreads = k > 1
@@ -272,7 +287,9 @@ impl<T: Scalar> Filter<T> {
         } else if spreads {
             work.gram = filled(k * k)?;
         }
-        if let (true, Model::Linear(model), Belief::Full(belief)) = (spreads, &model, &belief) {
+        if let (true, Model::Linear(model), Belief::Full(belief)) =
+            (spreads && !reweighs, &model, &belief)
+        {
             work.shared = belief.shared_row((sizes.d, k), model.has_intercept())?;
         }
         let iterate = if iterates {
@@ -334,7 +351,8 @@ impl<T: Scalar> Filter<T> {
         } else {
             None
         };
-        let plain = iterations == Iterations::default() && rule.noise().is_none();
+        let plain =
+            iterations == Iterations::default() && rule.noise().is_none() && robust.is_none();
         let parts = Parts {
             model: &model,
             family: &family,
@@ -364,6 +382,8 @@ impl<T: Scalar> Filter<T> {
             turns,
             scale_0,
             evidence,
+            robust,
+            distance: Distance::new(if reweighs && k > 1 { k } else { 0 })?,
             iterations,
             iterate,
             recurrence,
@@ -500,6 +520,8 @@ pub(crate) fn gain(
     let rho = alpha - 1.0;
     let fit = Fit {
         distance,
+        learned: distance,
+        trust: 1.0,
         rho,
         clipped,
     };

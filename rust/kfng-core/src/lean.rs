@@ -7,6 +7,7 @@ use crate::linalg::sweep::Change;
 use crate::linalg::{Aligned, INDEX_ORDER_MAX};
 use crate::model::{Model, Output};
 use crate::scalar::Scalar;
+use crate::sparse::Sparse;
 
 /// What the lean way works with.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Lean<T> {
     pub(crate) at: usize,
     /// Bounds on |theta| and V of the state, where they are known.
     pub(crate) bounds: Option<[f64; 2]>,
+    /// What sparse rows need, from the first of them on.
+    pub(crate) sparse: Option<Box<Sparse<T>>>,
 }
 
 impl<T: Scalar> Lean<T> {
@@ -42,6 +45,7 @@ impl<T: Scalar> Lean<T> {
             rows,
             at: 0,
             bounds: None,
+            sparse: None,
         }))
     }
 

@@ -37,6 +37,7 @@ impl<T: Scalar> Filter<T> {
         block: &Block<'_, T>,
         report: &mut Report<'_>,
     ) -> (usize, Option<Error>) {
+        self.settle();
         let (m, d, width) = (block.len(), self.sizes.d, self.sizes.width);
         let inputs = |i: usize| match block.input {
             Input::Features(u) if i < m => Some(&u[i * d..(i + 1) * d]),
@@ -267,6 +268,7 @@ mod tests {
                 a: &mut a,
                 b: &mut b,
                 flags: &mut flags,
+                trust: &mut [],
             };
             let block = Block {
                 input: Input::Features(&u[i * d..(i + n) * d]),

@@ -2,12 +2,15 @@
 
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
-use crate::filter::{Filter, Fit, Sizes, Slot, Spread, gain};
+use crate::filter::{Filter, Fit, Sizes, Slot, Spread};
 use crate::linalg::{axpy, dot};
+use crate::robust::cut;
 use crate::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report, Row};
 use crate::scalar::Scalar;
 use crate::scale::Parts;
-use crate::state::{CLAMPED, CLIPPED, EVIDENCE, MISSING, N_UPDATES, NIS_COUNT, NIS_SUM, RHO_MAX};
+use crate::state::{
+    CLAMPED, CLIPPED, DOWNWEIGHTED, EVIDENCE, MISSING, N_UPDATES, NIS_COUNT, NIS_SUM, RHO_MAX,
+};
 
 impl<T: Scalar> Filter<T> {
     /// Row `i` of the block, in slot `index` of the wave, once its columns have been fused.
@@ -28,6 +31,9 @@ impl<T: Scalar> Filter<T> {
             self.next.wide[CLAMPED] += f64::from(clamped);
         }
         self.report(index, row, i, report)?;
+        if let Some(trust) = report.trust.get_mut(i) {
+            *trust = 1.0;
+        }
         if !slot.learns {
             self.next.wide[MISSING] += f64::from(slot.missing);
             report.flags[i] = FLAG_SKIPPED;
@@ -37,6 +43,8 @@ impl<T: Scalar> Filter<T> {
             axpy(T::one(), iterate.step(), self.next.theta_mut());
             Fit {
                 distance: iterate.distance,
+                learned: iterate.distance,
+                trust: 1.0,
                 rho: iterate.rho,
                 clipped: false,
             }
@@ -49,11 +57,13 @@ impl<T: Scalar> Filter<T> {
                 slot.score
             };
             let (column, learning) = (slot.first, slot.rates.learning);
-            let (gain, fit) = self.gain(column, learning, score, row.weight)?;
+            let weight = row.weight * slot.trust;
+            let (gain, fit) = self.gain(column, learning, score, weight)?;
             axpy(T::of(gain), self.columns.b(column), self.next.theta_mut());
-            fit
+            self.told(&slot, fit)
         } else {
-            self.correct_many(index, row)
+            let fit = self.correct_many(index, row);
+            self.told(&slot, fit)
         };
         self.account(&fit, slot.seen, row, i, report);
         Ok(())
@@ -91,14 +101,31 @@ impl<T: Scalar> Filter<T> {
             a: &report.a[i * scales..(i + 1) * scales],
             b: &report.b[i * scales..(i + 1) * scales],
         };
+        let (mut weight, mut kept) = (row.weight, 1.0);
+        if let Some(robust) = self.robust {
+            wide[DOWNWEIGHTED] += f64::from(robust.counts(fit.trust));
+            if robust.cuts() {
+                kept = fit.trust * fit.trust;
+            } else {
+                weight *= fit.trust;
+            }
+            if let Some(trust) = report.trust.get_mut(i) {
+                *trust = fit.trust;
+            }
+        }
         if let Some(scale) = &self.scale {
             let gains = &mut self.work.small[..scales];
             if relative.is_some() {
-                gains[0] = fit.distance;
+                gains[0] = fit.learned;
             } else {
-                self.family.innovations(&reported, row.weight, gains);
+                self.family.innovations(&reported, weight, gains);
+                if kept < 1.0 {
+                    for gain in gains.iter_mut() {
+                        *gain *= kept;
+                    }
+                }
             }
-            scale.learn(wide, row.y, row.weight, gains);
+            scale.learn(wide, row.y, weight, gains);
         }
         if self.evidence {
             self.next.wide[EVIDENCE] -=
@@ -164,7 +191,7 @@ impl<T: Scalar> Filter<T> {
     ) -> Result<(f64, Fit), Error> {
         let (alpha, q) = (self.columns.alpha(column), self.columns.q(column));
         let shown = (alpha.to_f64(), q.to_f64());
-        gain(shown, learning, score, weight, self.limits.step_clip)
+        self.cut_gain(shown, learning, score, weight)
     }
 
     /// Several outputs, in residual form: dtheta += (b_j/alpha_j)·w·(r_j - metric_rate·A_j'dtheta) with L r = e, exactly the block update.
@@ -172,6 +199,7 @@ impl<T: Scalar> Filter<T> {
     fn correct_many(&mut self, index: usize, row: &Row<'_, T>) -> Fit {
         let (Sizes { k, padded, .. }, slot) = (self.sizes, &self.work.slots[index]);
         let (m, rates) = (slot.seen, slot.rates);
+        let (weight, robust, unit) = (row.weight * slot.trust, self.robust, self.reported_unit());
         let l = &self.work.l[index * k * k..][..m * m];
         let seen = &self.work.seen[index * k..][..m];
         let (a, b) = self.work.noise.split_at(self.sizes.scales);
@@ -193,12 +221,13 @@ impl<T: Scalar> Filter<T> {
             let moved = rates.metric * dot(self.columns.h(column), dtheta).to_f64();
             let residual = residuals[r] - moved;
             let alpha = self.columns.alpha(column).to_f64();
-            let gain = row.weight * residual / alpha;
+            let gain = weight * residual / alpha;
             axpy(T::of(gain), self.columns.b(column), dtheta);
-            distance += row.weight * residual * residual / alpha;
+            distance += weight * residual * residual / alpha;
             rho = rho.max(alpha - 1.0);
         }
-        let mut scale = rates.learning;
+        let trust = cut(robust, distance / unit, m);
+        let mut scale = rates.learning * trust;
         let singular = self.family.singular();
         if singular {
             dtheta.copy_from_slice(self.columns.b(first + m));
@@ -225,12 +254,13 @@ impl<T: Scalar> Filter<T> {
         };
         axpy(T::of(scale), dtheta, self.next.theta_mut());
         // A factor that overflowed shows in the distance, which the scale or the gauge carries on to the finiteness check.
+        if distance.is_nan() && !singular {
+            distance = f64::INFINITY;
+        }
         Fit {
-            distance: if distance.is_nan() && !singular {
-                f64::INFINITY
-            } else {
-                distance
-            },
+            distance,
+            learned: distance * (trust * trust),
+            trust,
             rho,
             clipped,
         }

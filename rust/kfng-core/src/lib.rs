@@ -1,7 +1,7 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → small → filter and
-//! what stands beside it (clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, spared, wave, access, saved; joint) → bank.
+//! what stands beside it (robust, clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, lapse, sparse, spared, wave, access, saved; joint) → bank.
 
 mod access;
 pub mod bank;
@@ -19,6 +19,7 @@ pub mod guard;
 mod iterate;
 pub mod joint;
 mod journal;
+mod lapse;
 mod lean;
 mod lean_step;
 mod learn;
@@ -29,6 +30,7 @@ mod pulls;
 pub mod recurrence;
 mod recurrent;
 mod relinearise;
+pub mod robust;
 pub mod row;
 pub mod rule;
 pub mod saved;
@@ -40,6 +42,7 @@ pub mod small;
 #[cfg(test)]
 mod small_tests;
 mod spared;
+mod sparse;
 pub mod spec;
 pub mod state;
 mod turns;
@@ -49,4 +52,5 @@ pub use error::{Error, Fault};
 pub use filter::Filter;
 pub use row::{Block, Input, Report, Transition};
 pub use small::Small;
+pub use sparse::SparseRows;
 pub use spec::{Dtype, Spec};

@@ -18,7 +18,9 @@ impl<T: Scalar> Filter<T> {
     /// Whether rows can share a pass.
     #[inline]
     pub(crate) fn shares(&self, input: &Input<'_, T>) -> bool {
-        matches!(input, Input::Features(_)) && apart(&self.model, &self.family, self.iterations)
+        matches!(input, Input::Features(_))
+            && apart(&self.model, &self.family, self.iterations)
+            && !self.reweighs()
     }
 
     /// Adds the columns of a row. `moved`: its time step has been applied to the belief of `next`.
@@ -70,9 +72,10 @@ impl<T: Scalar> Filter<T> {
             _ if self.sizes.k == 1 => {
                 let score = self.family.score(&self.work.seen_by(index, 1, row));
                 self.work.slots[index].score = score;
+                self.trust_one(index, row, decay, moved);
                 self.weigh_column(index, row);
             }
-            _ => self.fisher_columns(index, row, decay)?,
+            _ => self.fisher_columns(index, row, decay, moved)?,
         }
         Ok(())
     }
@@ -175,6 +178,7 @@ impl<T: Scalar> Filter<T> {
     fn spares_rows(&self, index: usize, row: &Row<'_, T>) -> bool {
         let whole = self.family.quadratic() && row.y.iter().all(|y| !y.is_nan());
         let full = matches!(self.belief, Belief::Full(_)) && self.iterate.is_none();
+        let full = full && !self.reweighs();
         self.work.slots[index].learns && whole && full && !self.model.linear()
     }
 
@@ -182,12 +186,18 @@ impl<T: Scalar> Filter<T> {
     pub(crate) fn weigh_column(&mut self, index: usize, row: &Row<'_, T>) {
         let slot = &mut self.work.slots[index];
         slot.seen = 1;
-        let weight = slot.rates.metric * row.weight * slot.score.1;
+        let weight = slot.rates.metric * (row.weight * slot.trust) * slot.score.1;
         self.columns.set_weight(slot.first, T::of(weight));
     }
 
     /// Several outputs: the columns of A = dz'L over the observed ones, each of weight metric_rate·w; singular L: then g = dz'e of weight 0.
-    fn fisher_columns(&mut self, index: usize, row: &Row<'_, T>, decay: T) -> Result<(), Error> {
+    fn fisher_columns(
+        &mut self,
+        index: usize,
+        row: &Row<'_, T>,
+        decay: T,
+        moved: bool,
+    ) -> Result<(), Error> {
         let (k, padded) = (self.sizes.k, self.sizes.padded);
         let seen = &mut self.work.seen[index * k..(index + 1) * k];
         let m = self.family.observed(row.y, seen);
@@ -206,6 +216,7 @@ impl<T: Scalar> Filter<T> {
         if self.family.singular() {
             self.family.gradient(&at, &mut self.work.small[..k]);
         }
+        self.trust_many(index, row, decay, moved);
         self.factor_columns(index, row, decay);
         if self.family.singular() {
             let e = &self.work.small[..k];
@@ -254,7 +265,7 @@ impl<T: Scalar> Filter<T> {
             &self.work.l[index * k * k..][..m * m],
             &self.work.seen[index * k..][..m],
         );
-        let weight = T::of(slot.rates.metric * row.weight);
+        let weight = T::of(slot.rates.metric * (row.weight * slot.trust));
         let decay = if slot.ahead == 0 { decay } else { T::one() };
         for r in 0..m {
             let some = || (0..m).filter(|&s| l[s * m + r] != 0.0);

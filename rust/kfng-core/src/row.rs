@@ -164,6 +164,8 @@ pub struct Report<'a> {
     pub b: &'a mut [f64],
     /// `FLAG_SKIPPED`, `FLAG_CLIPPED`.
     pub flags: &'a mut [u8],
+    /// What each row counted for, (m,) of a robust filter; empty of any other.
+    pub trust: &'a mut [f64],
 }
 
 impl Report<'_> {
@@ -182,7 +184,8 @@ impl Report<'_> {
             c: &mut self.c[start * k * k..end * k * k],
             a: &mut self.a[start * scales..end * scales],
             b: &mut self.b[start * scales..end * scales],
-            flags: &mut self.flags[rows],
+            flags: &mut self.flags[rows.clone()],
+            trust: self.trust.get_mut(rows).unwrap_or_default(),
         }
     }
 
@@ -194,5 +197,6 @@ impl Report<'_> {
         outputs == Some(self.z.len())
             && squares == Some(self.c.len())
             && [self.a.len(), self.b.len(), self.flags.len()].map(Some) == [noise, noise, Some(m)]
+            && (self.trust.is_empty() || self.trust.len() == m)
     }
 }

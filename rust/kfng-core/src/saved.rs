@@ -6,7 +6,7 @@ use crate::field::{Array, Arrays, filled};
 use crate::filter::Filter;
 use crate::scalar::Scalar;
 use crate::scale::Scale;
-use crate::state::{BOUND, ELAPSED, NAMES, NOISE, OWED, State};
+use crate::state::{BOUND, DOWNWEIGHTED, ELAPSED, NAMES, NOISE, OWED, State};
 use crate::turns::{ACCUMULATED, LOG_D, POSITION};
 
 /// An array that a saved state has: its name, its shape, and whether it is of the filter's type.
@@ -25,7 +25,11 @@ impl<T: Scalar> Filter<T> {
             ("noise", shapes.0.to_vec(), noise),
             ("y_stats", shapes.1.to_vec(), stats),
         ];
-        for (name, shape, values) in parts.into_iter().chain(kept) {
+        let robust = self.robust.map(|_| {
+            let place = DOWNWEIGHTED..=DOWNWEIGHTED;
+            ("robust", vec![1], &wide[place])
+        });
+        for (name, shape, values) in parts.into_iter().chain(kept).chain(robust) {
             let values = copied(values)?;
             put(name, Array { shape, values }, false);
         }
@@ -58,6 +62,9 @@ impl<T: Scalar> Filter<T> {
         let outputs = self.scale.as_ref().map_or(0, |scale| scale.k);
         shapes.push(("noise", vec![2, self.sizes.scales], false));
         shapes.push(("y_stats", vec![3, outputs], false));
+        if self.robust.is_some() {
+            shapes.push(("robust", vec![1], false));
+        }
         if self.turns.is_some() {
             shapes.push(("turns", vec![self.sizes.p], false));
             shapes.push(("turn", vec![LOG_D], false));
@@ -259,6 +266,13 @@ impl<T: Scalar> Filter<T> {
         let (noise, stats) = wide[NOISE..].split_at_mut(2 * self.sizes.scales);
         noise.copy_from_slice(&arrays["noise"].values);
         stats.copy_from_slice(&arrays["y_stats"].values);
+        let (noise, stats) = (&arrays["noise"].values[..], &arrays["y_stats"].values[..]);
+        if self.robust.is_some() {
+            let count = arrays["robust"].values[0];
+            let whole = count >= 0.0 && count.fract() == 0.0;
+            require("robust", whole, "a whole number >= 0")?;
+            wide[DOWNWEIGHTED] = count;
+        }
         let whole = arrays["counters"]
             .values
             .iter()

@@ -18,7 +18,7 @@ use crate::state::{BOUND, CLAMPED, ELAPSED, LOG_SINCE, N_SEEN, N_UPDATES, NOISE,
 impl<T: Scalar> Filter<T> {
     /// Whether rows in sequence are faster in waves than one by one the short way.
     pub(crate) fn gains_by_waves(&self) -> bool {
-        apart(&self.model, &self.family, self.iterations)
+        apart(&self.model, &self.family, self.iterations) && !self.reweighs()
     }
 
     /// The row of a block of one row that fits, as does the report, where there is one output.
@@ -223,6 +223,7 @@ mod tests {
                 a: &mut a,
                 b: &mut b,
                 flags: &mut flags,
+                trust: &mut [],
             };
             let (input, blank) = (Input::Features(&u[..]), i % 7 == 3 && i % 2 == 0);
             let row = Row {

@@ -99,6 +99,7 @@ impl Seen {
             a: &mut a,
             b: &mut b,
             flags: &mut flags,
+            trust: &mut [],
         });
         for i in 0..m {
             let place = i * scales..(i + 1) * scales;
@@ -171,6 +172,7 @@ fn same<T: Scalar>(p: usize, d: usize, family: &str, rule: &str, evidence: bool)
                 a: &mut report.a[place.clone()],
                 b: &mut report.b[place],
                 flags: &mut report.flags[i..=i],
+                trust: &mut [],
             };
             assert_eq!(taken.run(&alone, &mut own), (1, None));
         }

@@ -8,6 +8,7 @@ use crate::family::{Family, Likelihood};
 use crate::field::{Arrays, Named};
 use crate::guard::Guards;
 use crate::model::{Model, Output};
+use crate::robust::Robust;
 use crate::rule::Rule;
 use crate::sensitivity::{Influence, Sensitivity};
 
@@ -78,6 +79,9 @@ pub struct Spec {
     /// Linearisations of a row.
     #[serde(default)]
     pub iterations: Iterations,
+    /// How rows that are far off are weighed.
+    #[serde(default)]
+    pub robust: Option<Robust>,
     /// What is kept of ds/dtheta of a recurrent model.
     #[serde(default)]
     pub sensitivity: Option<Sensitivity>,
@@ -114,6 +118,7 @@ impl Spec {
             )));
         }
         spec.check_iterations()?;
+        spec.check_robust()?;
         spec.check_recurrence()?;
         if spec.family.noise_scales(spec.model.outputs()) > 0 && !spec.rule.allows_learned_noise() {
             let expected = "a known noise variance with this rule";
@@ -196,6 +201,21 @@ impl Spec {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_robust(&self) -> Result<(), Error> {
+        let Some(robust) = &self.robust else {
+            return Ok(());
+        };
+        robust.check(&self.family)?;
+        let refuse = |expected: &str| Err(Error::Unsupported(fault("robust", expected, "one")));
+        if self.rule.descends() {
+            return refuse("None with a gradient rule");
+        }
+        if self.iterations != Iterations::default() {
+            return refuse("None with iterations");
+        }
+        Ok(())
     }
 
     /// p, where it is a size a filter can have.

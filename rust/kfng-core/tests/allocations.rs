@@ -124,6 +124,7 @@ fn feed<T: Scalar>(filter: &mut Filter<T>, m: usize) {
             a: &mut a,
             b: &mut b,
             flags: &mut flags,
+            trust: &mut [],
         };
         assert_eq!(filter.run(&block, &mut report), (m, None));
         for i in 0..m {
@@ -142,6 +143,7 @@ fn feed<T: Scalar>(filter: &mut Filter<T>, m: usize) {
                 a: &mut a[noise.clone()],
                 b: &mut b[noise],
                 flags: &mut flags[i..=i],
+                trust: &mut [],
             };
             assert_eq!(filter.run(&block, &mut report), (1, None));
         }

@@ -64,6 +64,7 @@ fn outcome<T: Scalar>(threads: usize, d: usize, k: usize, rule: &str) -> (Vec<u6
         a: &mut [],
         b: &mut [],
         flags: &mut flags,
+        trust: &mut [],
     };
     let before = threads::runs();
     let done = threads::enter(threads, d * k, || filter.run(&block, &mut report));

@@ -100,7 +100,10 @@ impl BankCore {
         let core = core.map_err(|error: Error| to_python(py, &error))?;
         let sizes = either!(&core, bank => bank.sizes());
         let family = either!(&core, bank => bank.filter().family().clone());
-        let law = Law::new(family, sizes.k, matches!(core, Core::Narrow(_)));
+        let law = Law {
+            weighs: either!(&core, bank => bank.filter().is_robust()),
+            ..Law::new(family, sizes.k, matches!(core, Core::Narrow(_)))
+        };
         Ok(BankCore {
             core: Mutex::new(core),
             law: Arc::new(law),

@@ -73,6 +73,7 @@ impl Filter {
                 a: &mut [],
                 b: &mut [],
                 flags: &mut report.flags[i..=i],
+                trust: report.trust.get_mut(i..=i).unwrap_or_default(),
             };
             match self.feed(py, &row, &mut own) {
                 Ok((0, None)) => return Ok((i, None)),

@@ -40,6 +40,8 @@ pub struct Filter {
     seconds: bool,
     /// Whether the core sees for itself if inputs are finite, and takes no more than one pass over them.
     pub(crate) lean: bool,
+    /// Whether it has a way of its own for sparse rows.
+    sparse: bool,
     /// The settings, as Python has them.
     #[pyo3(get)]
     pub(crate) settings: Py<PyAny>,
@@ -65,8 +67,12 @@ impl Filter {
         let (called, counts_rows) =
             either!(&core, filter => (filter.is_called(), filter.counts_rows()));
         let lean = either!(&core, filter => filter.is_lean());
+        let sparse = either!(&core, filter => filter.takes_sparse());
         let shares = either!(&core, filter => filter.shares_out());
-        let law = Law::new(family, sizes.k, matches!(core, Core::Narrow(_)));
+        let law = Law {
+            weighs: either!(&core, filter => filter.is_robust()),
+            ..Law::new(family, sizes.k, matches!(core, Core::Narrow(_)))
+        };
         Ok(Filter {
             core: Mutex::new(core),
             law: Arc::new(law),
@@ -80,6 +86,7 @@ impl Filter {
             names: settings.getattr("feature_names")?.extract()?,
             called,
             lean,
+            sparse,
             counts_rows,
             seconds: settings.getattr("rule")?.getattr("seconds")?.extract()?,
             settings: settings.clone().unbind(),
@@ -297,6 +304,49 @@ impl Filter {
     #[getter]
     fn _takes_bare_rows(&self) -> bool {
         self.lean
+    }
+
+    /// Whether sparse rows have a way of their own, in O(inputs that are not 0).
+    #[getter]
+    fn _takes_sparse_rows(&self) -> bool {
+        self.sparse
+    }
+
+    #[expect(non_snake_case, reason = "the names of the mathematics")]
+    fn _run_sparse<'py>(
+        &self,
+        py: Python<'py>,
+        starts: &Bound<'py, PyAny>,
+        indices: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyAny>,
+        Y: &Bound<'py, PyAny>,
+        weight: &Bound<'py, PyAny>,
+        dt: &Bound<'py, PyAny>,
+        offset: &Bound<'py, PyAny>,
+        blank: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (parts, rest) = ([starts, indices, values], [Y, weight, dt, offset, blank]);
+        if self.law.narrow {
+            self.run_sparse::<f32>(py, parts, rest)
+        } else {
+            self.run_sparse::<f64>(py, parts, rest)
+        }
+    }
+
+    fn _predict_sparse<'py>(
+        &self,
+        py: Python<'py>,
+        starts: &Bound<'py, PyAny>,
+        indices: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyAny>,
+        offset: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let parts = [starts, indices, values];
+        if self.law.narrow {
+            self.predict_sparse::<f32>(py, parts, offset)
+        } else {
+            self.predict_sparse::<f64>(py, parts, offset)
+        }
     }
 
     fn _refuse(&self, py: Python<'_>, n: u32) -> PyResult<()> {

@@ -2,7 +2,7 @@
 //!
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
 //! lock.rs: the filter behind its
-//! mutex · leaving.rs: threads at exit · rows.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
+//! mutex · leaving.rs: threads at exit · rows.rs, sparse.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
 //! joint.rs, bank.rs, step.rs, likelihood.rs: the classes.
 
 use pyo3::prelude::*;
@@ -20,6 +20,7 @@ mod likelihood;
 mod lock;
 mod outputs;
 mod rows;
+mod sparse;
 mod step;
 
 /// The compiled core of kfng.

@@ -24,6 +24,8 @@ pub struct Law {
     pub scales: usize,
     /// Whether the filter is float32.
     pub narrow: bool,
+    /// Whether it is robust: rows count for less where they are far off.
+    pub weighs: bool,
 }
 
 impl Law {
@@ -35,6 +37,7 @@ impl Law {
             family,
             k,
             narrow,
+            weighs: false,
         }
     }
 

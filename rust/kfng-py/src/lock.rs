@@ -56,8 +56,16 @@ impl Kind for f32 {
 
 pub(crate) use either;
 
+impl Core {
+    /// Brings up to date what sparse rows have left for later.
+    #[inline]
+    fn settle(&mut self) {
+        either!(self, filter => filter.settle());
+    }
+}
+
 impl Filter {
-    /// Runs `f` on the filter, attached where nobody else holds it.
+    /// Runs `f`, which reads no variance, on the filter, attached where nobody else holds it.
     #[inline]
     pub(crate) fn with<R: Send>(
         &self,
@@ -66,7 +74,7 @@ impl Filter {
     ) -> PyResult<R> {
         match self.attached(py)? {
             Some(guard) => Self::guarded(py, guard, f),
-            None => self.detached(py, f),
+            None => self.unsettled(py, f),
         }
     }
 
@@ -95,8 +103,20 @@ impl Filter {
         catch_unwind(run).map_err(|_| internal(py))
     }
 
-    /// Runs `f` on the filter with the interpreter free for other threads.
+    /// Runs `f` on the filter with the interpreter free for other threads, all of its variances up to date.
     pub(crate) fn detached<R: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Core) -> R + Send,
+    ) -> PyResult<R> {
+        detached(py, &self.core, |core| {
+            core.settle();
+            f(core)
+        })
+    }
+
+    /// The same without that: sparse rows leave the variances of others for later.
+    pub(crate) fn unsettled<R: Send>(
         &self,
         py: Python<'_>,
         f: impl FnOnce(&mut Core) -> R + Send,

@@ -7,13 +7,14 @@ use kfng_core::Report;
 use crate::arrays::Fresh;
 use crate::likelihood::Law;
 
-/// z, C, a, b and the flags of m rows, that nobody else has seen yet.
+/// z, C, a, b and the flags of m rows, and what they counted for where the filter is robust, that nobody else has seen yet.
 pub struct Outputs<'py> {
     z: Fresh<'py, f64>,
     c: Fresh<'py, f64>,
     a: Fresh<'py, f64>,
     b: Fresh<'py, f64>,
     flags: Fresh<'py, u8>,
+    trust: Option<Fresh<'py, f64>>,
 }
 
 impl<'py> Outputs<'py> {
@@ -25,6 +26,7 @@ impl<'py> Outputs<'py> {
             a: Fresh::zeros(py, &[m, s])?,
             b: Fresh::zeros(py, &[m, s])?,
             flags: Fresh::zeros(py, &[m])?,
+            trust: law.weighs.then(|| Fresh::zeros(py, &[m])).transpose()?,
         })
     }
 
@@ -35,6 +37,7 @@ impl<'py> Outputs<'py> {
             a: self.a.numbers(),
             b: self.b.numbers(),
             flags: self.flags.numbers(),
+            trust: self.trust.as_mut().map(Fresh::numbers).unwrap_or_default(),
         }
     }
 
@@ -60,6 +63,13 @@ impl<'py> Outputs<'py> {
         } else {
             self.flags.first(done)?
         });
+        if let Some(trust) = self.trust {
+            parts.push(if done == m {
+                trust.done()
+            } else {
+                trust.first(done)?
+            });
+        }
         Ok(parts)
     }
 }

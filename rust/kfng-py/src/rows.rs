@@ -17,7 +17,7 @@ use crate::filter::Filter;
 use crate::leaving::calling;
 use crate::lock::Kind;
 use crate::outputs::Outputs;
-use crate::step::{Step, Values};
+use crate::step::{Fate, Step, Values};
 
 /// Sizes that fit on the stack on the way in.
 const NEAR: usize = 32;
@@ -70,8 +70,8 @@ impl Filter {
         [weight, dt, shift]: [f64; 3],
     ) -> PyResult<Option<Step>> {
         let (k, law) = (self.law.k, &*self.law);
-        let (mut values, mut flag) = (Values::new(law), 0);
-        let (mut report, own_y) = values.report(law, &mut flag);
+        let (mut values, mut fate) = (Values::new(law), Fate::default());
+        let (mut report, own_y) = values.report(law, &mut fate);
         if !observation(y, own_y) {
             return Ok(None);
         }
@@ -113,7 +113,7 @@ impl Filter {
         if done == 0 && error.is_none() {
             return Ok(None);
         }
-        self.taken(py, error, values, flag).map(Some)
+        self.taken(py, error, values, fate).map(Some)
     }
 
     /// Whether the rule can let this time pass.
@@ -138,8 +138,8 @@ impl Filter {
             return Ok(None);
         };
         let (z, dz) = (z.to_vec(), dz.to_vec());
-        let (mut values, mut flag) = (Values::new(law), 0);
-        let (mut report, own_y) = values.report(law, &mut flag);
+        let (mut values, mut fate) = (Values::new(law), Fate::default());
+        let (mut report, own_y) = values.report(law, &mut fate);
         if !observation(y, own_y) {
             return Ok(None);
         }
@@ -162,7 +162,7 @@ impl Filter {
             blank: &[false],
         };
         let (_, error) = self.feed(py, &block, &mut report)?;
-        self.taken(py, error, values, flag).map(Some)
+        self.taken(py, error, values, fate).map(Some)
     }
 
     /// One row as `kfng._border.row` returns it.
@@ -208,8 +208,8 @@ impl Filter {
             row.getattr("dt")?.extract()?,
             row.getattr("blank")?.extract()?,
         );
-        let (mut values, mut flag) = (Values::new(&self.law), 0);
-        let (mut report, y) = values.report(&self.law, &mut flag);
+        let (mut values, mut fate) = (Values::new(&self.law), Fate::default());
+        let (mut report, y) = values.report(&self.law, &mut fate);
         y.copy_from_slice(&fields::<f64>(row, "y", &[self.law.width])?);
         let block = Block {
             input,
@@ -220,7 +220,7 @@ impl Filter {
             blank: &[blank],
         };
         let (_, error) = self.feed(py, &block, &mut report)?;
-        self.taken(py, error, values, flag)
+        self.taken(py, error, values, fate)
     }
 
     #[inline]
@@ -229,13 +229,13 @@ impl Filter {
         py: Python<'_>,
         error: Option<Error>,
         values: Values,
-        flags: u8,
+        fate: Fate,
     ) -> PyResult<Step> {
         match error {
             None => Ok(Step {
                 law: Arc::clone(&self.law),
                 values,
-                flags,
+                fate,
             }),
             Some(error) => Err(to_python(py, &error)),
         }

@@ -12,6 +12,22 @@ use crate::arrays::Fresh;
 use crate::leaving::calling;
 use crate::likelihood::{Law, Rows};
 
+/// How a row fared: its flags, and what it counted for.
+#[derive(Clone, Copy)]
+pub struct Fate {
+    pub flags: u8,
+    pub trust: f64,
+}
+
+impl Default for Fate {
+    fn default() -> Self {
+        Fate {
+            flags: 0,
+            trust: 1.0,
+        }
+    }
+}
+
 /// z (k,) | C (k, k) | y (width,) | a, b: beside the step where there is one output, so that a step is one allocation.
 pub enum Values {
     One([f64; 5]),
@@ -39,7 +55,7 @@ impl Values {
 
     /// Where the row is reported to, and its y.
     #[inline]
-    pub fn report<'a>(&'a mut self, law: &Law, flags: &'a mut u8) -> (Report<'a>, &'a mut [f64]) {
+    pub fn report<'a>(&'a mut self, law: &Law, fate: &'a mut Fate) -> (Report<'a>, &'a mut [f64]) {
         let values = match self {
             Values::One(values) => &mut values[..],
             Values::Many(values) => &mut values[..],
@@ -55,7 +71,12 @@ impl Values {
                 c,
                 a: &mut a[..m],
                 b: &mut b[..m],
-                flags: std::slice::from_mut(flags),
+                flags: std::slice::from_mut(&mut fate.flags),
+                trust: if law.weighs {
+                    std::slice::from_mut(&mut fate.trust)
+                } else {
+                    &mut []
+                },
             },
             y,
         )
@@ -67,7 +88,7 @@ impl Values {
 pub struct Step {
     pub law: Arc<Law>,
     pub values: Values,
-    pub flags: u8,
+    pub fate: Fate,
 }
 
 impl Step {
@@ -164,16 +185,22 @@ impl Step {
     /// True where nothing was learned (y missing, or weight 0).
     #[getter]
     fn skipped(&self) -> bool {
-        self.flags & FLAG_SKIPPED != 0
+        self.fate.flags & FLAG_SKIPPED != 0
     }
 
     /// True where the step of theta was shortened by the step clip.
     #[getter]
     fn clipped(&self) -> bool {
-        self.flags & FLAG_CLIPPED != 0
+        self.fate.flags & FLAG_CLIPPED != 0
     }
 
-    /// What a trace keeps of the row: z (k,), C (k, k), a, b (m,) and its flags.
+    /// What the row counted for with a robust filter; 1 where nothing was changed, and with every other filter.
+    #[getter]
+    fn robust_weight(&self) -> f64 {
+        self.fate.trust
+    }
+
+    /// What a trace keeps of the row: z (k,), C (k, k), a, b (m,), its flags, and of a robust filter what it counted for.
     #[getter]
     fn _seen<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let (rows, k) = (self.rows(), self.law.k);
@@ -187,7 +214,12 @@ impl Step {
             array(rows.a, &[rows.a.len()])?,
             array(rows.b, &[rows.b.len()])?,
         );
-        (z, c, a, b, self.flags).into_pyobject(py)
+        let flags = self.fate.flags.into_pyobject(py)?.into_any();
+        let mut parts = vec![z, c, a, b, flags];
+        if self.law.weighs {
+            parts.push(self.fate.trust.into_pyobject(py)?.into_any());
+        }
+        PyTuple::new(py, parts)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -83,6 +83,7 @@ pub struct Rows<'a> {
     a: Part<'a, f64>,
     b: Part<'a, f64>,
     flags: Part<'a, u8>,
+    trust: Part<'a, f64>,
 }
 
 impl<'a> Rows<'a> {
@@ -99,10 +100,19 @@ impl<'a> Rows<'a> {
         let a = parts(&mut *report.a, scales, owners, threads);
         let b = parts(&mut *report.b, scales, owners, threads);
         let flags = parts(&mut *report.flags, 1, owners, threads);
+        let weighs = usize::from(!report.trust.is_empty());
+        let trust = parts(&mut *report.trust, weighs, owners, threads);
         z.zip(c)
             .zip(a.zip(b))
-            .zip(flags)
-            .map(|(((z, c), (a, b)), flags)| Rows { z, c, a, b, flags })
+            .zip(flags.zip(trust))
+            .map(|(((z, c), (a, b)), (flags, trust))| Rows {
+                z,
+                c,
+                a,
+                b,
+                flags,
+                trust,
+            })
             .collect()
     }
 
@@ -115,6 +125,7 @@ impl<'a> Rows<'a> {
             a: self.a.row(i),
             b: self.b.row(i),
             flags: self.flags.row(i),
+            trust: self.trust.row(i),
         }
     }
 }

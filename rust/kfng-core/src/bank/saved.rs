@@ -4,7 +4,7 @@ use super::{Bank, Key};
 use crate::error::{Error, fault};
 use crate::field::Arrays;
 use crate::scalar::Scalar;
-use crate::state::{NAMES, NOISE};
+use crate::state::{DOWNWEIGHTED, NAMES, NOISE};
 use crate::turns::LOG_D;
 
 /// An array of some keys' states: its name, the shape of one key's, where it is in a record, and whether it is of the filter's type.
@@ -46,6 +46,7 @@ impl<T: Scalar> Bank<T> {
                 let at = match name {
                     "noise" => NOISE,
                     "y_stats" => NOISE + 2 * m,
+                    "robust" => DOWNWEIGHTED,
                     "turn" => turns,
                     "turns" => turns + LOG_D,
                     "theta" => 0,

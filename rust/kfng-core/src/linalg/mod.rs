@@ -14,6 +14,7 @@ mod diffuse;
 pub mod fuse;
 #[cfg(test)]
 mod fuse_tests;
+pub mod gathered;
 mod gram;
 mod grid;
 pub(crate) mod in_place;

@@ -101,12 +101,17 @@ pub(crate) fn shrink<T: Scalar>(
 }
 
 /// Four registers of partial sums, in the order of `dot`.
-struct Partial<T: Scalar, S: Simd>([T::Reg<S>; 4]);
+pub(super) struct Partial<T: Scalar, S: Simd>([T::Reg<S>; 4]);
 
 impl<T: Scalar, S: Simd> Partial<T, S> {
     #[inline(always)]
-    fn zero(s: S) -> Self {
+    pub(super) fn zero(s: S) -> Self {
         Partial([T::reg_splat(s, T::zero()); 4])
+    }
+
+    #[inline(always)]
+    pub(super) fn set(&mut self, c: usize, sums: T::Reg<S>) {
+        self.0[c] = sums;
     }
 
     #[inline(always)]
@@ -115,7 +120,7 @@ impl<T: Scalar, S: Simd> Partial<T, S> {
     }
 
     #[inline(always)]
-    fn sum(self, s: S) -> T {
+    pub(super) fn sum(self, s: S) -> T {
         let [a, b, c, d] = self.0;
         T::reg_sum(s, T::reg_add(s, T::reg_add(s, a, b), T::reg_add(s, c, d))) + T::zero()
     }
