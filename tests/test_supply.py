@@ -16,7 +16,9 @@ def name_of(requirement):
 
 def test_numpy_alone_is_needed_to_run():
     assert [name_of(requirement) for requirement in PROJECT["dependencies"]] == ["numpy"]
-    script = "import kfng, sys; print(*sorted({m.partition('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))"
+    script = (
+        "import kfng, sys; print(*sorted({m.partition('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))"
+    )
     before = subprocess.run(
         [sys.executable, "-c", script.replace("kfng", "numpy", 1)], capture_output=True, text=True, check=True
     )

@@ -165,7 +165,8 @@ class StateFilterBase(JointBase):
         F = self._transition if transition is None else part("transition", transition, (n, n))
         if F is None:
             raise _absent("transition", f"({n}, {n}), of the row or of the filter")
-        moved = F @ np.asarray(self.state, dtype=np.float64) if state is None else part("state", state, (n,))
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name below
+            moved = F @ np.asarray(self.state, dtype=np.float64) if state is None else part("state", state, (n,))
         H = self._jacobian if jacobian is None else jacobian
         given = _border.given(
             settings,
