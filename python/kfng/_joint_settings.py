@@ -184,7 +184,12 @@ def roots(argument: str, Q: Array) -> Array:
             argument=argument, expected="no covariance where there is no variance", got="one"
         )
     unit = np.where(moves, scale, 1.0)
-    correlation = (Q / 2 + Q.T / 2) / unit / unit[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        correlation = (Q / 2 + Q.T / 2) / unit / unit[:, None]
+    if not np.isfinite(correlation).all():
+        raise NotPositiveDefiniteError(
+            argument=argument, expected="a positive semidefinite matrix", got="a correlation beyond every number"
+        )
     values, vectors = np.linalg.eigh(correlation)
     rounding = 8 * len(Q) * np.finfo(np.float64).eps
     if np.min(values, initial=0.0) < -rounding:

@@ -226,7 +226,8 @@ def _output(output: Any, H: Any, state: Array, k: int) -> Any:
     if output is not None:
         return output
     try:
-        return np.asarray(H, dtype=np.float64).reshape(k, -1) @ state
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(H, dtype=np.float64).reshape(k, -1) @ state
     except (TypeError, ValueError):
         return np.zeros(k)
 

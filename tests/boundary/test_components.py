@@ -222,3 +222,34 @@ def test_components_are_frozen_and_own_their_arrays(impl):
     for array in (family.covariance, belief.prior_variance):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1.0
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-320])
+def test_a_correlation_beyond_every_number_is_no_covariance(impl, size):
+    Q = [[size, 1e300], [1e300, size]]
+    with refused(NotPositiveDefiniteError, "Q"):
+        impl.ProcessNoise(Q)
+    with refused(NotPositiveDefiniteError, "state_prior"):
+        impl.StateFilter(
+            2,
+            1,
+            impl.Gaussian(1.0),
+            state_prior=Q,
+            transition=np.eye(2),
+            jacobian=np.ones((1, 2)),
+            rule=impl.ProcessNoise(np.eye(2)),
+        )
+
+
+def test_a_variance_near_the_largest_number(impl):
+    Q = [[1.7e308, 1e308], [1e308, 1.7e308]]
+    flt = impl.StateFilter(
+        2,
+        1,
+        impl.Gaussian(1.0),
+        state_prior=Q,
+        transition=np.eye(2),
+        jacobian=np.ones((1, 2)),
+        rule=impl.ProcessNoise(np.eye(2)),
+    )
+    assert np.isfinite(flt.cov()).all()

@@ -70,7 +70,12 @@ def _semidefinite(Q: np.ndarray) -> None:
     moves = scale > 0
     if Q[~moves].any():
         raise NotPositiveDefiniteError(argument="Q", expected="no covariance where there is no variance", got="one")
-    correlation = Q[np.ix_(moves, moves)] / np.outer(scale[moves], scale[moves])
+    with np.errstate(over="ignore", invalid="ignore"):
+        correlation = Q[np.ix_(moves, moves)] / scale[moves] / scale[moves][:, None]
+    if not np.isfinite(correlation).all():
+        raise NotPositiveDefiniteError(
+            argument="Q", expected="a positive semidefinite matrix", got="a correlation beyond every number"
+        )
     smallest = float(np.min(np.linalg.eigvalsh((correlation + correlation.T) / 2), initial=0.0))
     if smallest < -8 * len(Q) * np.finfo(np.float64).eps:
         raise NotPositiveDefiniteError(
