@@ -40,6 +40,7 @@ numpydoc_validation_exclude = {
     r"\._\w+\.\w*(Step|Trace)$",
     r"\.\w+Learner$",
     r"\.diagnostics\.[A-Z]\w*$",
+    r"\.plot\.\w+Display",
 }
 
 # -- how it looks

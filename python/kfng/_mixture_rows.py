@@ -167,7 +167,8 @@ class TraceBuilders:
         rows = slice(start, start + len(weighed.nll))
         self._weights[rows], self._nll[rows] = weighed.weights.T, weighed.nll
         for builder, nlls, trace in zip(self._each, self._nlls, traces, strict=True):
-            builder.put(start, trace.z, trace.C, trace.a, trace.b, trace.flags)
+            trust = () if trace.trust is None else (trace.trust,)
+            builder.put(start, trace.z, trace.C, trace.a, trace.b, trace.flags, *trust)
             nlls[rows] = trace.nll
 
     def trace(self, stop: int) -> MixtureTrace:

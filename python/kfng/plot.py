@@ -72,7 +72,7 @@ class LearningCurveDisplay(_Display):
 
     @classmethod
     def from_trace(cls, trace: Any, y: Any = None, *, metric: str = "rmse", ax: Any = None) -> Self:
-        """Draw the curve of a Trace, MixtureTrace or Summary; metric 'rmse', 'mae', 'nll' or 'nis' (with its 95 % band)."""
+        """Draw as `learning_curve` does."""
         _validate.choice("metric", metric, LABELS)
         summary = summary_of(trace, y)
         curve = summary.curve
@@ -107,7 +107,7 @@ class CoefficientsDisplay(_Display):
 
     @classmethod
     def from_filter(cls, flt: Any, *, top: int = 20, standardised: bool = False, ax: Any = None) -> Self:
-        """Draw those of a filter (of a mixture's best one) that are farthest from 0 in standard deviations."""
+        """Draw as `coefficients` does."""
         _validate.integer("top", top, low=1)
         found = _coefficients.coefficients(flt).largest(top)
         estimate, sd = found.estimate, found.sd
@@ -142,18 +142,7 @@ class CalibrationDisplay(_Display):
 
     @classmethod
     def from_trace(cls, trace: Any, y: Any = None, *, kind: str | None = None, bins: int = 20, ax: Any = None) -> Self:
-        """Draw the calibration of a Trace, MixtureTrace or Summary.
-
-        'pit' is the histogram of where y lay in its law, flat where that is right; 'coverage' the share of y inside central
-        intervals of every level; 'reliability', of binary y and of classes and the default there, how often what was
-        predicted with some probability came.
-
-        Raises
-        ------
-        UnsupportedError
-            The kind has no meaning for the family.
-        ParameterError, UnknownNameError, ShapeError, DtypeError
-        """
+        """Draw as `calibration` does."""
         _validate.integer("bins", bins, low=2)
         summary = summary_of(trace, y)
         binary = len(summary.reliability["count"]) > 0
@@ -215,20 +204,7 @@ class ForecastDisplay(_Display):
         cls, flt: Any, U_future: Any = None, *, steps: Any = None, observed: Any = None, level: float = 0.9,
         output: int = 0, ax: Any = None,
     ) -> Self:  # fmt: skip
-        """Draw what a filter expects of the next rows.
-
-        Parameters
-        ----------
-        flt : Filter or Mixture
-            A filter with a state runs on from where it is (`Filter.forecast`), others predict each row.
-        U_future : (m, d), or steps : int
-            As for `Filter.forecast`; `steps` needs a filter with a state.
-        observed : (n,), optional
-            What y was before, drawn to the left.
-        level : number in (0, 1)
-        output : int
-            Which of several outputs.
-        """
+        """Draw as `forecast` does."""
         level = _validate.number("level", level, "a number in (0, 1)", 0.0, 1.0, ends="()")
         past = np.zeros(0) if observed is None else _validate.real_array("observed", observed)
         mean, low, high = _ahead(flt, U_future, steps, level)
@@ -262,7 +238,7 @@ class WeightsDisplay(_Display):
 
     @classmethod
     def from_trace(cls, trace: Any, *, ax: Any = None) -> Self:
-        """Draw the weights of a MixtureTrace, or of a Summary of some."""
+        """Draw as `weights` does."""
         summary = summary_of(trace)
         if not summary.names:
             raise ParameterError(argument="trace", expected="a MixtureTrace", got=type(trace).__name__)
@@ -313,19 +289,78 @@ def _family(summary: Summary) -> str:
 
 
 def learning_curve(trace: Any, y: Any = None, *, metric: str = "rmse", ax: Any = None) -> LearningCurveDisplay:
-    """Errors by stretches of rows: see `LearningCurveDisplay.from_trace`."""
+    """Errors by stretches of rows.
+
+    Parameters
+    ----------
+    trace : Trace, MixtureTrace or kfng.diagnostics.Summary
+    y : (n,) or (n, k), optional
+        Where it came later than the trace.
+    metric : 'rmse', 'mae', 'nll' or 'nis'
+        The last, squared errors over their predicted variance, with its 95 % band.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    LearningCurveDisplay
+
+    Raises
+    ------
+    UnknownNameError, ParameterError, ShapeError, DtypeError
+    """
     return LearningCurveDisplay.from_trace(trace, y, metric=metric, ax=ax)
 
 
 def coefficients(flt: Any, *, top: int = 20, standardised: bool = False, ax: Any = None) -> CoefficientsDisplay:
-    """The largest coefficients with their standard deviations: see `CoefficientsDisplay.from_filter`."""
+    """The coefficients farthest from 0 in standard deviations, with two of these to each side.
+
+    Parameters
+    ----------
+    flt : Filter, StateFilter, JointEkf, Mixture (its best filter) or Bank (mean and spread over its keys)
+    top : int >= 1
+        So many.
+    standardised : bool
+        In units of their standard deviations.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    CoefficientsDisplay
+
+    Raises
+    ------
+    ParameterError
+    """
     return CoefficientsDisplay.from_filter(flt, top=top, standardised=standardised, ax=ax)
 
 
 def calibration(
     trace: Any, y: Any = None, *, kind: str | None = None, bins: int = 20, ax: Any = None
 ) -> CalibrationDisplay:
-    """How the predicted laws fit what came: see `CalibrationDisplay.from_trace`."""
+    """How the predicted laws fit what came, with the 95 % band of a law that is right.
+
+    Parameters
+    ----------
+    trace : Trace, MixtureTrace or kfng.diagnostics.Summary
+    y : (n,) or (n, k), optional
+        Where it came later than the trace.
+    kind : 'pit', 'coverage' or 'reliability', optional
+        The histogram of where y lay in its law, flat where that is right; the share of y inside central intervals of every
+        level; of binary y and of classes, and the default there, how often what was predicted with some probability came.
+    bins : int >= 2
+        Of the histogram.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    CalibrationDisplay
+
+    Raises
+    ------
+    UnsupportedError
+        The kind has no meaning for the family.
+    ParameterError, UnknownNameError, ShapeError, DtypeError
+    """
     return CalibrationDisplay.from_trace(trace, y, kind=kind, bins=bins, ax=ax)
 
 
@@ -333,10 +368,49 @@ def forecast(
     flt: Any, U_future: Any = None, *, steps: Any = None, observed: Any = None, level: float = 0.9, output: int = 0,
     ax: Any = None,
 ) -> ForecastDisplay:  # fmt: skip
-    """Rows to come with their interval: see `ForecastDisplay.from_filter`."""
+    """What a filter expects of the next rows, with its interval.
+
+    Parameters
+    ----------
+    flt : Filter or Mixture
+        A filter with a state runs on from where it is (`Filter.forecast`), others predict each row.
+    U_future : (m, d), optional
+        The inputs of the rows to come.
+    steps : int, optional
+        Instead of them, of a filter with a state: how many.
+    observed : (n,) or (n, k), optional
+        What y was before, drawn to the left.
+    level : number in (0, 1)
+        Of the interval.
+    output : int
+        Which of several outputs.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    ForecastDisplay
+
+    Raises
+    ------
+    ParameterError, ShapeError, DtypeError, NonFiniteError, UnsupportedError
+    """
     return ForecastDisplay.from_filter(flt, U_future, steps=steps, observed=observed, level=level, output=output, ax=ax)
 
 
 def weights(trace: Any, *, ax: Any = None) -> WeightsDisplay:
-    """The weights of a mixture's filters as rows came: see `WeightsDisplay.from_trace`."""
+    """The weights of a mixture's filters as rows came.
+
+    Parameters
+    ----------
+    trace : MixtureTrace, or kfng.diagnostics.Summary of some
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    WeightsDisplay
+
+    Raises
+    ------
+    ParameterError
+    """
     return WeightsDisplay.from_trace(trace, ax=ax)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
-ADAPTERS = [ROOT / "docs" / name for name in ("sklearn.md", "river.md")]
+ADAPTERS = [ROOT / "docs" / name for name in ("sklearn.md", "river.md", "jax.md", "torch.md", "tables.md")]
 """Documents whose sessions need an extra: `make test-extras` runs them."""
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n((?::[^\n]*\n)*)(.*?)^```$", re.MULTILINE | re.DOTALL)

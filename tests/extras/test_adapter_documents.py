@@ -8,10 +8,11 @@ import pytest
 from docs.documents import ADAPTERS, name, sessions
 
 
+@pytest.mark.timeout(600)  # jax.md and torch.md train networks
 @pytest.mark.parametrize("document", ADAPTERS, ids=name)
 def test_sessions_print_what_they_say(document):
     try:
-        importlib.import_module(document.stem)
+        importlib.import_module({"tables": "polars"}.get(document.stem, document.stem))
     except ImportError as error:
         pytest.fail(f"the extra {document.stem} is not installed: {error}", pytrace=False)
     source = sessions(document)
@@ -25,7 +26,7 @@ def test_a_wrong_figure_fails():
     assert "Expected:\n    3\nGot:\n    2" in run(">>> 1 + 1\n3\n", "wrong")
 
 
-@pytest.mark.parametrize("package", ["kfng.river._regressor", "kfng.river._classifier"])
+@pytest.mark.parametrize("package", ["kfng.river._regressor", "kfng.river._classifier", "kfng.torch._optimizer"])
 def test_docstrings(package):
     assert doctest.testmod(importlib.import_module(package)).attempted > 2
     assert doctest.testmod(importlib.import_module(package)).failed == 0

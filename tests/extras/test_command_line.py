@@ -4,9 +4,11 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -557,10 +559,46 @@ def test_ten_times_the_rows_take_no_more_memory(form, tmp_path):
             "import resource, sys; from kfng.cli import main; assert main(sys.argv[1:]) == 0; "
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
+        clean = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"  # a peak begins at the parent's
         done = subprocess.run(
-            [sys.executable, "-c", code, "fit", data, "--target", "y", "--predictions", str(tmp_path / f"{name}-p.parquet")],
+            [sys.executable, "-c", clean, sys.executable, "-c", code, "fit", data, "--target", "y", "--predictions", str(tmp_path / f"{name}-p.parquet")],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         peaks.append(int(done.stdout.split()[-1]))
         assert pl.scan_parquet(tmp_path / f"{name}-p.parquet").select(pl.len()).collect().item() == times * n
     assert peaks[1] < 1.1 * peaks[0], peaks
+
+
+# -- the page
+
+
+def test_the_commands_of_the_page_run(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ (.*)$", page, flags=re.MULTILINE)
+    assert len(commands) >= 7
+    rng = np.random.default_rng(4)
+    table = pl.DataFrame(
+        {
+            "delay_out": rng.gamma(1.0, 15.0, 300),
+            "carrier": rng.choice(["AA", "B6"], 300),
+            "minutes": rng.normal(120.0, 30.0, 300),
+        }
+    )
+    table.with_columns(delay=pl.col("delay_out") - 0.05 * pl.col("minutes")).write_csv(tmp_path / "flights.csv")
+    shim = tmp_path / "kfng"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m kfng.cli "$@"\n')
+    shim.chmod(0o755)
+    paths = os.pathsep.join(str(Path(path).resolve()) for path in sys.path if path)
+    place = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": paths}
+    for command in commands:
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=place, capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stderr)
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {"model.kfng", "bank.kfng", "predictions.parquet", "delays.csv", "report.html"} <= made
+    options = set(re.findall(r"--[a-z-]+", page)) - {"--help"}
+    said = "".join(main_help(name) for name in ("fit", "predict"))
+    assert not [option for option in options if option not in said]
+
+
+def main_help(command):
+    return subprocess.run([sys.executable, "-m", "kfng.cli", command, "--help"], capture_output=True, text=True).stdout

@@ -10,6 +10,7 @@ def make(impl, kind, **options):
     F, L = impl.Filter, impl.Linear
     filters = {
         "half-lives": lambda: [F(L(3), impl.Gaussian(None), rule=impl.Fading(half_life=h)) for h in (10, 100, 1000)],
+        "robust": lambda: [F(L(3), impl.Gaussian(), robust=rule) for rule in (None, impl.Winsor(2.0), impl.Imq(2.0))],
         "priors": lambda: [F(L(3), impl.Gaussian(), belief=impl.Full(v)) for v in (0.01, 1.0, 100.0)],
         "positive": lambda: [F(L(3), impl.Gaussian(None)), F(L(3), impl.Gamma(2.0)), F(L(3), impl.Gamma(8.0))],
         "counts": lambda: [F(L(3), impl.Poisson()), F(L(3), impl.NegativeBinomial(0.5))],
@@ -25,6 +26,7 @@ def make(impl, kind, **options):
 
 KINDS = (
     "half-lives",
+    "robust",
     "priors",
     "positive",
     "counts",
