@@ -377,10 +377,14 @@ def _component(axis: str, value: Any, base: type[Any]) -> Any:
 def _dtype_name(dtype: Any) -> str:
     try:
         name = np.dtype(dtype).name
-    except TypeError:
-        name = repr(dtype)
+    except (
+        TypeError,
+        ValueError,
+        SyntaxError,
+    ):  # all of which NumPy raises, by what it takes for a description of a dtype
+        name = ""
     if dtype is None or name not in ("float64", "float32"):
-        raise DtypeError(argument="dtype", expected="'float64' or 'float32'", got=repr(dtype))
+        raise DtypeError(argument="dtype", expected="'float64' or 'float32'", got=ascii(dtype)[:80])
     return name
 
 

@@ -224,7 +224,7 @@ print("leaving")
 """
 
 
-@pytest.mark.parametrize("script", [EXIT, EXIT_BUSY], ids=["learning", "reading", "reading again"])
+@pytest.mark.parametrize("script", [EXIT, EXIT_BUSY], ids=["learning", "reading"])
 def test_the_interpreter_may_end_while_a_thread_learns(impl, script):
     done = subprocess.run(
         [sys.executable, "-c", script, impl.__name__], capture_output=True, text=True, timeout=HANG, check=False

@@ -58,7 +58,25 @@ def test_evidence_is_a_flag(impl, value):
 
 
 @pytest.mark.parametrize(
-    "value", ["float16", "float128", "int64", "complex128", "O", "nonsense", None, 64, int, object, [], ""], ids=repr
+    "value",
+    [
+        "float16",
+        "float128",
+        "int64",
+        "complex128",
+        "O",
+        "nonsense",
+        None,
+        64,
+        int,
+        object,
+        [],
+        "",
+        "\ud800",
+        {"name": "x"},
+        "f8,(1",
+    ],
+    ids=ascii,
 )
 def test_dtype(impl, value):
     with refused(DtypeError, "dtype"):
