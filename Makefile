@@ -122,7 +122,10 @@ clean: ## remove everything that make has made
 
 # what builds and checks; kfng itself comes out of it
 .venv-wheels/.installed: .venv-wheels/.made
-	$(WHEELS_BIN)/python $(PIP) 'maturin>=1.9.4,<2' ziglang auditwheel abi3audit twine check-jsonschema zizmor cffconvert
+	$(WHEELS_BIN)/python $(PIP) 'maturin>=1.9.4,<2' ziglang auditwheel abi3audit twine 'check-jsonschema>=0.30' zizmor \
+		click requests ruamel.yaml docopt python-dateutil
+	# it asks for a jsonschema of years ago, and works with that of today
+	$(WHEELS_BIN)/python $(PIP) --no-deps 'cffconvert==2.0.0' 'pykwalify>=1.8'
 	@touch $@
 
 .venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made .venv-docs/.made .venv-wheels/.made: | need-python
