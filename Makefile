@@ -70,7 +70,7 @@ profile: .venv-bench/.profiled ## show where the time of one case goes: CASE=str
 	PYTHONPATH=.venv-bench/profiled $(BENCH_BIN)/python bench/profile_case.py --case '$(CASE)' --peer '$(or $(PEER),kfng)'
 
 science: .venv-science/.installed ## reproduce what the papers say, and what recurrent models can do: tables and pictures, some minutes
-	@for name in schedules regret uci_style memory mackey_glass motion calibration; do $(SCIENCE_BIN)/python bench/science/$$name.py || exit 1; done
+	@for name in schedules regret uci_style robust memory mackey_glass motion calibration; do $(SCIENCE_BIN)/python bench/science/$$name.py || exit 1; done
 
 golden: .venv/.installed ## rewrite the golden traces: only on purpose, then read the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden

@@ -108,3 +108,19 @@ def test_sgd_takes_the_next_best_where_a_run_diverges(reproduction, small_table,
     score, _, step, diverged = sgd.by_sgd(theta, replace(rows, U=U))
     assert (step, diverged) == ((1e-4, 0.0), 1)
     assert np.isfinite(score).all()
+
+
+@pytest.mark.parametrize("impl", [kfng, kfng.reference], ids=["kfng", "reference"])
+def test_robust(reproduction, impl):
+    """What docs/robust.md recommends holds on two streams, and is not what nothing does."""
+    robust = reproduction("robust")
+    streams = {stream.title: stream for stream in robust.STREAMS}
+
+    def error(title, policy, learned=False):
+        return robust.run(impl, streams[title], policy, learned, seeds=2).error.mean()
+
+    clean, dirty = "clean", "10 % outliers, one side"
+    assert error(clean, "imq") == pytest.approx(error(clean, None), rel=0.05)
+    assert error(dirty, "imq") < 0.3 * error(dirty, None)
+    assert error(dirty, "student", learned=True) < 0.3 * error(dirty, None, learned=True)
+    assert error("level shifts by 10", "imq") > error("level shifts by 10", None)
