@@ -121,7 +121,7 @@ def test_robust(reproduction, impl, monkeypatch):
         return robust.run(impl, streams[title], policy, learned, seeds=2).error.mean()
 
     clean, dirty = "clean", "10 % outliers, one side"
-    assert error(clean, "imq") == pytest.approx(error(clean, None), rel=0.05)
+    assert error(clean, "imq") < 1.05 * error(clean, None)
     assert error(dirty, "imq") < 0.3 * error(dirty, None)
     assert error(dirty, "student", learned=True) < 0.3 * error(dirty, None, learned=True)
     assert error("level shifts by 10", "imq") > error("level shifts by 10", None)
