@@ -75,7 +75,7 @@ profile: .venv-bench/.profiled ## show where the time of one case goes: CASE=str
 	PYTHONPATH=.venv-bench/profiled $(BENCH_BIN)/python bench/profile_case.py --case '$(CASE)' --peer '$(or $(PEER),kfng)'
 
 science: .venv-science/.installed ## reproduce what the papers say, and what recurrent models can do: tables and pictures, some minutes
-	@for name in schedules regret uci_style memory mackey_glass motion calibration; do $(SCIENCE_BIN)/python bench/science/$$name.py || exit 1; done
+	@for name in schedules regret uci_style robust memory mackey_glass motion calibration; do $(SCIENCE_BIN)/python bench/science/$$name.py || exit 1; done
 
 golden: .venv/.installed ## rewrite the golden traces: only on purpose, then read the diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
@@ -127,7 +127,10 @@ clean: ## remove everything that make has made
 
 # what builds and checks; kfng itself comes out of it
 .venv-wheels/.installed: .venv-wheels/.made
-	$(WHEELS_BIN)/python $(PIP) 'maturin>=1.9.4,<2' ziglang auditwheel abi3audit twine check-jsonschema zizmor cffconvert
+	$(WHEELS_BIN)/python $(PIP) 'maturin>=1.9.4,<2' ziglang auditwheel abi3audit twine 'check-jsonschema>=0.30' zizmor \
+		click requests ruamel.yaml docopt python-dateutil
+	# it asks for a jsonschema of years ago, and works with that of today
+	$(WHEELS_BIN)/python $(PIP) --no-deps 'cffconvert==2.0.0' 'pykwalify>=1.8'
 	@touch $@
 
 .venv/.made .venv-demo/.made .venv-extras/.made .venv-science/.made .venv-bench/.made .venv-docs/.made .venv-wheels/.made: | need-python

@@ -41,6 +41,7 @@ numpydoc_validation_exclude = {
     r"\.\w+Learner$",
     r"\.diagnostics\.[A-Z]\w*$",
     r"\.plot\.\w+Display",
+    r"Trace\.trust$",
 }
 
 # -- how it looks

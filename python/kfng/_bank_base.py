@@ -13,6 +13,7 @@ from . import _bank_file, _bank_prior, _bank_rows, _border, _keys, _validate
 from ._bank_cold import Recency
 from ._bank_prior import Prior
 from ._filter_base import COUNTERS, FilterBase, downweighted
+from ._health import band
 from ._keys import Column, Key
 from ._settings import Settings
 from ._stamps import KIND, NONE
@@ -362,6 +363,7 @@ class BankBase:
             result |= downweighted(self.settings, state)
             result["rho_max"] = float(np.max(gauges[:, 2], initial=0.0))
             result["mean_nis"] = nis_sum / nis_count if nis_count else float("nan")
+            result |= band(self.settings, nis_count)
             parts = [_smallest_pivot(self, slots[i : i + BLOCK]) for i in range(0, len(slots), BLOCK)]
             result["min_pivot_ratio"] = min(parts, default=float("nan"))
             return {"keys": len(slots)} | result

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._border import is_sparse
+from ._clock import Moment
 from ._filter import Filter
+from ._stamps import DATE, Stamps
 from ._validate import Array, choice, integer, positive
 from .errors import ParameterError, UnsupportedError
 from .reference.belief import Belief, Diagonal, Full
@@ -46,8 +48,6 @@ def family_of(name: Any, dispersion: Any) -> Family:
 def rule_of(forgetting: Any, half_life: Any) -> Rule:
     if forgetting is None and half_life is None:
         return Kalman()
-    if isinstance(half_life, str):
-        raise ParameterError(argument="half_life", expected="a number of rows", got=repr(half_life)[:80])
     return Fading(forgetting=forgetting, half_life=half_life)
 
 
@@ -95,7 +95,7 @@ class Recipe:
         """A filter that has seen nothing, whose prior is taken as it is, and where its features are centred (at 0)."""
         return Filter(self.network(d), self.family, **self.options), np.zeros(d)
 
-    def start(self, U: Any, Y: Array, weight: Array) -> tuple[Filter, Array]:
+    def start(self, U: Any, Y: Array, weight: Array, dt: Array | None = None) -> tuple[Filter, Array]:
         """A filter that has learned the rows U (n, d), which set its scale and level, and where its features are centred.
 
         Nothing is missing in U. Sparse features stay where they are: centred they were not sparse any more.
@@ -104,7 +104,25 @@ class Recipe:
         if (self.intercept or self.model == "mlp") and (weight > 0).any() and not is_sparse(U):
             center = np.average(U, axis=0, weights=weight)
         model = self.network(U.shape[1])
-        return Filter.from_rows(_centred(U, center), Y, model, self.family, weight=weight, **self.options), center
+        rows = _centred(U, center)
+        return Filter.from_rows(rows, Y, model, self.family, weight=weight, dt=dt, **self.options), center
+
+
+def waited(argument: str, time: Any, n: int, last: Moment | None) -> tuple[Array, Moment | None]:
+    """dt (n,) of rows at these times, numbers or dates (then in seconds), the first since the moment `last`; and the new last."""
+    stamps = Stamps(time, n)
+    if last is not None and last.kind != stamps.kind:
+        raise ParameterError(argument=argument, expected=f"{last.kind}s, as before", got=f"{stamps.kind}s")
+    if stamps.bad.any():
+        raise stamps.fault(int(np.argmax(stamps.bad)))
+    if not n:
+        return np.zeros(0), last
+    values = stamps.values
+    steps = values - np.concatenate([values[:1] if last is None else [last.value], values[:-1]])
+    if (steps < 0).any():
+        back = int(np.argmax(steps < 0))
+        raise ParameterError(argument=argument, expected="times that do not go back", got=f"row {back} before the last")
+    return steps / 1e9 if stamps.kind == DATE else steps, Moment(stamps.kind, values[-1].item())
 
 
 class Means:
@@ -153,6 +171,10 @@ class Made(NamedTuple):
     means: Means
 
 
+Rows = tuple[Any, Array, Array, Array]
+"""U (n, d), Y, weight and dt (n,)."""
+
+
 class Stream:
     """Rows of a fixed width: the first `warmup` of them (weight 0 not counted) are held, then a filter learns all in order.
 
@@ -164,38 +186,56 @@ class Stream:
     def __init__(self, recipe: Recipe, d: int) -> None:
         self.recipe, self.d = recipe, d
         self._made: Made | None = None if recipe.warmup else Made(*recipe.fresh(d), Means(d))
-        self._held: list[tuple[Any, Array, Array]] = []
+        self._held: list[Rows] = []
         self._early: Made | None = None
+        self._last: Moment | None = None
+        self._timed: bool | None = None
 
-    def learn(self, U: Any, Y: Array, weight: Array) -> None:
+    def learn(self, U: Any, Y: Array, weight: Array, time: Any = None) -> None:
+        dt, last = self._waited(time, len(weight))
+        self._learn(U, Y, weight, dt)
+        self._last, self._timed = last, time is not None
+
+    def _waited(self, time: Any, n: int) -> tuple[Array, Moment | None]:
+        """dt (n,), 1 for rows without times, and the moment of the last row."""
+        if time is None and self.recipe.options["rule"].seconds:
+            expected = "when each row was, for a half-life with a unit"
+            raise ParameterError(argument="time", expected=expected, got="none")
+        if self._timed not in (None, time is not None):
+            raise ParameterError(argument="time", expected="times in all calls or in none", got="some")
+        return (np.ones(n), None) if time is None else waited("time", time, n, self._last)
+
+    def _learn(self, U: Any, Y: Array, weight: Array, dt: Array) -> None:
         U, weight = self._complete(U, weight)
         if self._made is None:
-            taught = sum(int((w > 0).sum()) for _, _, w in self._held) + np.cumsum(weight > 0)
+            taught = sum(int((rows[2] > 0).sum()) for rows in self._held) + np.cumsum(weight > 0)
             stop = int(np.searchsorted(taught, self.recipe.warmup)) + 1
-            held = [*self._held, (U[:stop].copy(), Y[:stop].copy(), weight[:stop].copy())]
+            held = [*self._held, (U[:stop].copy(), Y[:stop].copy(), weight[:stop].copy(), dt[:stop])]
             if stop > len(weight):
                 self._held, self._early = held, None
                 return
             self._made = self._start(held)
             self._held, self._early = [], None
-            U, Y, weight = U[stop:], Y[stop:], weight[stop:]
+            U, Y, weight, dt = U[stop:], Y[stop:], weight[stop:], dt[stop:]
         flt, center, means = self._made
         if len(weight):
             if self.recipe.missing != "raise" and not is_sparse(U):
                 U, means = means.in_turn(U, weight)
             for part in _parts(U, center):
-                flt.update_many(_centred(U[part], center), Y[part], weight=weight[part], trace=False)
+                flt.update_many(_centred(U[part], center), Y[part], weight=weight[part], dt=dt[part], trace=False)
             self._made = Made(flt, center, means)
 
-    def learn_batch(self, U: Any, Y: Array, weight: Array) -> None:
+    def learn_batch(self, U: Any, Y: Array, weight: Array, time: Any = None) -> None:
         """All rows there are: level and scale come from all of them, so that their order plays no part in it."""
+        dt, self._last = self._waited(time, len(weight))
+        self._timed = time is not None
         U, weight = self._complete(U, weight)
         if not (weight > 0).any():
             raise ParameterError(argument="sample_weight", expected="at least one weight > 0", got="all zero")
         if self._made is None:
-            self._made = self._start([(U, Y, weight)])
+            self._made = self._start([(U, Y, weight, dt)])
         else:
-            self.learn(U, Y, weight)
+            self._learn(U, Y, weight, dt)
 
     def current(self) -> tuple[Filter, Array]:
         """The filter and its centre; before it has started, one made of the rows held so far."""
@@ -236,12 +276,12 @@ class Stream:
             self._early = self._start(self._held)
         return self._early
 
-    def _start(self, held: list[tuple[Any, Array, Array]]) -> Made:
-        Y, weight = (np.concatenate([rows[part] for rows in held]) for part in (1, 2))
+    def _start(self, held: list[Rows]) -> Made:
+        Y, weight, dt = (np.concatenate([rows[part] for rows in held]) for part in (1, 2, 3))
         U, means = _stacked([rows[0] for rows in held]), Means(self.d)
         if self.recipe.missing != "raise" and not is_sparse(U):
             U, means = means.all_of(U, weight)
-        return Made(*self.recipe.start(U, Y, weight), means)
+        return Made(*self.recipe.start(U, Y, weight, dt), means)
 
 
 def _centred(U: Any, center: Array) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _border, _validate
+from ._health import Explanation, band, explain, warnings
 from ._hidden import Hidden
 from ._posterior import Factored, Independent
 from ._settings import Settings
@@ -37,6 +38,8 @@ Float = NDArray[np.float64]
 Progress = bool | Callable[[int, int], Any] | None
 COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored")
 CHUNK_SECONDS = 0.05
+MOST_SHOWN = 1000
+"""Parameters of a filter whose repr reads its gauges, O(p²)."""
 
 
 class FilterBase(Hidden):
@@ -603,7 +606,8 @@ class FilterBase(Hidden):
 
         n_seen, n_updates; missing, skipped (refused rows), clipped, clamped, windup, floored; winsorised (innovations that
         `Winsor` cut), downweighted (rows that `Imq` or `Student` counted for less than half); rho_max (largest
-        h'Ph/R of a row), mean_nis (mean squared innovation over its variance, 1 in a well-specified filter),
+        h'Ph/R of a row), mean_nis (mean squared innovation over its variance, 1 in a well-specified filter, as it was before a
+        robust policy looked at it), mean_nis_low and mean_nis_high (its 95 % band of a Gaussian family, else NaN),
         min_pivot_ratio (smallest D_j/P_jj: near 0 where parameters are nearly collinear; NaN with a gradient rule).
 
         Of a recurrent model also influence_max (largest ``|ds/dtheta|``), spectral_radius (of the recurrent weights: above 1
@@ -617,8 +621,37 @@ class FilterBase(Hidden):
         nis_sum, nis_count, rho_max = (float(x) for x in state["gauges"])
         mean_nis = nis_sum / nis_count if nis_count else float("nan")
         pivots = float("nan") if self.settings.rule.gradient else self._posterior().pivot_ratio()
-        result |= {"rho_max": rho_max, "mean_nis": mean_nis, "min_pivot_ratio": pivots}
+        result |= {
+            "rho_max": rho_max,
+            "mean_nis": mean_nis,
+            **band(self.settings, nis_count),
+            "min_pivot_ratio": pivots,
+        }
         return result if self.settings.sensitivity is None else result | self._gauges()
+
+    def explain(
+        self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = _border.NO_TIME, offset: Any = 0.0
+    ) -> Explanation:
+        """What `update` of this row would do, and why; nothing changes. O(p²) memory: a copy takes the row.
+
+        Parameters
+        ----------
+        u, y, weight, dt, offset
+            As for `update`.
+
+        Returns
+        -------
+        Explanation
+            `fate`, 'refused', 'skipped', 'winsorised', 'downweighted', 'clipped' or 'used', and `reason`, a sentence; str()
+            of it is both. `distance`: how many standard deviations y is from its prediction. `step` and `error`: what
+            `update` would return or raise.
+
+        Raises
+        ------
+        UnsupportedError
+            A model that takes no inputs.
+        """
+        return explain(self, u, y, weight=weight, dt=dt, offset=offset)
 
     # -- growing
     def add_features(self, n: int, *, prior_variance: Any = None, names: Any = None) -> Self:
@@ -750,7 +783,11 @@ class FilterBase(Hidden):
     def __repr__(self) -> str:
         s = self.settings
         shown = [repr(s.model), repr(s.family), *(f"{name}={value!r}" for name, value in s.arguments().items())]
-        return f"Filter({', '.join(shown)})"
+        return f"Filter({', '.join(shown)})" + "".join(f"  # ⚠ {line}" for line in self._warnings())
+
+    def _warnings(self) -> list[str]:
+        """Gauges that are out of their bands; none of a filter so large that reading them would take long."""
+        return [] if self.settings.size > MOST_SHOWN else list(warnings(self.settings, self.health()))
 
 
 def downweighted(settings: Settings, state: dict[str, NDArray[Any]]) -> dict[str, int]:

@@ -163,3 +163,17 @@ def test_a_bank_is_its_filters(impl, name):
         assert bits(bank[key]) == bits(filters[key])
     names = ("winsorised", "downweighted")
     assert {n: bank.health()[n] for n in names} == {n: sum(f.health()[n] for f in filters) for n in names}
+
+
+@pytest.mark.parametrize("variance", [1.0, None, "each"])
+@pytest.mark.parametrize(("k", "d"), [(1, 3), (1, 40), (2, 3)])
+def test_rows_that_winsor_leaves_alone_are_the_ordinary_filter(impl, k, d, variance):
+    """To the bit; the control: with a bound that acts they are not."""
+    U, Y = rows(k)
+    U = np.hstack([U] * (d // 3) + [U[:, : d % 3]])
+    flt, plain, cut = (make(impl, policy, k, variance, d) for policy in (impl.Winsor(1e6), None, impl.Winsor(3.0)))
+    for each in (flt, plain, cut):
+        each.update_many(U, Y)
+    states = [bits(each) for each in (flt, plain, cut)]
+    assert [state.pop("robust", None) is not None for state in states] == [True, False, True]
+    assert states[0] == states[1] != states[2]

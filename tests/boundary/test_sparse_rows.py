@@ -11,7 +11,7 @@ import kfng
 from kfng import reference
 
 FAMILIES = {
-    "gaussian": (kfng.Gaussian(), lambda z, rng: z + 0.3 * rng.normal(size=len(z))),
+    "gaussian": (kfng.Gaussian(variance=None), lambda z, rng: z + 0.3 * rng.normal(size=len(z))),
     "known noise": (kfng.Gaussian(variance=0.5), lambda z, rng: z + 0.3 * rng.normal(size=len(z))),
     "bernoulli": (kfng.Bernoulli(), lambda z, rng: (rng.random(len(z)) < 1 / (1 + np.exp(-z))).astype(float)),
     "binomial": (kfng.Binomial(5), lambda z, rng: rng.binomial(5, 1 / (1 + np.exp(-z))).astype(float)),

@@ -1,6 +1,7 @@
 """`kfng.river`: the same posteriors as rows in an array, features and classes that come and go, life among river's tools."""
 
 import copy
+import datetime
 import pickle
 
 import numpy as np
@@ -375,7 +376,7 @@ def test_a_bad_row_of_a_new_class_changes_nothing(n):
         {"family": "cauchy"},
         {"warmup": 0},
         {"belief": "x"},
-        {"half_life": "7d"},
+        {"half_life": "7 parsecs"},
         {"forgetting": 2.0},
         {"prior_variance": -1},
     ],
@@ -458,3 +459,45 @@ def test_a_feature_that_comes_without_a_value_is_not_there_yet():
     model.learn_one({**xs[0], "new": np.nan}, y[0])
     assert model.features[-1] == "new"
     assert model.predict_one({**xs[0], "new": None}) == model.predict_one({**xs[0], "new": 3.0})
+
+
+# -- time
+
+
+@pytest.mark.parametrize("family", ["gaussian", "two"])
+def test_time_is_as_in_arrays(family):
+    xs, X, y = rows(family=family)
+    time = np.cumsum(np.random.default_rng(0).exponential(size=len(xs)))
+    own, dated, plain = (
+        model_of(family, half_life=30.0),
+        model_of(family, half_life="30d"),
+        model_of(family, half_life=30.0),
+    )
+    start = datetime.datetime(2026, 1, 1)
+    for x, target, t in zip(xs, y, time.tolist(), strict=True):
+        own.learn_one(x, target, t=t)
+        dated.learn_one(x, target, t=start + datetime.timedelta(days=t))
+        plain.learn_one(x, target)
+    if family == "two":
+        index = np.array([own.classes.index(label) for label in y])
+        its = OnlineClassifier(half_life=30.0).partial_fit(X, index, classes=[0, 1], time=time).predict_proba(X)
+    else:
+        its = np.column_stack(OnlineRegressor(half_life=30.0).partial_fit(X, y, time=time).predict(X, return_std=True))
+    scale = np.abs(its).max()
+    assert np.max(np.abs(answers(own, xs) - its)) < EXACT * scale
+    assert np.max(np.abs(answers(dated, xs) - its)) < 1e-8 * scale  # whole microseconds
+    assert np.max(np.abs(answers(plain, xs) - its)) > 1e-5 * scale  # the control
+
+
+def test_times_that_make_no_sense():
+    xs, _, y = rows()
+    model = Regressor(half_life=30.0)
+    for i, (x, target) in enumerate(zip(xs, y, strict=True)):
+        model.learn_one(x, target, t=float(i))
+    before = answers(model, xs)
+    for t in (3.0, np.nan, datetime.datetime(2026, 1, 1), "noon", None):
+        with pytest.raises(kfng.KfngError):
+            model.learn_one(xs[0], y[0], t=t)
+    assert np.array_equal(answers(model, xs), before)
+    with pytest.raises(kfng.ParameterError):
+        Regressor(half_life="7d").learn_one(xs[0], y[0])

@@ -374,7 +374,8 @@ def test_classes_are_those_of_the_first_call():
         {"belief": "none"},
         {"hidden": 5},
         {"forgetting": 0.1, "half_life": 3},
-        {"half_life": "7d"},
+        {"half_life": "7 parsecs"},
+        {"half_life": "7d"},  # without times
         {"warmup": -1},
         {"prior_variance": 0.0},
         {"dtype": "int8"},
@@ -532,3 +533,48 @@ def test_what_is_missing_in_sparse_rows():
     skipped = OnlineRegressor(missing="skip").fit(csr_array(X), y)
     its = OnlineRegressor().fit(csr_array(np.nan_to_num(X)), y, sample_weight=np.arange(len(X)) != 50)
     assert np.array_equal(skipped.predict(csr_array(X)), its.predict(np.nan_to_num(X)))
+
+
+# -- time
+
+
+def test_time_between_rows_is_forgetting():
+    """Rows at any times are those of the filter with their dt, 0 for the first."""
+    X, y = rows()
+    plain = OnlineRegressor(half_life=30.0).partial_fit(X, y)
+    time = np.cumsum(np.random.default_rng(0).exponential(size=len(X)))
+    own = OnlineRegressor(half_life=30.0)
+    for part in (slice(0, 3), slice(3, 40), slice(40, len(X))):
+        own.partial_fit(X[part], y[part], time=time[part])
+    center = np.average(X[:32], axis=0, weights=np.ones(32))
+    dt = np.diff(time, prepend=time[0])
+    options = {"rule": kfng.Fading(half_life=30.0)}
+    flt = kfng.Filter.from_rows(X[:32] - center, y[:32], kfng.Linear(D, 1), kfng.Gaussian(None), dt=dt[:32], **options)
+    flt.update_many(X[32:] - center, y[32:], dt=dt[32:])
+    assert np.array_equal(own.predict(X), flt.predict(X - center))
+    assert np.max(np.abs(own.predict(X) - plain.predict(X))) > 1e-6  # the control
+
+
+def test_dates_and_a_half_life_in_days():
+    X, y = rows()
+    days = np.cumsum(np.random.default_rng(0).exponential(size=len(X)))
+    dates = np.datetime64("2026-01-01T00:00:00", "us") + (days * 86_400_000_000).astype("m8[us]")
+    own = OnlineRegressor(half_life="30d").fit(X, y, time=pd.Series(dates))
+    its = OnlineRegressor(half_life=30.0).fit(X, y, time=days)
+    assert np.allclose(own.predict(X), its.predict(X), rtol=1e-9)
+    for wrong in (None, dates[::-1], days, dates[:-1], np.where(np.arange(len(X)) == 5, np.datetime64("NaT"), dates)):
+        before = own.predict(X)
+        with pytest.raises(kfng.KfngError):
+            own.partial_fit(X, y, time=wrong)
+        assert np.array_equal(own.predict(X), before)
+
+
+def test_times_are_routed():
+    X, y = rows()
+    time = np.cumsum(np.random.default_rng(0).exponential(size=len(X)))
+    with sklearn.config_context(enable_metadata_routing=True):
+        own = OnlineRegressor(half_life=20.0).set_fit_request(time=True, sample_weight=False)
+        pipe = make_pipeline(StandardScaler(), own).fit(X, y, time=time)
+    its = make_pipeline(StandardScaler(), OnlineRegressor(half_life=20.0)).fit(X, y, onlineregressor__time=time)
+    assert np.array_equal(pipe.predict(X), its.predict(X))
+    assert not np.allclose(pipe.predict(X), pipe.fit(X, y).predict(X), rtol=1e-9)

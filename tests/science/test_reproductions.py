@@ -108,3 +108,20 @@ def test_sgd_takes_the_next_best_where_a_run_diverges(reproduction, small_table,
     score, _, step, diverged = sgd.by_sgd(theta, replace(rows, U=U))
     assert (step, diverged) == ((1e-4, 0.0), 1)
     assert np.isfinite(score).all()
+
+
+@pytest.mark.parametrize("impl", [kfng, kfng.reference], ids=["kfng", "reference"])
+def test_robust(reproduction, impl, monkeypatch):
+    """What docs/robust.md recommends holds on two streams, and is not what nothing does."""
+    robust = reproduction("robust")
+    monkeypatch.setattr(robust, "ROWS", 500)
+    streams = {stream.title: stream for stream in robust.STREAMS}
+
+    def error(title, policy, learned=False):
+        return robust.run(impl, streams[title], policy, learned, seeds=2).error.mean()
+
+    clean, dirty = "clean", "10 % outliers, one side"
+    assert error(clean, "imq") < 1.05 * error(clean, None)
+    assert error(dirty, "imq") < 0.3 * error(dirty, None)
+    assert error(dirty, "student", learned=True) < 0.3 * error(dirty, None, learned=True)
+    assert error("level shifts by 10", "imq") > error("level shifts by 10", None)

@@ -12,6 +12,7 @@ import numpy as np
 
 import kfng
 from kfng._coefficients import coefficients
+from kfng._health import warnings
 
 from .trouble import tabulator
 
@@ -46,6 +47,7 @@ def about(flt: Any) -> dict[str, Any]:
         "noise_variance": {"mean": _plain(mean), "dof": _plain(dof)},
         "settings": _plain(flt.spec()),
         "health": _plain(flt.health()),
+        "warnings": list(warnings(flt.settings, flt.health())) if isinstance(flt, kfng.Filter) else [],
         "coefficients": _coefficients(flt),
     }
 
@@ -119,6 +121,7 @@ def _lines(report: dict[str, Any], top: int) -> Iterator[str]:
     yield ""
     health = [(name, _setting(value)) for name, value in report["health"].items()]
     yield tabulate(health, headers=["health", ""], disable_numparse=True, colalign=("left", "right"))
+    yield from (f"⚠ {line}" for line in report.get("warnings", ()))
 
 
 def coefficients_table(flt: Any, top: int) -> Iterator[str]:

@@ -30,7 +30,7 @@ class Classifier(Online, base.MiniBatchClassifier):
     forgetting
         The share of its evidence that a row loses with each row after it.
     half_life
-        Instead: the number of rows after which evidence counts half.
+        Instead: the number of rows after which evidence counts half; with `t` the time, as "7d" where that is a date.
     belief
         'full', O(p²) a row, or 'diagonal', O(p).
     iterations
@@ -61,7 +61,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         self,
         prior_variance: float = 1.0,
         forgetting: float | None = None,
-        half_life: float | None = None,
+        half_life: float | str | None = None,
         belief: str = "full",
         iterations: int = 1,
         warmup: int = 32,
@@ -105,7 +105,7 @@ class Classifier(Online, base.MiniBatchClassifier):
             flt = flt.add_outputs(1, prior_variance=_prior_of_one(flt), level=[_level(flt)])
         return made(flt, learner.names, learner.center)
 
-    def learn_one(self, x: Mapping[Name, Any], y: Label, w: float = 1.0) -> None:
+    def learn_one(self, x: Mapping[Name, Any], y: Label, w: float = 1.0, t: Any = None) -> None:
         """Learn from features `x` and a label `y`; `w` multiplies its log-likelihood.
 
         Parameters
@@ -116,11 +116,13 @@ class Classifier(Online, base.MiniBatchClassifier):
             Anything that can be a key of a dict.
         w : float, default 1.0
             Multiplier of the row's log-likelihood.
+        t : number or date, optional
+            When the row was, not before the one before it; in all rows or in none.
         """
         known = y in self._classes
         index = self._classes.setdefault(y, len(self._classes))
         try:
-            self._learn(x, float(index), w)
+            self._learn_at(t, x, float(index), w)
         except Exception:
             if not known:
                 del self._classes[y]

@@ -33,7 +33,7 @@ class Regressor(Online, base.MiniBatchRegressor):
     forgetting
         The share of its evidence that a row loses with each row after it.
     half_life
-        Instead: the number of rows after which evidence counts half.
+        Instead: the number of rows after which evidence counts half; with `t` the time, as "7d" where that is a date.
     belief
         'full', O(p²) a row, or 'diagonal', O(p).
     iterations
@@ -66,7 +66,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         dispersion: float | None = None,
         prior_variance: float = 1.0,
         forgetting: float | None = None,
-        half_life: float | None = None,
+        half_life: float | str | None = None,
         belief: str = "full",
         iterations: int = 1,
         warmup: int = 32,
@@ -97,7 +97,7 @@ class Regressor(Online, base.MiniBatchRegressor):
             raise ParameterError(argument="y", expected=self._law.range_text(), got=value)
         return value
 
-    def learn_one(self, x: Mapping[Name, Any], y: Any, w: float = 1.0) -> None:
+    def learn_one(self, x: Mapping[Name, Any], y: Any, w: float = 1.0, t: Any = None) -> None:
         """Learn from features `x` and a number `y`; `w` multiplies its log-likelihood.
 
         Parameters
@@ -107,8 +107,10 @@ class Regressor(Online, base.MiniBatchRegressor):
         y : float
         w : float, default 1.0
             Multiplier of the row's log-likelihood.
+        t : number or date, optional
+            When the row was, not before the one before it; in all rows or in none.
         """
-        self._learn(x, y if self._learner is not None else self._y(y), w)  # the filter checks it, too
+        self._learn_at(t, x, y if self._learner is not None else self._y(y), w)  # the filter checks it, too
 
     def learn_many(self, X: Any, y: Any, w: Any = None) -> None:
         """Learn from the rows of a data frame, as from one after the other.

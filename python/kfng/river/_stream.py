@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from river import base
 
-from .._estimator import MISSING, Recipe, options_of
+from .._clock import Moment
+from .._estimator import MISSING, Recipe, options_of, waited
 from .._filter import Filter
 from .._validate import Array, choice, integer, number
 from ..errors import DtypeError, NonFiniteError, ParameterError
@@ -23,7 +24,8 @@ from ..reference.family import Bernoulli, Family, Gaussian
 from ._means import Means, gaps
 
 Name = Hashable
-Row = tuple[dict[Name, float], float, float]
+Row = tuple[dict[Name, float], float, float, float]
+"""x, y, w and dt."""
 
 
 class Learner(NamedTuple):
@@ -133,12 +135,33 @@ class Online(base.Estimator):
         self._held: list[Row] = []
         self._taught = 0
         self._early: tuple[Learner, Means | None] | None = None
+        self._dt: float | None = None  # of the row at hand, where it says when it was
+        self._last: Moment | None = None
+        self._timed: bool | None = None
 
     def _family(self) -> tuple[Family, int]:
         """The law of y and how many outputs it needs, as far as y is known."""
         raise NotImplementedError
 
     # -- learning
+    def _learn_at(self, t: Any, x: Mapping[Name, Any], y: float, w: float) -> None:
+        """A row that may say when it was."""
+        if t is None and self._timed is False:
+            self._learn(x, y, w)
+            return
+        if (t is None and self._options["rule"].seconds) or self._timed not in (None, t is not None):
+            expected = "when the row was, in all rows or in none; for a half-life with a unit in all"
+            raise ParameterError(argument="t", expected=expected, got=repr(t)[:80])
+        last = self._last
+        if t is not None:
+            dt, last = waited("t", [t], 1, last)
+            self._dt = float(dt[0])
+        try:
+            self._learn(x, y, w)
+        finally:
+            self._dt = None
+        self._last, self._timed = last, t is not None
+
     def _learn(self, x: Mapping[Name, Any], y: float, w: float) -> None:
         if self._means is not None:
             self._learn_rest(self._means, x, y, number("w", w, "a finite number >= 0", 0.0, np.inf, ends="[)"))
@@ -161,23 +184,29 @@ class Online(base.Estimator):
             learner = self._ready(self._learner)
             u = learner.same(x)
             if u is not None:
-                learner.flt.update(u, y, weight=w)
+                self._update(learner, u, y, w)
                 self._learner = learner
                 return
             new = {name: value for name, value in x.items() if name not in self._learner.place and value}
             learner = learner.with_features({name: _number(name, v) for name, v in new.items()})
-            learner.flt.update(learner.row(x), y, weight=w)
+            self._update(learner, learner.row(x), y, w)
             self._learner = learner
             return
         w = number("w", w, "a finite number >= 0", 0.0, np.inf, ends="[)")
         gone = () if self._means is None else gaps(x)
         row = {name: math.nan if name in gone else _number(name, value) for name, value in x.items()}
-        held = [*self._held, (row, y, w)]
+        held = [*self._held, (row, y, w, 1.0 if self._dt is None else self._dt)]
         taught = self._taught + (w > 0)
         if taught >= self._warmup:
             learner, means = self._start(held)
             self._learner, self._means, held = learner, means, []
         self._held, self._taught, self._early = held, taught, None
+
+    def _update(self, learner: Learner, u: Array, y: float, w: float) -> None:
+        if self._dt is None:
+            learner.flt.update(u, y, weight=w)
+        else:
+            learner.flt.update(u, y, weight=w, dt=self._dt)
 
     def _ready(self, learner: Learner) -> Learner:
         """The learner for all classes that are known."""
@@ -234,14 +263,14 @@ class Online(base.Estimator):
         means = None
         if self._means is not None:
             means = Means()
-            for x, _, of_x in held:
-                means.add(x, of_x)
-            held = [(dict(means.fill(x, gaps(x))), of_y, weight) for x, of_y, weight in held]
-        names = tuple(sorted({name for x, _, _ in held for name, value in x.items() if value}, key=order))
-        U = np.array([[x.get(name, 0.0) for name in names] for x, _, _ in held]).reshape(len(held), len(names))
-        y, w = (np.array([row[part] for row in held]) for part in (1, 2))
+            for x, _, weight, _ in held:
+                means.add(x, weight)
+            held = [(dict(means.fill(x, gaps(x))), of_y, weight, time) for x, of_y, weight, time in held]
+        names = tuple(sorted({name for x, *_ in held for name, value in x.items() if value}, key=order))
+        U = np.array([[x.get(name, 0.0) for name in names] for x, *_ in held]).reshape(len(held), len(names))
+        y, w, dt = (np.array([row[part] for row in held], dtype=np.float64) for part in (1, 2, 3))
         family, outputs = self._family()
-        flt, center = Recipe(family, self._options, outputs).start(U, y, w)
+        flt, center = Recipe(family, self._options, outputs).start(U, y, w, dt)
         return made(flt, names, center), means
 
     @property

@@ -34,8 +34,8 @@ class OnlineClassifier(ClassifierMixin, Online):
         `LogisticRegression`).
     forgetting : float in [0, 1), optional
         The share of its evidence that a row loses with each row after it.
-    half_life : float, optional
-        Instead: the number of rows after which evidence counts half.
+    half_life : float or str, optional
+        Instead: the number of rows after which evidence counts half; with `time=` the time, as "7d" where that are dates.
     belief : {'full', 'diagonal'}
         The full covariance, O(p²) a row, or variances alone, O(p).
     iterations : int or 'implicit'
@@ -102,7 +102,7 @@ class OnlineClassifier(ClassifierMixin, Online):
         self.num_threads = num_threads
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, time: Any = None) -> Self:
         """Learn from a batch in one pass; what was learned before is forgotten.
 
         Parameters
@@ -112,17 +112,19 @@ class OnlineClassifier(ClassifierMixin, Online):
             Labels of any kind; `classes_` are those found.
         sample_weight : (n,), optional
             Multipliers of each row's log-likelihood.
+        time : (n,) numbers or dates, optional
+            When each row was: `half_life` is then in their unit, or has its own ("7d") where they are dates.
         """
         X, y, weight = self._rows(X, y, sample_weight, reset=True)
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
         stream = self._stream_for(len(self.classes_))
         if stream is not None:
-            stream.learn_batch(X, index.astype(np.float64), weight)
+            stream.learn_batch(X, index.astype(np.float64), weight, time)
         self._stream = stream
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, time: Any = None) -> Self:
         """Learn from more rows. It makes no difference how rows are cut into calls.
 
         Parameters
@@ -132,6 +134,8 @@ class OnlineClassifier(ClassifierMixin, Online):
         classes : (K,)
             All labels that will ever come, in the first call; may be left out later.
         sample_weight : (n,), optional
+        time : (n,) numbers or dates, optional
+            When each row was: `half_life` is then in their unit, or has its own ("7d") where they are dates.
         """
         first = not self.__sklearn_is_fitted__()
         known = self._known(classes, first)
@@ -142,7 +146,7 @@ class OnlineClassifier(ClassifierMixin, Online):
             raise ValueError(f"y has labels that are not among classes={known}: {unknown}.")
         stream = self._stream_for(len(known)) if first else self._stream
         if stream is not None:
-            stream.learn(X, np.searchsorted(known, y).astype(np.float64), weight)
+            stream.learn(X, np.searchsorted(known, y).astype(np.float64), weight, time)
         self.classes_, self._stream = known, stream
         return self
 

@@ -38,8 +38,8 @@ class OnlineRegressor(RegressorMixin, Online):
         the noise variance where that is learned.
     forgetting : float in [0, 1), optional
         The share of its evidence that a row loses with each row after it.
-    half_life : float, optional
-        Instead: the number of rows after which evidence counts half.
+    half_life : float or str, optional
+        Instead: the number of rows after which evidence counts half; with `time=` the time, as "7d" where that are dates.
     belief : {'full', 'diagonal'}
         The full covariance, O(p²) a row, or variances alone, O(p).
     iterations : int or 'implicit'
@@ -116,7 +116,7 @@ class OnlineRegressor(RegressorMixin, Online):
         tags.target_tags.positive_only = counts or isinstance(self.family, (Poisson, NegativeBinomial, Gamma))
         return tags
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, time: Any = None) -> Self:
         """Learn from a batch in one pass; what was learned before is forgotten.
 
         Parameters
@@ -125,15 +125,17 @@ class OnlineRegressor(RegressorMixin, Online):
         y : (n,)
         sample_weight : (n,), optional
             Multipliers of each row's log-likelihood.
+        time : (n,) numbers or dates, optional
+            When each row was: `half_life` is then in their unit, or has its own ("7d") where they are dates.
         """
         family = family_of(self.family, self.dispersion)
         X, y, weight = self._checked(family, X, y, sample_weight, reset=True)
         stream = self._stream_of(family, 1)
-        stream.learn_batch(X, y, weight)
+        stream.learn_batch(X, y, weight, time)
         self._stream = stream
         return self
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, time: Any = None) -> Self:
         """Learn from more rows. It makes no difference how rows are cut into calls.
 
         The first `warmup` rows are held until they are complete; predictions are made from what is held.
@@ -144,12 +146,14 @@ class OnlineRegressor(RegressorMixin, Online):
         y : (n,)
         sample_weight : (n,), optional
             Multipliers of each row's log-likelihood.
+        time : (n,) numbers or dates, optional
+            When each row was: `half_life` is then in their unit, or has its own ("7d") where they are dates.
         """
         first = not self.__sklearn_is_fitted__()
         family = family_of(self.family, self.dispersion)
         X, y, weight = self._checked(family, X, y, sample_weight, reset=first)
         stream = self._stream_of(family, 1) if first else self._fitted()
-        stream.learn(X, y, weight)
+        stream.learn(X, y, weight, time)
         self._stream = stream
         return self
 

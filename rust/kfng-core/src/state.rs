@@ -1,7 +1,7 @@
 //! Everything about a filter that changes, in one buffer of sections.
 //!
 //! ```text
-//! wide (f64):   counters (8) | clock (3) | evidence | gauges (3) | bound | robust | coverage | noise (2, m) | y_stats (3, k where m > 0)
+//! wide (f64):   counters (8) | clock (3) | evidence | gauges (3) | bound | robust | noise (2, m) | y_stats (3, k where m > 0)
 //! turns (f64):  log-decay without a turn, position, log D (p)   where forgetting is towards the prior
 //! memory (f64): feedback (2, k) | echo (3, k) | restarts        where the model is recurrent
 //! narrow (T):   theta (padded,) | belief
@@ -53,10 +53,8 @@ pub const RHO_MAX: usize = 14;
 pub const BOUND: usize = 15;
 /// Rows that a robust filter did not take at full weight.
 pub const DOWNWEIGHTED: usize = 16;
-/// By how much more than nine tenths of the last rows were inside their 90 % interval, fading.
-pub const COVERAGE: usize = 17;
 /// Shapes (m,) and scales (m,) of the learned noise variances; then running weight, mean and sum of squares of y, (3, k).
-pub const NOISE: usize = 18;
+pub const NOISE: usize = 17;
 
 /// The sections that are saved by name and always there, without theta and the belief.
 pub const NAMES: [(&str, Range<usize>); 4] = [

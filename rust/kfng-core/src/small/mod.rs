@@ -8,7 +8,7 @@
 //!
 //! | slice | what |
 //! |---|---|
-//! | `wide` (f64) | the float64 section of a state, see state.rs: 18 numbers, and 5 more where a noise variance is learned |
+//! | `wide` (f64) | the float64 section of a state, see state.rs: 17 numbers, and 5 more where a noise variance is learned |
 //! | `narrow` (T) | theta (16), D (16), then U: its columns of 16, in whole blocks of 4; zero from p on, and the unit diagonal |
 //!
 //! [`packed`] has the same row on a state without padding: p(p + 3)/2 numbers.
