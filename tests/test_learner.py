@@ -201,7 +201,7 @@ def test_bad_rows_are_skipped_and_counted(impl):
 
 def test_missing_rows_teach_nothing_whatever_their_input(impl):
     U, Y = rows(20)
-    U[5], Y[5] = np.nan, np.nan
+    U[5], Y[5] = np.inf, np.nan
     flt, wanted = learner(impl, 4), learner(impl, 4)
     flt.update_many(U, Y)
     U[5] = 0.0

@@ -95,7 +95,7 @@ class Learner:
         shift = _border.offsets(settings, offset, None)
         rows = self._one(u)
         Z, dZ = self._linearise(self.filter.theta, rows)
-        step = self._condition(rows, y, Z[0] + shift, dZ[0], weight, dt)
+        step = self._condition(rows, 0, y, Z[0] + shift, dZ[0], weight, dt)
         self._learned()
         return step
 
@@ -194,11 +194,13 @@ class Learner:
             row = start + i
             error = given.fault(row)
             if error is None:
-                moved = self.filter.theta - theta_b if i else None
-                z = z + given.rows.offset[row] if moved is None else z + given.rows.offset[row] + dz @ moved
+                z = z + given.rows.offset[row]
+                if i:
+                    with np.errstate(all="ignore"):  # of a missing row it may be anything
+                        z = z + dz @ (self.filter.theta - theta_b)
                 y, w, dt = given.rows.Y[row], float(given.rows.weight[row]), float(given.rows.dt[row])
                 try:
-                    step = self._condition(self._part(rows, i, i + 1), y, z, dz, w, dt)
+                    step = self._condition(rows, i, y, z, dz, w, dt)
                 except KfngError as refused:
                     error = refused
             if error is None:
@@ -210,12 +212,13 @@ class Learner:
                 error.row = row
                 raise error
 
-    def _condition(self, rows: Any, y: Any, z: Float, dz: NDArray[Any], weight: Any, dt: Any) -> Any:
+    def _condition(self, rows: Any, i: int, y: Any, z: Float, dz: NDArray[Any], weight: Any, dt: Any) -> Any:
+        """Row i of `rows`, whose z and dz are given."""
         time = {} if dt is _border.NO_TIME else {"dt": dt}
         try:
             return self.filter.condition(y, z, dz, weight=weight, **time)
         except NonFiniteError as error:
-            if error.argument in ("output", "jacobian") and not self._finite(rows):
+            if error.argument in ("output", "jacobian") and not self._finite(self._part(rows, i, i + 1)):
                 raise NonFiniteError(argument="u", expected="finite numbers", got="nan or inf") from None
             raise
 

@@ -95,6 +95,10 @@ class Csr(Pieces):
         dense[np.repeat(np.arange(len(part)), np.diff(part.starts)), part.indices] = part.data
         return dense
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All rows dense, for whoever has no way in blocks."""
+        return self[:] if dtype is None else self[:].astype(dtype)
+
     def part(self, start: int, stop: int, dtype: Any) -> Part:
         """Rows start..stop, copied, with entries of this dtype."""
         entries = slice(self._starts[start], self._starts[stop])

@@ -165,6 +165,16 @@ def test_other_filters_have_sparse_rows_dense(package):
             assert np.array_equal(dense.predict_quantiles(U, [0.1]), sparse.predict_quantiles(csr(U), [0.1]))
 
 
+@pytest.mark.parametrize("package", [kfng, reference])
+def test_banks_have_them_dense_too(package):
+    U, y, _ = rows(60, 6)
+    keys = np.arange(60) % 3
+    dense, sparse = (package.Bank(kfng.Linear(6, 1), kfng.Gaussian()) for _ in range(2))
+    dense.update(keys, U, y)
+    sparse.update(keys, csr(U), y)
+    assert np.array_equal(dense.predict(keys, U), sparse.predict(keys, csr(U)))
+
+
 def test_entries_in_any_order_and_in_two_parts_are_added():
     U, y, more = rows(80, 40)
     one, other = filter_of(40), filter_of(40)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -534,6 +535,18 @@ def test_pipes_that_are_refused(rows):
         _, err = process.communicate(rows.write_csv() + "2000,oops,AA,1,3\n")
         assert process.returncode == 2
         assert f"row {N + 1}: column 'x'" in err
+
+
+def test_an_interrupt_saves_what_was_learned(rows, tmp_path):
+    lines = rows.write_csv().splitlines(keepends=True)[:61]
+    with start(["fit", "-", "--target", "y", "--out", str(tmp_path / "m.kfng")]) as process:
+        process.stdin.writelines(lines)
+        process.stdin.flush()
+        answers = [process.stdout.readline() for _ in lines]
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    assert len(answers) == 61
+    assert kfng.load(tmp_path / "m.kfng").n_updates == 60
 
 
 # -- memory

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .trouble import Trouble, polars
+from .trouble import Trouble, one_line, polars
 
 BLOCK = 1 << 21
 ROWS = 1 << 15
@@ -71,7 +71,7 @@ class _Text(Source):
         with open(self.path, "rb") as file:
             self._head(file)
             block = next(self._blocks(file), b"")
-        frame = self._read(block)
+        frame = self._table(block, 1)
         if not frame.width:
             raise Trouble("the file has no columns")
         return frame
@@ -81,15 +81,17 @@ class _Text(Source):
         with open(self.path, "rb") as file:
             self._head(file)
             for block in self._blocks(file):
-                try:
-                    frame = self._read(block, schema=schema)
-                except self.pl.exceptions.PolarsError as error:
-                    from .trouble import one_line
-
-                    raise Trouble(f"in the rows from {row + 1:,} on: {one_line(error)}") from None
+                frame = self._table(block, row + 1, schema)
                 self.done, row = file.tell(), row + len(frame)
                 if len(frame):
                     yield frame
+
+    def _table(self, block: bytes, row: int, schema: dict[str, Any] | None = None) -> Any:
+        """Of the rows from `row` on."""
+        try:
+            return self._read(block, schema)
+        except (self.pl.exceptions.PolarsError, RuntimeError) as error:
+            raise Trouble(f"in the rows from {row:,} on: {one_line(error)}") from None
 
     def _blocks(self, file: BinaryIO) -> Iterator[bytes]:
         rest = b""
