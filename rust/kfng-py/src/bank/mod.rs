@@ -181,19 +181,19 @@ impl BankCore {
         }
     }
 
-    /// All of a plain update, of exact arrays; None: something is unusual, and nothing has been done.
+    /// All of a plain update, of exact arrays; a row of every key where `keys` is None. None: something is unusual, and nothing has been done.
     #[expect(non_snake_case, reason = "the name of the mathematics")]
     fn _plain<'py>(
         &self,
         py: Python<'py>,
-        keys: &Bound<'py, PyAny>,
+        keys: Option<Bound<'py, PyAny>>,
         X: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         if self.law.narrow {
-            self.plain::<f32>(py, keys, X, y)
+            self.plain::<f32>(py, keys.as_ref(), X, y)
         } else {
-            self.plain::<f64>(py, keys, X, y)
+            self.plain::<f64>(py, keys.as_ref(), X, y)
         }
     }
 

@@ -18,13 +18,21 @@ use crate::errors::{raise, to_python};
 use crate::keys::Column;
 use crate::outputs::Outputs;
 
-/// Rows of a plain update that are taken together, and bytes of inputs of the largest one: signals wait for it.
-const PIECE: usize = 1 << 14;
+/// Rows of a plain update that are taken together for each thread, and bytes of inputs of the largest one: signals wait for it.
+const PIECE: usize = 1 << 12;
 const MOST_BYTES: usize = 1 << 27;
+
+/// Whose rows they are.
+enum Whose<'a> {
+    /// Of these keys.
+    Keys(&'a Column),
+    /// Of these slots, all different.
+    Slots(Vec<u32>),
+}
 
 /// Rows of which nothing is unusual: weight 1, dt 1, no offset.
 struct Plain<'a, T> {
-    column: &'a Column,
+    whose: Whose<'a>,
     u: &'a [T],
     y: &'a [f64],
 }
@@ -32,17 +40,28 @@ struct Plain<'a, T> {
 impl<T: Scalar> Plain<'_, T> {
     /// Piece by piece: slots, then rows. On an error no key is made of the rows from it on.
     fn take(&self, bank: &mut Bank<T>, report: &mut Report<'_>) -> (usize, Option<Error>) {
-        let (m, sizes) = (self.column.len(), bank.sizes());
+        let sizes = bank.sizes();
         let (d, k, s, width) = (sizes.d, sizes.k, sizes.scales, sizes.width);
-        let most = PIECE.min(m);
+        let m = self.y.len() / width;
+        let most = (PIECE * bank.threads()).min(m);
         let (one, offset, blank) = (vec![1.0; most], vec![0.0; most * k], vec![false; most]);
-        let (mut slots, mut start) = (vec![0; most], 0);
+        let (mut found, mut own, mut start) = (vec![0; most], vec![0; most], 0);
         while start < m {
-            let n = PIECE.min(m - start);
+            let n = most.min(m - start);
             let rows = start..start + n;
-            let made = match look_up(bank, self.column, rows.clone(), true, &mut slots[..n]) {
-                Ok(made) => made,
-                Err(error) => return (start, Some(error)),
+            let mut made = Vec::new();
+            let slots = match &self.whose {
+                Whose::Slots(slots) => &slots[rows.clone()],
+                Whose::Keys(column) => {
+                    made = match look_up(bank, column, rows.clone(), true, &mut found[..n]) {
+                        Ok(made) => made,
+                        Err(error) => return (start, Some(error)),
+                    };
+                    for (own, &slot) in own.iter_mut().zip(&found) {
+                        *own = slot as u32;
+                    }
+                    &own[..n]
+                }
             };
             let block = Block {
                 input: Input::Features(&self.u[start * d..rows.end * d]),
@@ -52,11 +71,10 @@ impl<T: Scalar> Plain<'_, T> {
                 offset: &offset[..n * k],
                 blank: &blank[..n],
             };
-            let own: Vec<u32> = slots[..n].iter().map(|&slot| slot as u32).collect();
-            let (done, error) = bank.run(&own, &block, &mut report.rows(rows, k, s));
+            let (done, error) = bank.run(slots, &block, &mut report.rows(rows, k, s));
             if error.is_some() {
                 let late = made.iter().filter(|&&row| row as usize >= done);
-                let late: Vec<u32> = late.map(|&row| own[row as usize]).collect();
+                let late: Vec<u32> = late.map(|&row| slots[row as usize]).collect();
                 bank.remove(&late);
                 return (start + done, error);
             }
@@ -99,18 +117,28 @@ impl BankCore {
         )
     }
 
+    /// A plain update of exact arrays, of every key in order where no keys are given; None: something is unusual, and nothing has been done.
     pub fn plain<'py, T: Kind>(
         &self,
         py: Python<'py>,
-        keys: &Bound<'py, PyAny>,
+        keys: Option<&Bound<'py, PyAny>>,
         x: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let (d, width) = (self.sizes.d, self.law.width);
-        let Some(column) = Column::array(keys) else {
-            return Ok(None);
+        let (column, m);
+        let whose = if let Some(keys) = keys {
+            column = Column::array(keys);
+            let Some(column) = &column else {
+                return Ok(None);
+            };
+            m = column.len();
+            Whose::Keys(column)
+        } else {
+            let live = self.detached(py, |core| T::within(core).live())?;
+            m = live.len();
+            Whose::Slots(live)
         };
-        let m = column.len();
         let found = numbers::<f64>(y, &[m, width]);
         let found = if width == 1 {
             found.or_else(|| numbers::<f64>(y, &[m]))
@@ -134,11 +162,7 @@ impl BankCore {
         }
         let mut outputs = Outputs::new(py, m, &self.law)?;
         let mut report = outputs.report();
-        let rows = Plain {
-            column: &column,
-            u: &u,
-            y,
-        };
+        let rows = Plain { whose, u: &u, y };
         let (done, error) = self.detached(py, |core| {
             threads::enter(self.threads, usize::MAX, || {
                 rows.take(T::within(core), &mut report)

@@ -15,10 +15,11 @@ use crate::arrays::{Fresh, integers};
 use crate::errors::raise;
 use crate::keys::{self, Column};
 
-/// Keys that are looked for ahead.
-const AHEAD: usize = 8;
+/// Keys that are asked for before the first of them is looked for.
+const TOGETHER: usize = 16;
 
-/// The slots of some keys of a column; returns the places among them at which a key was made. On an error none was.
+/// The slots of some keys of a column, -1 for one that is not there and is not to be made; returns the places among them at which a key
+/// was made. On an error none was.
 pub fn look_up<T: Scalar>(
     bank: &mut Bank<T>,
     column: &Column,
@@ -26,35 +27,33 @@ pub fn look_up<T: Scalar>(
     create: bool,
     to: &mut [i64],
 ) -> Result<Vec<i64>, Error> {
-    let (start, n, mut made, mut error) = (rows.start, rows.len(), Vec::new(), None);
-    for i in 0..n {
-        if i + AHEAD < n {
-            bank.prefetch(column.key(start + i + AHEAD));
+    let (start, n, mut made) = (rows.start, rows.len(), Vec::new());
+    let mut hashes = [0; TOGETHER];
+    for first in (0..n).step_by(TOGETHER) {
+        let some = first..n.min(first + TOGETHER);
+        for (i, hash) in some.clone().zip(&mut hashes) {
+            *hash = bank.ask(column.key(start + i));
         }
-        let key = column.key(start + i);
-        if !create {
-            to[i] = bank.find(key).map_or(-1, i64::from);
-            continue;
-        }
-        match bank.find_or_make(key) {
-            Ok((slot, new)) => {
-                to[i] = slot.into();
-                if new {
-                    made.push(i64::try_from(i).unwrap_or(i64::MAX));
-                }
-            }
-            Err(failure) => {
-                error = Some(failure);
-                break;
-            }
+        for (i, &hash) in some.zip(&hashes) {
+            let key = column.key(start + i);
+            to[i] = match bank.find(key, hash) {
+                Some(slot) => slot.into(),
+                None if !create => -1,
+                None => match bank.make(key, hash) {
+                    Ok(slot) => {
+                        made.push(i64::try_from(i).unwrap_or(i64::MAX));
+                        slot.into()
+                    }
+                    Err(error) => {
+                        let slots = made.iter().map(|&i| to[i as usize] as u32);
+                        bank.remove(&slots.collect::<Vec<_>>());
+                        return Err(error);
+                    }
+                },
+            };
         }
     }
-    let Some(error) = error else {
-        return Ok(made);
-    };
-    let slots: Vec<u32> = made.iter().map(|&i| to[i as usize] as u32).collect();
-    bank.remove(&slots);
-    Err(error)
+    Ok(made)
 }
 
 /// Integers as a new array (n,).

@@ -119,6 +119,7 @@ fn append<T: Scalar>(
             (name.clone(), Array { shape, values })
         })
         .collect();
+    let mut spare = None;
     for i in 0..column.len() {
         for (name, array) in arrays {
             if let Some(one) = state.get_mut(name) {
@@ -128,7 +129,7 @@ fn append<T: Scalar>(
             }
         }
         let prior = usize::try_from(priors[i]).unwrap_or(usize::MAX);
-        match bank.append(column.key(i), prior, &state) {
+        match bank.append(column.key(i), prior, &state, &mut spare) {
             Ok(slot) => to[i] = slot.into(),
             Err(error) => {
                 let made: Vec<u32> = to[..i].iter().map(|&slot| slot as u32).collect();
