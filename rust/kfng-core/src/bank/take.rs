@@ -15,6 +15,7 @@ use crate::linalg::abreast::MOST;
 use crate::linalg::parts::prefetch;
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
+use crate::small::abreast::Abreast;
 
 /// Rows that records are asked for ahead.
 const AHEAD: usize = 8;
@@ -134,10 +135,7 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
         if let Some((undo, _)) = &mut self.undo {
             undo.clear();
         }
-        let (n, most) = (
-            order.count(),
-            self.work.room.as_ref().map_or(1, |room| room.n()),
-        );
+        let (n, most) = (order.count(), self.work.room.as_ref().map_or(1, Abreast::n));
         let (mut at, mut asked) = (0, 0);
         let (mut rows, mut group) = ([0; MOST], [0; MOST]);
         while at < n {
