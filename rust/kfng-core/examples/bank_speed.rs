@@ -67,9 +67,10 @@ fn main() {
     };
     let (spec, arrays) = spec(p);
     let mut bank = Bank::<f64>::new(&spec, &arrays, 1).expect("a bank");
-    let slots: Vec<u32> = (0..keys)
+    let slots: Vec<u32> = (0..)
+        .take(keys)
         .map(|key| {
-            let key = Key::Int(key as i64);
+            let key = Key::Int(key);
             let hash = bank.ask(key);
             bank.make(key, hash).expect("a key")
         })

@@ -394,7 +394,7 @@ fn a_step_of_a_recurrent_model_allocates_nothing() {
 
 #[test]
 fn rows_of_a_bank_allocate_nothing() {
-    for (p, n_features, order) in [(4, 3, 1), (9, 8, 7), (17, 16, 1), (9, 8, 0)] {
+    for (p, n_features, order) in [(4, 3, 1), (9, 8, 7), (17, 16, 1), (9, 8, 200)] {
         let json = format!(
             r#"{{"model":{{"kind":"Linear","n_features":{n_features},"n_outputs":1,"intercept":true}},
             "family":{{"kind":"Gaussian","variance":null,"covariance":null,"prior_dof":3.0,"prior_scale":1.0}},
@@ -411,9 +411,7 @@ fn rows_of_a_bank_allocate_nothing() {
         };
         let known: Vec<u32> = (0..20).map(&mut make).collect();
         // In turn, some of one key together, and of one key alone.
-        let slots: Vec<u32> = (0..200)
-            .map(|i| known[if order == 0 { 3 } else { i / order % 20 }])
-            .collect();
+        let slots: Vec<u32> = (0..200).map(|i| known[i / order % 20]).collect();
         let m = slots.len();
         let u: Vec<f64> = (0..m * n_features)
             .map(|i| (0.7 * i as f64).sin())

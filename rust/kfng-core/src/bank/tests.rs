@@ -130,7 +130,7 @@ fn together<T: Scalar>(case: &Case<'_>, rows: &Rows<T>, number: usize) -> Outcom
     let (spec, arrays) = spec::<T>(case.p, case.d, case.family, case.rule, false);
     let mut bank = Bank::<T>::new(&spec, &arrays, number).unwrap();
     let (m, sizes) = (rows.weight.len(), bank.sizes());
-    let keys = (0..KEYS).map(|key| Key::Int(key as i64));
+    let keys = (0..).take(KEYS).map(Key::Int);
     let slots: Vec<u32> = keys
         .map(|key| {
             let hash = bank.ask(key);
