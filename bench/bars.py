@@ -80,10 +80,10 @@ WHY: dict[str, str] = {
     "stream-mlp": f"nine tenths of a row are its pass; {PASS_ALONE}",
     "stream-diagonal": "one pass a row, in place; what is left is the memory: the row from where the caller has it, which alone is two "
     "fifths of the time, and theta, the variances and the row once more from the cache; with double numbers a division each besides",
-    "bank-keyed": "a row takes about twice the time of one in a filter of the same size: its key is looked up, and theta, D and U go from "
-    "the key's record into whole registers and back",
-    "panel-linear": "keys are taken one after another; filters side by side in the lanes of a register, as the others have them, are not "
-    "built yet",
+    "bank-keyed": "eight keys go side by side through a row, some 35 ns each at p = 8; turning their records into lanes and back takes as "
+    "long again, and so does the rest: looking keys up, fetching records, reporting",
+    "panel-linear": "filters go side by side through their rows, but lie in memory one after another, as rows of any keys need them: turning "
+    "records into lanes and back takes as long as the arithmetic",
     "import of kfng": "ninety small modules with some forty dataclasses, a third to half a millisecond each",
     "stream-rnn": "three quarters of a row are the columns of its outputs through the covariance, which share a read of U but no sweep "
     "over it, and a tenth to a fifth the product of f_s and the influence; the bars come from a machine with AVX-512",

@@ -23,8 +23,15 @@ class Bank(BankBase, _core.BankCore):  # type: ignore[misc]
         return Filter
 
     def _quick(self, keys: Any, X: Any, y: Any, weight: Any, dt: Any, offset: Any, trace: bool) -> Any:
-        if weight is not None or dt is not None or offset is not None:
+        if keys is None or weight is not None or dt is not None or offset is not None:
             return None
+        return self._at_once(keys, X, y, trace)
+
+    def _quick_panel(self, X: Any, y: Any) -> Trace | None:
+        made: Trace | None = self._at_once(None, X, y, True)
+        return made
+
+    def _at_once(self, keys: Any, X: Any, y: Any, trace: bool) -> Any:
         out = self._plain(keys, X, y)
         if out is None:
             return None

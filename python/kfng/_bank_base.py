@@ -232,6 +232,14 @@ class BankBase:
         """
         _border.need_time(self.settings, dt)
         with self._lock:
+            plain = keys is None and weight is None and dt is None
+            if plain and self._time_kind is None and self._recency is None:
+                try:
+                    done = self._quick_panel(X, y)
+                except (NonFiniteError, ParameterError) as error:
+                    raise _bank_rows.renamed(error) from None
+                if done is not None:
+                    return done
             known = _keys.column(self.keys() if keys is None else keys)
             _distinct(known)
             sweep = _bank_rows.Sweep(self, known, X, y, weight, dt, None, None, False, True)
@@ -245,6 +253,10 @@ class BankBase:
 
     def _quick(self, keys: Any, X: Any, y: Any, weight: Any, dt: Any, offset: Any, trace: bool) -> Any:
         """The whole of a plain update, done at once: a Trace, or True without one; None where anything is unusual."""
+        return None
+
+    def _quick_panel(self, X: Any, y: Any) -> Trace | None:
+        """The whole of a plain panel of all keys, done at once; None where anything is unusual."""
         return None
 
     # -- prediction at the present time
@@ -641,6 +653,8 @@ def unknown(keys: Column, slots: Slots) -> UnknownKeyError:
 
 
 def _distinct(keys: Column) -> None:
+    if not isinstance(keys, list) and len(np.unique(keys)) == len(keys):
+        return
     seen: set[Key] = set()
     known = _keys.values(keys)
     if len(set(known)) == len(known):

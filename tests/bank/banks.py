@@ -28,7 +28,9 @@ def bits(bank: Any) -> Bits:
 def like(impl: Any, flt: Any, **more: Any) -> Any:
     """A bank of the settings of a filter."""
     s = flt.settings
-    options = {name: getattr(s, name) for name in ("rule", "guards", "iterations", "dtype", "feature_names", "seed")}
+    options = {
+        name: getattr(s, name) for name in ("rule", "guards", "iterations", "robust", "dtype", "feature_names", "seed")
+    }
     if not s.rule.gradient:
         options["belief"] = s.belief
     if s.theta_given:

@@ -82,6 +82,17 @@ impl<T: Scalar> Filter<T> {
 
     /// The inverse of `save`, for files of unknown origin; on an error nothing has changed.
     pub fn load(&mut self, arrays: &Arrays) -> Result<(), Error> {
+        let mut state = self.blank(arrays)?;
+        self.read(arrays, &mut state)?;
+        *self.state = state;
+        if let Some(lean) = &mut self.lean {
+            lean.forget();
+        }
+        Ok(())
+    }
+
+    /// A state that `read` may be given, once names and shapes of the arrays have been looked at.
+    pub fn blank(&self, arrays: &Arrays) -> Result<State<T>, Error> {
         let shapes = self.shapes(&|name| arrays.contains_key(name))?;
         if shapes.len() != arrays.len()
             || shapes.iter().any(|(name, ..)| !arrays.contains_key(*name))
@@ -98,37 +109,38 @@ impl<T: Scalar> Filter<T> {
             require(
                 name,
                 array.shape == *shape && array.values.len() == shape.iter().product::<usize>(),
-                format!("shape {shape:?}"),
+                format_args!("shape {shape:?}"),
             )?;
+        }
+        let noise = self.scale.as_ref().map_or(Ok(0), Scale::size)?;
+        let (padded, size) = (self.sizes.padded, self.belief.size());
+        State::zeros(noise, padded, size, self.state.turns.len())
+    }
+
+    /// Reads arrays of the names and shapes that `blank` has seen; on an error the state is no state.
+    pub fn read(&self, arrays: &Arrays, state: &mut State<T>) -> Result<(), Error> {
+        for (name, array) in arrays {
             require(
                 name,
                 array.values.iter().all(|x| x.is_finite()),
                 "finite numbers",
             )?;
         }
-        let noise = self.scale.as_ref().map_or(Ok(0), Scale::size)?;
-        let (padded, size) = (self.sizes.padded, self.belief.size());
-        let mut state = State::zeros(noise, padded, size, self.state.turns.len())?;
         self.load_wide(&mut state.wide, arrays)?;
         self.load_turns(&mut state.turns, arrays)?;
         let theta = &mut state.theta_mut()[self.sizes.free..];
         for (to, &x) in theta.iter_mut().zip(&arrays["theta"].values) {
             *to = T::of(x);
         }
-        self.load_recurrence(&mut state, arrays)?;
+        self.load_recurrence(state, arrays)?;
         self.belief.load(arrays, state.belief_mut())?;
         // An infinite growth makes the belief scan itself, which sets the bound.
         state.wide[BOUND] = self.belief.settle(state.belief(), 1.0, f64::INFINITY)?;
         require(
             "theta",
             state.is_finite(),
-            format!("numbers that fit {}", T::NAME),
-        )?;
-        *self.state = state;
-        if let Some(lean) = &mut self.lean {
-            lean.forget();
-        }
-        Ok(())
+            format_args!("numbers that fit {}", T::NAME),
+        )
     }
 
     /// The arrays of a recurrent filter alone.

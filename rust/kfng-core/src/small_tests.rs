@@ -6,9 +6,16 @@ use crate::row::{Block, FLAG_SKIPPED, Input, Report};
 use crate::scalar::Scalar;
 use crate::spec::Spec;
 
-const N: usize = 150;
+pub(crate) const N: usize = 150;
 
-fn filter<T: Scalar>(p: usize, d: usize, family: &str, rule: &str, evidence: bool) -> Filter<T> {
+/// Components as a filter and a bank take them.
+pub(crate) fn spec<T: Scalar>(
+    p: usize,
+    d: usize,
+    family: &str,
+    rule: &str,
+    evidence: bool,
+) -> (Spec, Arrays) {
     let intercept = p > d;
     let json = format!(
         r#"{{"model":{{"kind":"Linear","n_features":{d},"n_outputs":1,"intercept":{intercept}}},"family":{family},
@@ -19,21 +26,26 @@ fn filter<T: Scalar>(p: usize, d: usize, family: &str, rule: &str, evidence: boo
     );
     let (shape, values) = (vec![p], (0..p).map(|i| 0.1 * i as f64).collect());
     let arrays = Arrays::from([("theta".into(), Array { shape, values })]);
-    Filter::new(Spec::parse(&json).unwrap(), &arrays).unwrap()
+    (Spec::parse(&json).unwrap(), arrays)
+}
+
+fn filter<T: Scalar>(p: usize, d: usize, family: &str, rule: &str, evidence: bool) -> Filter<T> {
+    let (spec, arrays) = spec::<T>(p, d, family, rule, evidence);
+    Filter::new(spec, &arrays).unwrap()
 }
 
 /// Rows with a missing y, a weight of 0, a blank, no time and much time among them; some excite little, so that a guard acts.
-struct Rows<T> {
-    u: Vec<T>,
-    y: Vec<f64>,
-    weight: Vec<f64>,
-    dt: Vec<f64>,
-    offset: Vec<f64>,
-    blank: Vec<bool>,
+pub(crate) struct Rows<T> {
+    pub u: Vec<T>,
+    pub y: Vec<f64>,
+    pub weight: Vec<f64>,
+    pub dt: Vec<f64>,
+    pub offset: Vec<f64>,
+    pub blank: Vec<bool>,
 }
 
 impl<T: Scalar> Rows<T> {
-    fn new(d: usize, family: &str, counted: bool) -> Self {
+    pub(crate) fn new(d: usize, family: &str, counted: bool) -> Self {
         let (mut u, mut y) = (Vec::new(), Vec::new());
         let pair = family.contains(r#""trials":null"#);
         for i in 0..N {
@@ -70,7 +82,7 @@ impl<T: Scalar> Rows<T> {
         }
     }
 
-    fn block(&self, d: usize, width: usize, i: usize, j: usize) -> Block<'_, T> {
+    pub(crate) fn block(&self, d: usize, width: usize, i: usize, j: usize) -> Block<'_, T> {
         Block {
             input: Input::Features(&self.u[i * d..j * d]),
             y: &self.y[i * width..j * width],
@@ -184,13 +196,13 @@ fn same<T: Scalar>(p: usize, d: usize, family: &str, rule: &str, evidence: bool)
     assert!(expected.flags.contains(&FLAG_SKIPPED));
 }
 
-fn gaussian(variance: &str) -> String {
+pub(crate) fn gaussian(variance: &str) -> String {
     format!(
         r#"{{"kind":"Gaussian","variance":{variance},"covariance":null,"prior_dof":3.0,"prior_scale":1.0}}"#
     )
 }
 
-const OTHERS: [&str; 7] = [
+pub(crate) const OTHERS: [&str; 7] = [
     r#"{"kind":"Bernoulli"}"#,
     r#"{"kind":"Poisson"}"#,
     r#"{"kind":"Binomial","trials":4.0}"#,
@@ -199,12 +211,12 @@ const OTHERS: [&str; 7] = [
     r#"{"kind":"Gamma","shape":2.0}"#,
     r#"{"kind":"Gamma","shape":1.0}"#,
 ];
-const KALMAN: &str = r#"{"kind":"Kalman"}"#;
-const FADING: [&str; 2] = [
+pub(crate) const KALMAN: &str = r#"{"kind":"Kalman"}"#;
+pub(crate) const FADING: [&str; 2] = [
     r#"{"kind":"Fading","forgetting":0.02,"half_life":null,"towards":null}"#,
     r#"{"kind":"Fading","forgetting":null,"half_life":25.0,"towards":null}"#,
 ];
-const GRADIENT: [&str; 4] = [
+pub(crate) const GRADIENT: [&str; 4] = [
     r#"{"kind":"NaturalGradient","learning_rate":0.05,"metric_rate":null}"#,
     r#"{"kind":"NaturalGradient","learning_rate":0.05,"metric_rate":0.02}"#,
     r#"{"kind":"NaturalGradient","learning_rate":{"kind":"InverseTime","scale":1.0,"offset":2.0},"metric_rate":null}"#,

@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use kfng_core::bank::{Bank, Key};
 use kfng_core::field::{Array, Arrays};
 use kfng_core::joint::{self, Joint};
 use kfng_core::scalar::Scalar;
@@ -387,6 +388,68 @@ fn a_step_of_a_recurrent_model_allocates_nothing() {
             };
             feed(&mut build::<f64>(&json("float64"), (2, *p)), 30);
             feed(&mut build::<f32>(&json("float32"), (2, *p)), 30);
+        }
+    }
+}
+
+#[test]
+fn rows_of_a_bank_allocate_nothing() {
+    for (p, n_features, order) in [(4, 3, 1), (9, 8, 7), (17, 16, 1), (9, 8, 200)] {
+        let json = format!(
+            r#"{{"model":{{"kind":"Linear","n_features":{n_features},"n_outputs":1,"intercept":true}},
+            "family":{{"kind":"Gaussian","variance":null,"covariance":null,"prior_dof":3.0,"prior_scale":1.0}},
+            "belief":{{"kind":"Full","prior_variance":1.0}},"rule":{{"kind":"Fading","forgetting":0.02,"half_life":null,"towards":null}},
+            "guards":{{"kind":"Guards","step_clip":"auto","z_clamp":"auto","windup":4.0,"r_floor":1e-9}},"theta":{{"shape":[{p}]}},
+            "evidence":false,"dtype":"float64","num_threads":null,"feature_names":null,"seed":0}}"#
+        );
+        let (shape, values) = (vec![p], vec![0.0; p]);
+        let arrays = Arrays::from([("theta".into(), Array { shape, values })]);
+        let mut bank = Bank::<f64>::new(&Spec::parse(&json).unwrap(), &arrays, 1).unwrap();
+        let mut make = |key: i64| {
+            let hash = bank.ask(Key::Int(key));
+            bank.make(Key::Int(key), hash).unwrap()
+        };
+        let known: Vec<u32> = (0..20).map(&mut make).collect();
+        // In turn, some of one key together, and of one key alone.
+        let slots: Vec<u32> = (0..200).map(|i| known[i / order % 20]).collect();
+        let m = slots.len();
+        let u: Vec<f64> = (0..m * n_features)
+            .map(|i| (0.7 * i as f64).sin())
+            .collect();
+        let y: Vec<f64> = (0..m)
+            .map(|i| {
+                if i % 41 == 3 {
+                    f64::NAN
+                } else {
+                    (0.3 * i as f64).cos()
+                }
+            })
+            .collect();
+        let (one, zero, blank) = (vec![1.0; m], vec![0.0; m], vec![false; m]);
+        let block = Block {
+            input: Input::Features(&u),
+            y: &y,
+            weight: &one,
+            dt: &one,
+            offset: &zero,
+            blank: &blank,
+        };
+        let (mut z, mut c, mut a, mut b) = (zero.clone(), zero.clone(), zero.clone(), zero.clone());
+        let mut flags = vec![0; m];
+        let mut report = Report {
+            z: &mut z,
+            c: &mut c,
+            a: &mut a,
+            b: &mut b,
+            flags: &mut flags,
+            trust: &mut [],
+        };
+        for _ in 0..2 {
+            let count = allocations(|| {
+                let (done, error) = bank.run(&slots, &block, &mut report);
+                assert!(done == m && error.is_none());
+            });
+            assert_eq!(count, 0, "p = {p}, order {order}");
         }
     }
 }

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Each key's state has the bits of a `Filter` that was fed the key's rows one at a time, whatever the order of keys, the pieces that rows come in,
-//! and the number of threads. index.rs, keys.rs: keys and slots · slab.rs: where records lie · record.rs: what is in one · run.rs: rows ·
-//! rows.rs: rows shared out among threads · read.rs: what can be read · saved.rs: states by named arrays.
+//! and the number of threads. index.rs, keys.rs: keys and slots · slab.rs: where records lie · record.rs: what is in one · take.rs: rows in order · run.rs,
+//! rows.rs: shared out among threads · read.rs: what can be read · saved.rs: states by named arrays.
 
 use crate::error::{Error, fault};
 use crate::field::Arrays;
@@ -14,6 +14,8 @@ use crate::filter::{Filter, Sizes};
 use crate::linalg::threads;
 use crate::model::Output;
 use crate::scalar::Scalar;
+use crate::small::Small;
+use crate::small::abreast::Abreast;
 use crate::spec::Spec;
 
 mod index;
@@ -24,6 +26,9 @@ mod rows;
 mod run;
 mod saved;
 mod slab;
+mod take;
+#[cfg(test)]
+mod tests;
 
 pub use keys::Key;
 use keys::Keys;
@@ -36,13 +41,21 @@ pub struct Bank<T> {
     keys: Keys,
     slab: Slab,
     plan: Plan,
-    /// Of each prior, a workspace for each thread.
-    work: Vec<Vec<Filter<T>>>,
+    /// Of each thread.
+    work: Vec<Workspace<T>>,
     /// Of each prior, the record of a key that starts.
     fresh: Vec<Box<[f64]>>,
     sizes: Sizes,
-    threads: usize,
     scratch: rows::Scratch,
+}
+
+/// What one thread works with.
+#[derive(Debug)]
+struct Workspace<T> {
+    /// Of each prior.
+    filters: Vec<Filter<T>>,
+    /// For small filters side by side.
+    room: Option<Abreast<T>>,
 }
 
 impl<T: Scalar> Bank<T> {
@@ -61,6 +74,11 @@ impl<T: Scalar> Bank<T> {
         }
         let filter = Filter::<T>::new(spec.clone(), arrays)?;
         let plan = Plan::new(&filter);
+        let threads = if threads::pay(filter.sizes.p) {
+            1 // the passes themselves are shared out
+        } else {
+            threads.clamp(1, STRIPES)
+        };
         let mut bank = Bank {
             keys: Keys::default(),
             slab: Slab::new(plan.words),
@@ -68,13 +86,13 @@ impl<T: Scalar> Bank<T> {
             plan,
             work: Vec::new(),
             fresh: Vec::new(),
-            threads: if threads::pay(filter.sizes.p) {
-                1 // the passes themselves are shared out
-            } else {
-                threads.clamp(1, STRIPES)
-            },
             scratch: rows::Scratch::default(),
         };
+        let small = filter.small.as_ref();
+        bank.work.resize_with(threads, || Workspace {
+            filters: Vec::new(),
+            room: small.and_then(Small::side_by_side),
+        });
         bank.take_prior(filter, spec, arrays)?;
         Ok(bank)
     }
@@ -92,12 +110,14 @@ impl<T: Scalar> Bank<T> {
     fn take_prior(&mut self, filter: Filter<T>, spec: &Spec, arrays: &Arrays) -> Result<(), Error> {
         let mut record = crate::field::filled(self.plan.words)?;
         self.plan.pack(&filter.state, &mut record);
-        let mut work = vec![filter];
-        for _ in 1..self.threads {
-            work.push(Filter::new(spec.clone(), arrays)?);
+        let mut filters = vec![filter];
+        for _ in 1..self.work.len() {
+            filters.push(Filter::new(spec.clone(), arrays)?);
         }
         self.fresh.push(record.into());
-        self.work.push(work);
+        for (work, filter) in self.work.iter_mut().zip(filters) {
+            work.filters.push(filter);
+        }
         Ok(())
     }
 
@@ -108,33 +128,34 @@ impl<T: Scalar> Bank<T> {
 
     /// A workspace, for what it knows of family and rule.
     pub fn filter(&self) -> &Filter<T> {
-        &self.work[0][0]
+        &self.work[0].filters[0]
     }
 
     /// Threads that a call can use.
     pub fn threads(&self) -> usize {
-        self.threads
+        self.work.len()
     }
 
-    /// The slot of a key, where it is known; asks ahead for what comes `next`.
-    #[inline]
-    pub fn find(&self, key: Key<'_>) -> Option<u32> {
-        self.keys.find(key, self.keys.hash(key))
-    }
-
-    /// The slot of a key, and whether it was made now, at the newest prior. On an error nothing has changed.
-    #[inline]
-    pub fn find_or_make(&mut self, key: Key<'_>) -> Result<(u32, bool), Error> {
+    /// The hash of a key, for `find` and `make`; asks for what `find` reads first.
+    #[inline(always)]
+    pub fn ask(&self, key: Key<'_>) -> u64 {
         let hash = self.keys.hash(key);
-        match self.keys.find(key, hash) {
-            Some(slot) => Ok((slot, false)),
-            None => self
-                .make(key, hash, self.fresh.len() - 1)
-                .map(|slot| (slot, true)),
-        }
+        self.keys.prefetch(key, hash);
+        hash
     }
 
-    fn make(&mut self, key: Key<'_>, hash: u64, prior: usize) -> Result<u32, Error> {
+    /// The slot of a key with its hash, where it is known.
+    #[inline]
+    pub fn find(&self, key: Key<'_>, hash: u64) -> Option<u32> {
+        self.keys.find(key, hash)
+    }
+
+    /// The slot of a key with its hash that is not there yet, at the newest prior. On an error nothing has changed.
+    pub fn make(&mut self, key: Key<'_>, hash: u64) -> Result<u32, Error> {
+        self.make_at(key, hash, self.fresh.len() - 1)
+    }
+
+    fn make_at(&mut self, key: Key<'_>, hash: u64, prior: usize) -> Result<u32, Error> {
         let slot = self.keys.insert(key, hash, prior as u32)?;
         if let Err(error) = self.slab.reach(slot) {
             self.keys.remove(slot);
@@ -142,12 +163,6 @@ impl<T: Scalar> Bank<T> {
         }
         self.slab.get_mut(slot).copy_from_slice(&self.fresh[prior]);
         Ok(slot)
-    }
-
-    /// Asks for what `find` of the key reads first.
-    #[inline(always)]
-    pub fn prefetch(&self, key: Key<'_>) {
-        self.keys.prefetch(key, self.keys.hash(key));
     }
 
     /// Forgets keys; slots that have none are passed over.

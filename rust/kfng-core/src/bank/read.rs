@@ -15,7 +15,7 @@ impl<T: Scalar> Bank<T> {
             Some(slot) => (self.keys.prior(slot), self.slab.get(slot)),
             None => (self.fresh.len() - 1, &self.fresh[self.fresh.len() - 1][..]),
         };
-        let filter = &mut self.work[prior][0];
+        let filter = &mut self.work[0].filters[prior];
         self.plan.unpack(record, &mut filter.state);
         filter
     }

@@ -95,6 +95,12 @@ impl Plan {
 
     /// The float64 numbers of a record, and those of the filter's type.
     #[inline(always)]
+    pub fn parts<'a, T: Scalar>(&self, record: &'a [f64]) -> (&'a [f64], &'a [T]) {
+        (&record[..self.wide], self.narrow(record))
+    }
+
+    /// The same, to be written.
+    #[inline(always)]
     pub fn open<'a, T: Scalar>(&self, record: &'a mut [f64]) -> (&'a mut [f64], &'a mut [T]) {
         let (wide, rest) = record.split_at_mut(self.wide);
         let own = &mut rest[self.turns..self.words - 1 - self.wide];

@@ -1,9 +1,6 @@
 //! What threads need to share the rows of a call: who takes which, where it is reported, and how it is undone.
 
-use std::ops::Range;
-
-use super::run::owners;
-use super::slab::Slab;
+use super::slab::{Slab, owner};
 use crate::linalg::parts::{Part, parts};
 use crate::row::Report;
 
@@ -43,30 +40,39 @@ impl Undo {
 /// Kept from call to call.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Of the rows of a piece, the thread; of each thread, its rows in order, and what it keeps.
     owners: Vec<u8>,
+    orders: Vec<Vec<u32>>,
     undos: Vec<Undo>,
     pieces: u64,
 }
 
 impl Scratch {
-    /// For rows of these slots.
-    pub fn prepare(&mut self, slots: &[u32], threads: usize) {
-        owners(slots, threads, &mut self.owners);
+    /// For so many threads.
+    pub fn prepare(&mut self, threads: usize) {
+        self.orders.resize_with(threads, Vec::new);
         self.undos.resize_with(threads, Undo::default);
-        for undo in &mut self.undos {
-            undo.clear();
-        }
     }
 
-    /// Counts pieces from 1: a new record's stamp is 0.
-    pub fn next_piece(&mut self) -> u64 {
+    /// For the rows of these slots; counts pieces from 1, since a new record's stamp is 0.
+    pub fn next_piece(&mut self, slots: &[u32]) -> u64 {
+        let threads = self.undos.len();
+        self.owners.clear();
+        self.owners
+            .extend(slots.iter().map(|&slot| owner(slot, threads)));
+        for order in &mut self.orders {
+            order.clear();
+        }
+        for (i, &owner) in self.owners.iter().enumerate() {
+            self.orders[usize::from(owner)].push(i as u32);
+        }
         self.pieces += 1;
         self.pieces
     }
 
-    /// Owners of some rows, and where each thread keeps what it changes.
-    pub fn parts(&mut self, rows: Range<usize>) -> (&[u8], &mut [Undo]) {
-        (&self.owners[rows], &mut self.undos)
+    /// The thread of each row, each thread's rows, and where it keeps what it changes.
+    pub fn parts(&mut self) -> (&[u8], &[Vec<u32>], &mut [Undo]) {
+        (&self.owners, &self.orders, &mut self.undos)
     }
 
     /// What the threads have kept.

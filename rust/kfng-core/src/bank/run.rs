@@ -1,4 +1,4 @@
-//! Rows of a bank in order: a key's record becomes the state of a workspace filter, the row is taken, the state becomes the record.
+//! Rows of a bank in order, on one thread or shared out among several; take.rs takes them.
 //!
 //! Several threads take the rows of their own records, piece by piece; in a piece each copies a record before it is first changed. Should a row
 //! fail, the piece is undone and taken again in order up to that row: what comes after it has never been.
@@ -8,20 +8,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Bank;
-use super::record::Plan;
-use super::rows::{Rows, Undo};
-use super::slab::{Share, owner};
+use super::rows::{Rows, Scratch};
+use super::take::{Taker, Whole};
 use crate::error::{Error, fault};
-use crate::filter::Filter;
-use crate::linalg::parts::prefetch;
 use crate::linalg::threads;
 use crate::row::{Block, Input, Report};
 use crate::scalar::Scalar;
 
 /// Rows of a piece for each thread: their copies stay in the cache.
-const PIECE: usize = 1024;
-/// Rows that records are asked for ahead.
-const AHEAD: usize = 4;
+const PIECE: usize = 4096;
 
 impl<T: Scalar> Bank<T> {
     /// Takes rows in order, row i of the key in slot `slots[i]`; returns how many, and the error of the row after them.
@@ -37,7 +32,7 @@ impl<T: Scalar> Bank<T> {
             return (0, Some(error));
         }
         let m = slots.len();
-        let threads = threads::available(usize::MAX).min(self.threads);
+        let threads = threads::available(usize::MAX).min(self.work.len());
         if threads == 1 {
             return match self.in_order(slots, 0..m, block, report) {
                 Ok(()) => (m, None),
@@ -45,7 +40,7 @@ impl<T: Scalar> Bank<T> {
             };
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.prepare(slots, threads);
+        scratch.prepare(threads);
         let mut done = 0;
         let mut error = None;
         while done < m && error.is_none() {
@@ -76,21 +71,22 @@ impl<T: Scalar> Bank<T> {
         block: &Block<'_, T>,
         report: &mut Report<'_>,
     ) -> Result<(), (usize, Error)> {
-        let (sizes, plan) = (self.sizes, &self.plan);
-        for i in rows {
-            if let Some(&next) = slots.get(i + AHEAD) {
-                prefetch(self.slab.get(next));
-            }
-            let slot = slots[i];
-            let (record, filter) = (
-                self.slab.get_mut(slot),
-                &mut self.work[self.keys.prior(slot)][0],
-            );
-            let mut place = report.row(i, sizes.k, sizes.scales);
-            let block = block.rows(i..i + 1, sizes.d, sizes.k, sizes.width);
-            row(plan, filter, record, &block, &mut place).map_err(|error| (i, error))?;
-        }
-        Ok(())
+        let (keys, sizes) = (&self.keys, self.sizes);
+        let mut taker = Taker {
+            plan: &self.plan,
+            records: &mut self.slab,
+            work: &mut self.work[0],
+            prior: &|slot| keys.prior(slot),
+            out: Whole {
+                report,
+                k: sizes.k,
+                scales: sizes.scales,
+            },
+            sizes,
+            undo: None,
+        };
+        let stop = AtomicUsize::new(usize::MAX);
+        taker.take(slots, &rows, block, &stop)
     }
 
     /// One piece by several threads; returns the first row that is not taken, and why.
@@ -100,52 +96,42 @@ impl<T: Scalar> Bank<T> {
         rows: Range<usize>,
         block: &Block<'_, T>,
         report: &mut Report<'_>,
-        scratch: &mut super::rows::Scratch,
+        scratch: &mut Scratch,
     ) -> (usize, Option<Error>) {
         let sizes = self.sizes;
         let part = &slots[rows.clone()];
         let own = block.rows(rows.clone(), sizes.d, sizes.k, sizes.width);
-        let number = scratch.next_piece();
+        let number = scratch.next_piece(part);
         let failed = AtomicUsize::new(usize::MAX);
         {
             let mut place = report.rows(rows.clone(), sizes.k, sizes.scales);
-            let (owners, undos) = scratch.parts(rows.clone());
+            let (owners, orders, undos) = scratch.parts();
             let threads = undos.len();
             let outputs = Rows::parts(&mut place, sizes.k, sizes.scales, owners, threads);
-            let mut work: Vec<Vec<&mut Filter<T>>> = (0..threads).map(|_| Vec::new()).collect();
-            for prior in &mut self.work {
-                for (mine, filter) in work.iter_mut().zip(prior) {
-                    mine.push(filter);
-                }
-            }
-            let shares = self.slab.share(threads).into_iter();
-            let parts = shares.zip(work).zip(outputs).zip(undos);
-            let workers: Vec<_> = parts
-                .map(|(((records, filters), rows), undo)| {
-                    Mutex::new(Worker {
-                        records,
-                        filters,
-                        rows,
-                        undo,
-                    })
-                })
-                .collect();
             let (plan, keys) = (&self.plan, &self.keys);
+            let shares = self.slab.share(threads).into_iter();
+            let parts = shares.zip(&mut self.work).zip(outputs).zip(undos);
+            let workers: Vec<_> = parts.map(|parts| Mutex::new(Some(parts))).collect();
             threads::share(&|me| {
-                let Some(worker) = workers.get(me) else {
-                    return; // a thread more than is needed
-                };
-                let Ok(mut worker) = worker.lock() else {
+                // A thread more than is needed finds nothing.
+                let mine = workers
+                    .get(me)
+                    .and_then(|worker| worker.lock().ok()?.take());
+                let Some((((mut records, work), out), undo)) = mine else {
                     return;
                 };
-                let prior = |slot| keys.prior(slot);
-                let order = Order {
-                    slots: part,
-                    owners,
-                    me: me as u8,
-                    number,
+                let mut taker = Taker {
+                    plan,
+                    records: &mut records,
+                    work,
+                    prior: &|slot| keys.prior(slot),
+                    out,
+                    sizes,
+                    undo: Some((undo, number)),
                 };
-                worker.take(plan, &order, &own, sizes, &prior, &failed);
+                if let Err((i, _)) = taker.take(part, &orders[me][..], &own, &failed) {
+                    failed.fetch_min(i, Ordering::Relaxed);
+                }
             });
         }
         let failed = failed.into_inner();
@@ -160,95 +146,4 @@ impl<T: Scalar> Bank<T> {
             Ok(()) => (rows.start + failed + 1, Some(Error::Overflow)), // cannot be: rows are functions of their records
         }
     }
-}
-
-/// One row of a record: what every thread does, and what one filter does.
-#[inline]
-fn row<T: Scalar>(
-    plan: &Plan,
-    filter: &mut Filter<T>,
-    record: &mut [f64],
-    block: &Block<'_, T>,
-    report: &mut Report<'_>,
-) -> Result<(), Error> {
-    if let Some(small) = &filter.small {
-        // Its float64 part is worked on where it lies; a row that is not taken has changed nothing.
-        let narrow = &mut filter.state.narrow;
-        let (wide, own) = plan.open(record);
-        plan.spread(own, narrow);
-        if small.one(wide, narrow, block, 0, report) {
-            plan.gather(narrow, own);
-            return Ok(());
-        }
-    }
-    plan.unpack(record, &mut filter.state);
-    if let (_, Some(error)) = filter.run(block, report) {
-        return Err(error);
-    }
-    plan.pack(&filter.state, record);
-    Ok(())
-}
-
-/// Which rows a thread takes.
-struct Order<'a> {
-    slots: &'a [u32],
-    owners: &'a [u8],
-    me: u8,
-    /// Of the piece.
-    number: u64,
-}
-
-/// What one thread works with.
-struct Worker<'a, T> {
-    records: Share<'a>,
-    filters: Vec<&'a mut Filter<T>>,
-    rows: Rows<'a>,
-    undo: &'a mut Undo,
-}
-
-impl<T: Scalar> Worker<'_, T> {
-    fn take(
-        &mut self,
-        plan: &Plan,
-        order: &Order<'_>,
-        block: &Block<'_, T>,
-        sizes: crate::filter::Sizes,
-        prior: &dyn Fn(u32) -> usize,
-        failed: &AtomicUsize,
-    ) {
-        let Order {
-            slots, owners, me, ..
-        } = *order;
-        self.undo.clear();
-        let mut ahead = (0..slots.len()).filter(|&i| owners[i] == me);
-        for i in ahead.by_ref().take(AHEAD) {
-            prefetch(self.records.get(slots[i]));
-        }
-        for i in (0..slots.len()).filter(|&i| owners[i] == me) {
-            if let Some(next) = ahead.next() {
-                prefetch(self.records.get(slots[next]));
-            }
-            if failed.load(Ordering::Relaxed) < i {
-                return;
-            }
-            let slot = slots[i];
-            let record = self.records.get_mut(slot);
-            if plan.stamp(record) != order.number {
-                self.undo.keep(slot, record);
-                plan.set_stamp(record, order.number);
-            }
-            let own = block.rows(i..i + 1, sizes.d, sizes.k, sizes.width);
-            let mut place = self.rows.report(i);
-            if row(plan, self.filters[prior(slot)], record, &own, &mut place).is_err() {
-                failed.fetch_min(i, Ordering::Relaxed);
-                return;
-            }
-        }
-    }
-}
-
-/// The thread of a slot, for `Scratch`.
-pub(super) fn owners(slots: &[u32], threads: usize, to: &mut Vec<u8>) {
-    to.clear();
-    to.extend(slots.iter().map(|&slot| owner(slot, threads)));
 }

@@ -4,7 +4,7 @@ use super::{Bank, Key};
 use crate::error::{Error, fault};
 use crate::field::Arrays;
 use crate::scalar::Scalar;
-use crate::state::{DOWNWEIGHTED, NAMES, NOISE};
+use crate::state::{DOWNWEIGHTED, NAMES, NOISE, State};
 use crate::turns::LOG_D;
 
 /// An array of some keys' states: its name, the shape of one key's, where it is in a record, and whether it is of the filter's type.
@@ -103,19 +103,28 @@ impl<T: Scalar> Bank<T> {
     }
 
     /// A key that is not there yet, in a state from arrays of unknown origin, with one of the bank's priors; on an error nothing has changed.
-    pub fn append(&mut self, key: Key<'_>, prior: usize, state: &Arrays) -> Result<u32, Error> {
+    ///
+    /// `spare`: none for the first of many keys whose arrays have one shape; then it is kept for those that follow.
+    pub fn append(
+        &mut self,
+        key: Key<'_>,
+        prior: usize,
+        arrays: &Arrays,
+        spare: &mut Option<State<T>>,
+    ) -> Result<u32, Error> {
         let hash = self.keys.hash(key);
         if prior >= self.fresh.len() || self.keys.find(key, hash).is_some() {
             let expected = "new keys, each once, with priors of the bank";
             return Err(Error::Parameter(fault("keys", expected, "others")));
         }
-        let filter = &mut self.work[prior][0];
-        let result = filter.load(state);
-        let mut record = crate::field::filled(self.plan.words)?;
-        self.plan.pack(&filter.state, &mut record);
-        result?;
-        let slot = self.make(key, hash, prior)?;
-        self.slab.get_mut(slot).copy_from_slice(&record);
+        let filter = &self.work[0].filters[prior];
+        let state = match spare {
+            Some(state) => state,
+            None => spare.insert(filter.blank(arrays)?),
+        };
+        filter.read(arrays, state)?;
+        let slot = self.make_at(key, hash, prior)?;
+        self.plan.pack(state, self.slab.get_mut(slot));
         Ok(slot)
     }
 

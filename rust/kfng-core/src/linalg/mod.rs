@@ -4,6 +4,7 @@
 
 use thiserror::Error;
 
+pub(crate) mod abreast;
 pub mod aligned;
 mod alone;
 mod block;

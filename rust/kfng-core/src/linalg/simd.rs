@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use pulp::{Simd, WithSimd};
+use pulp::{Simd, WithSimd, bytemuck};
 
 /// Registers of a number type on an instruction set `S`.
 pub trait Lanes: Copy {
@@ -213,6 +213,37 @@ impl Path {
         }
     }
 
+    /// The transposed tile: shuffles of registers where the path has them, in a kernel that is compiled for it.
+    #[inline(always)]
+    pub(crate) fn turned(self, tile: [[f64; 4]; 4]) -> [[f64; 4]; 4] {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx = match self.0 {
+                Kind::Portable => None,
+                Kind::Avx2(v3) => Some(v3.avx),
+                Kind::Avx512(v4) => Some(v4.avx),
+            };
+            if let Some(avx) = avx {
+                let [a, b, c, d]: [std::arch::x86_64::__m256d; 4] = bytemuck::cast(tile);
+                let even = [avx._mm256_unpacklo_pd(a, b), avx._mm256_unpacklo_pd(c, d)];
+                let odd = [avx._mm256_unpackhi_pd(a, b), avx._mm256_unpackhi_pd(c, d)];
+                return bytemuck::cast([
+                    avx._mm256_permute2f128_pd::<0x20>(even[0], even[1]),
+                    avx._mm256_permute2f128_pd::<0x20>(odd[0], odd[1]),
+                    avx._mm256_permute2f128_pd::<0x31>(even[0], even[1]),
+                    avx._mm256_permute2f128_pd::<0x31>(odd[0], odd[1]),
+                ]);
+            }
+        }
+        let mut out = tile;
+        for i in 0..4 {
+            for j in 0..4 {
+                out[i][j] = tile[j][i];
+            }
+        }
+        out
+    }
+
     /// Runs a kernel compiled for this path.
     #[inline(always)]
     pub(crate) fn run<Op: WithSimd>(self, op: Op) -> Op::Output {
@@ -249,6 +280,15 @@ fn count(index: usize) {
 #[cfg(test)]
 mod tests {
     use super::Path;
+
+    #[test]
+    fn a_tile_is_transposed() {
+        let tile = [0, 1, 2, 3].map(|i| [0, 1, 2, 3].map(|j| f64::from(4 * i + j)));
+        for path in Path::available() {
+            let turned = path.turned(tile);
+            assert!((0..16).all(|k| turned[k % 4][k / 4] == k as f64));
+        }
+    }
 
     #[test]
     fn a_name_gives_its_path() {

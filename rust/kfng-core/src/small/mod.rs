@@ -30,6 +30,7 @@ use crate::scalar::Scalar;
 use crate::scale::Scale;
 use crate::state::NOISE;
 
+pub mod abreast;
 mod law;
 mod pace;
 pub mod packed;

@@ -1,0 +1,643 @@
+//! Rows of different small filters side by side: one lane of a register each.
+//!
+//! The step of row.rs, operation by operation, so with its bits; a row that is not taken leaves nothing behind and goes its own way.
+//!
+//! A record is a state without padding: the float64 section, then theta (p), D (p) and what lies above the diagonal of U, column by column.
+
+use pulp::{Simd, WithSimd};
+
+use super::law::{Law, over};
+use super::pace::{Beat, Pace};
+use super::{PAD, Small};
+use crate::family::{Likelihood, Seen};
+use crate::linalg::abreast::{
+    ABOVE, MOST, Measured, Places, abreast, apply, diagonal, gather, measure, outputs, take_out,
+};
+use crate::row::{Block, FLAG_CLIPPED, Input, Report};
+use crate::scalar::Scalar;
+use crate::state::{
+    BOUND, CLAMPED, CLIPPED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES, NIS_COUNT,
+    NIS_SUM, NOISE, RHO_MAX,
+};
+
+/// One number of each.
+type Each = [f64; MOST];
+/// Numbers of the float64 section, at most.
+const WIDE: usize = NOISE + 5;
+/// Numbers of theta, D and U, at most.
+const NARROW: usize = 2 * PAD + ABOVE;
+
+/// What is reported of rows side by side, as `Report` has it.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// z.
+    pub z: Each,
+    /// Its variance.
+    pub c: Each,
+    /// Shape and scale of the learned noise variance.
+    pub a: Each,
+    /// So too.
+    pub b: Each,
+    /// Flags.
+    pub flags: [u8; MOST],
+    /// Which rows are taken.
+    pub taken: [bool; MOST],
+}
+
+impl Said {
+    /// Row l to where it is reported.
+    #[inline(always)]
+    pub fn report(&self, l: usize, out: &mut Report<'_>) {
+        (out.z[0], out.c[0], out.flags[0]) = (self.z[l], self.c[l], self.flags[l]);
+        if !out.a.is_empty() {
+            (out.a[0], out.b[0]) = (self.a[l], self.b[l]);
+        }
+    }
+}
+
+/// Room for filters side by side, and what came of their last rows.
+#[derive(Debug)]
+pub struct Abreast<T> {
+    n: usize,
+    wide: Box<[f64]>,
+    narrow: Box<[T]>,
+    h: Box<[T]>,
+    measured: Box<Measured<T>>,
+    said: Said,
+}
+
+impl<T: Scalar> Abreast<T> {
+    /// Filters side by side.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// What is reported of the last rows.
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// The record that row l leaves behind: its float64 section and the rest.
+    #[inline(always)]
+    pub fn take_out(&self, l: usize, wide: &mut [f64], narrow: &mut [T]) {
+        take_out(&self.wide, self.n, l, wide);
+        take_out(&self.narrow, self.n, l, narrow);
+    }
+}
+
+impl<T: Scalar> Small<T> {
+    /// Room for such filters side by side; `None` on an instruction set that has no lanes.
+    pub fn side_by_side(&self) -> Option<Abreast<T>> {
+        let n = self
+            .path
+            .run_uncounted(Count::<T>(std::marker::PhantomData));
+        let n = if self.width == 1 { n } else { 0 };
+        let boxed = |len: usize| vec![T::zero(); len].into_boxed_slice();
+        (n > 0).then(|| Abreast {
+            n,
+            wide: vec![0.0; WIDE * n].into(),
+            narrow: boxed(NARROW * n),
+            h: boxed(PAD * n),
+            measured: Box::new(Measured::new()),
+            said: Said {
+                z: [0.0; MOST],
+                c: [0.0; MOST],
+                a: [0.0; MOST],
+                b: [0.0; MOST],
+                flags: [0; MOST],
+                taken: [false; MOST],
+            },
+        })
+    }
+
+    /// Takes row `rows[l]` of the block by the filter of record l, side by side; what came of them is in `room`. Nothing else changes.
+    ///
+    /// - records: (m,) float64 sections and the rest, 0 < m <= n; rows: (m,)
+    pub fn together(
+        &self,
+        room: &mut Abreast<T>,
+        records: &[(&[f64], &[T])],
+        rows: &[usize],
+        block: &Block<'_, T>,
+    ) {
+        let Input::Features(u) = block.input else {
+            room.said.taken = [false; MOST];
+            return;
+        };
+        self.path.run_index_order(Step {
+            small: self,
+            room,
+            records,
+            rows,
+            block,
+            u,
+        });
+    }
+}
+
+struct Count<T>(std::marker::PhantomData<T>);
+
+impl<T: Scalar> WithSimd for Count<T> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        abreast::<T, S>()
+    }
+}
+
+struct Step<'a, 'b, T> {
+    small: &'a Small<T>,
+    room: &'a mut Abreast<T>,
+    records: &'a [(&'a [f64], &'a [T])],
+    rows: &'a [usize],
+    block: &'a Block<'b, T>,
+    u: &'a [T],
+}
+
+impl<T: Scalar> WithSimd for Step<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        match T::reg_lanes::<S>() {
+            2 => self.take::<S, 2, 4>(s),
+            4 => self.take::<S, 2, 8>(s),
+            8 => self.take::<S, 2, 16>(s),
+            MOST => self.take::<S, 1, 16>(s),
+            _ => self.room.said.taken = [false; MOST],
+        }
+    }
+}
+
+/// Rates and clocks of rows side by side.
+struct Beats {
+    decay: Each,
+    log_decay: Each,
+    metric: Each,
+    learning: Each,
+    spread: Each,
+    scale: Each,
+    passes: [bool; MOST],
+}
+
+impl Beats {
+    #[inline(always)]
+    fn all(beat: &Beat) -> Self {
+        Beats {
+            decay: [beat.time.decay; MOST],
+            log_decay: [beat.time.log_decay; MOST],
+            metric: [beat.rates.metric; MOST],
+            learning: [beat.rates.learning; MOST],
+            spread: [beat.spread; MOST],
+            scale: [beat.scale; MOST],
+            passes: [beat.time.passes; MOST],
+        }
+    }
+
+    fn set(&mut self, l: usize, beat: &Beat) {
+        self.decay[l] = beat.time.decay;
+        self.log_decay[l] = beat.time.log_decay;
+        self.metric[l] = beat.rates.metric;
+        self.learning[l] = beat.rates.learning;
+        self.spread[l] = beat.spread;
+        self.scale[l] = beat.scale;
+        self.passes[l] = beat.time.passes;
+    }
+}
+
+/// Learned noise, as `Noise` in row.rs: a, b and the moments of y after the time step, and as reported.
+struct Noises {
+    own: [Each; 5],
+    a: Each,
+    b: Each,
+    floored: [bool; MOST],
+}
+
+/// Rows side by side: what comes with them.
+struct Given {
+    y: Each,
+    weight: Each,
+    dt: Each,
+    offset: Each,
+    /// Whether they are ordinary so far.
+    ok: [bool; MOST],
+}
+
+/// Quantity w of those in (w, n).
+#[inline(always)]
+fn read<const N: usize>(x: &[f64], w: usize) -> &[f64; N] {
+    x[w * N..].first_chunk().expect("w quantities of N")
+}
+
+#[inline(always)]
+fn write<const N: usize>(x: &mut [f64], w: usize, value: &Each) {
+    x[w * N..][..N].copy_from_slice(&value[..N]);
+}
+
+#[inline(always)]
+fn narrow<T: Scalar, const N: usize>(x: &Each) -> [T; MOST] {
+    let mut out = [T::zero(); MOST];
+    for l in 0..N {
+        out[l] = T::of(x[l]);
+    }
+    out
+}
+
+#[inline(always)]
+fn wide<T: Scalar, const N: usize>(x: &[T; MOST]) -> Each {
+    let mut out = [0.0; MOST];
+    for l in 0..N {
+        out[l] = x[l].to_f64();
+    }
+    out
+}
+
+impl<T: Scalar> Step<'_, '_, T> {
+    /// N = R registers of filters.
+    #[inline(always)]
+    fn take<S: Simd, const R: usize, const N: usize>(mut self, s: S) {
+        let (small, p) = (self.small, self.small.p);
+        let mut given = self.given::<N>();
+        let Abreast {
+            wide: clock,
+            narrow: belief,
+            h,
+            measured,
+            said,
+            ..
+        } = self.room;
+        let (theta, rest) = belief.split_at_mut(p * N);
+        let (d, u) = rest.split_at_mut(p * N);
+        let mut at = Places { theta, d, u };
+        let beats = small.beats::<N>(clock, &mut given);
+        let since = small.since::<S, R, N>(s, &at, clock, &beats, &mut given.ok);
+        let noise = small.noises::<N>(clock, &beats.decay);
+
+        let mut inverse = narrow::<T, N>(&beats.decay);
+        for x in &mut inverse[..N] {
+            *x = T::one() / *x;
+        }
+        let z = wide::<T, N>(&outputs::<T, S, R>(s, p, at.theta, h));
+        let (mut z, mut clamped) = (z, [false; MOST]);
+        for l in 0..N {
+            z[l] += given.offset[l];
+            given.ok[l] &= z[l].is_finite();
+        }
+        if let Law::Own = small.law {
+            for l in 0..N {
+                clamped[l] = z[l].abs() > small.limits.z_clamp;
+                z[l] = z[l].clamp(-small.limits.z_clamp, small.limits.z_clamp);
+            }
+        }
+        let (e, information) = small.scores::<N>(&z, &given, &noise);
+        let (mut fisher, mut minus) = ([0.0; MOST], [T::zero(); MOST]);
+        for l in 0..N {
+            fisher[l] = beats.metric[l] * given.weight[l] * information[l];
+        }
+        let fisher = narrow::<T, N>(&fisher);
+        for l in 0..N {
+            minus[l] = -fisher[l];
+        }
+        measure::<T, S, R>(s, p, &at, h, [&fisher, &minus, &inverse], measured);
+
+        let (alpha, q) = (wide::<T, N>(&measured.alpha), wide::<T, N>(&measured.q));
+        let peak = wide::<T, N>(&measured.peak);
+        let limit = if T::MAX.to_f64() > 1e300 { 1e200 } else { 1e30 };
+        let (mut c, mut gain, mut clipped) = ([0.0; MOST], [0.0; MOST], [false; MOST]);
+        let (mut distance, mut next_bound) = ([0.0; MOST], [0.0; MOST]);
+        let bound = read::<N>(clock, BOUND);
+        for l in 0..N {
+            c[l] = beats.spread[l] * q[l];
+            gain[l] = beats.learning[l] * given.weight[l] * e[l] / alpha[l];
+            distance[l] = given.weight[l] * (e[l] * e[l] / information[l]) / alpha[l];
+        }
+        if small.limits.step_clip < f64::INFINITY {
+            for l in 0..N {
+                clipped[l] = gain[l].abs() * q[l] > small.limits.step_clip;
+                if clipped[l] {
+                    gain[l] = gain[l].signum() * (small.limits.step_clip / q[l]);
+                }
+            }
+        }
+        for l in 0..N {
+            let spread = measured.spread(l, N);
+            next_bound[l] = bound[l] * (1.0 + peak[l] * spread);
+            let reach = spread * bound[l];
+            let fine = next_bound[l] < limit && reach < limit && gain[l].abs() < limit;
+            given.ok[l] &= fine && reach * gain[l].abs() < limit && measured.possible(l);
+            // Without information there is no distance; such rows go alone.
+            given.ok[l] &= information[l] > 0.0;
+        }
+        let after_row = Changed::<T> {
+            small,
+            z,
+            c,
+            alpha,
+            distance,
+            since,
+        };
+        let sums = after_row.sums::<N>(clock, &given, &noise);
+        for l in 0..N {
+            given.ok[l] &= sums.finite[l];
+        }
+        apply::<T, S, R>(s, p, &mut at, &narrow::<T, N>(&gain), measured);
+        sums.write::<N>(clock, small.learned.is_some());
+        for l in 0..N {
+            let change = |place: usize| place * N + l;
+            clock[change(N_SEEN)] += 1.0;
+            clock[change(N_UPDATES)] += 1.0;
+            clock[change(NIS_COUNT)] += 1.0;
+            clock[change(CLIPPED)] += f64::from(clipped[l]);
+            clock[change(CLAMPED)] += f64::from(clamped[l]);
+            clock[change(FLOORED)] += f64::from(noise.floored[l]);
+        }
+        write::<N>(clock, LOG_SINCE, &since);
+        write::<N>(clock, BOUND, &next_bound);
+        (said.z, said.c, said.a, said.b) = (z, c, noise.a, noise.b);
+        said.taken = given.ok;
+        for l in 0..N {
+            said.flags[l] = if clipped[l] { FLAG_CLIPPED } else { 0 };
+        }
+    }
+
+    /// Records and inputs into lanes, and what else comes with the rows. Lanes without one repeat the last.
+    #[inline(always)]
+    fn given<const N: usize>(&mut self) -> Given {
+        let (small, records) = (self.small, self.records);
+        let last = self.rows.len() - 1;
+        let d = small.d;
+        let (mut wides, mut narrows, mut inputs) = ([&[][..]; N], [&[][..]; N], [&[][..]; N]);
+        for l in 0..N {
+            (wides[l], narrows[l]) = records[l.min(last)];
+            inputs[l] = &self.u[self.rows[l.min(last)] * d..][..d];
+        }
+        gather(small.path, &wides, &mut self.room.wide);
+        gather(small.path, &narrows, &mut self.room.narrow);
+        gather(small.path, &inputs, &mut self.room.h);
+        if small.intercept {
+            self.room.h[d * N..(d + 1) * N].fill(T::one());
+        }
+        let mut given = Given {
+            y: [0.0; MOST],
+            weight: [1.0; MOST],
+            dt: [1.0; MOST],
+            offset: [0.0; MOST],
+            ok: [true; MOST],
+        };
+        for l in 0..N {
+            let (row, block) = (self.rows[l.min(last)], self.block);
+            given.y[l] = block.y[row * small.width];
+            (given.weight[l], given.dt[l]) = (block.weight[row], block.dt[row]);
+            given.offset[l] = block.offset[row];
+            given.ok[l] = !(block.blank[row] || given.weight[l] == 0.0 || given.y[l].is_nan());
+        }
+        given
+    }
+}
+
+/// What the rows make of sums and clocks.
+struct Changed<'a, T> {
+    small: &'a Small<T>,
+    z: Each,
+    c: Each,
+    alpha: Each,
+    distance: Each,
+    since: Each,
+}
+
+struct Sums {
+    nis: Each,
+    evidence: Each,
+    elapsed: Each,
+    rho: Each,
+    learned: [Each; 5],
+    finite: [bool; MOST],
+}
+
+impl<T: Scalar> Changed<'_, T> {
+    #[inline(always)]
+    fn sums<const N: usize>(&self, clock: &[f64], given: &Given, noise: &Noises) -> Sums {
+        let small = self.small;
+        let mut sums = Sums {
+            nis: [0.0; MOST],
+            evidence: [0.0; MOST],
+            elapsed: [0.0; MOST],
+            rho: [0.0; MOST],
+            learned: noise.own,
+            finite: [true; MOST],
+        };
+        let (nis, elapsed) = (read::<N>(clock, NIS_SUM), read::<N>(clock, ELAPSED));
+        let (rho, evidence) = (read::<N>(clock, RHO_MAX), read::<N>(clock, EVIDENCE));
+        for l in 0..N {
+            let distance = if small.relative {
+                self.distance[l] / (noise.own[1][l] / noise.own[0][l])
+            } else {
+                self.distance[l]
+            };
+            sums.nis[l] = nis[l] + distance;
+            sums.elapsed[l] = elapsed[l] + given.dt[l];
+            sums.rho[l] = rho[l].max(self.alpha[l] - 1.0);
+            sums.evidence[l] = evidence[l];
+        }
+        if small.learned.is_some() {
+            self.learn::<N>(given, noise, &mut sums.learned);
+        }
+        if small.evidence {
+            for l in 0..N {
+                sums.evidence[l] -= given.weight[l] * self.nll(l, given, noise);
+            }
+        }
+        for l in 0..N {
+            let sum = self.z[l] + self.c[l] + self.alpha[l] + sums.nis[l] + sums.evidence[l];
+            let mut sum = sum + sums.elapsed[l] + self.since[l] + sums.rho[l];
+            for x in &sums.learned {
+                sum += x[l];
+            }
+            sums.finite[l] = sum.is_finite();
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn learn<const N: usize>(&self, given: &Given, noise: &Noises, own: &mut [Each; 5]) {
+        for l in 0..N {
+            let (y, weight) = (given.y[l], given.weight[l]);
+            let gain = if self.small.relative {
+                self.distance[l]
+            } else {
+                let r = y - self.z[l];
+                weight * (r * r / (1.0 + weight * self.c[l] * (noise.a[l] / noise.b[l])))
+            };
+            own[0][l] += weight / 2.0;
+            own[2][l] += weight;
+            let delta = y - own[3][l];
+            own[3][l] += weight / own[2][l] * delta;
+            own[4][l] += weight * delta * (y - own[3][l]);
+            own[1][l] += gain / 2.0;
+        }
+    }
+
+    fn nll(&self, l: usize, given: &Given, noise: &Noises) -> f64 {
+        let m = usize::from(self.small.learned.is_some());
+        let seen = Seen {
+            z: &[self.z[l]],
+            c: &[self.c[l]],
+            y: &[given.y[l]],
+            a: &[noise.a[l]][..m],
+            b: &[noise.b[l]][..m],
+        };
+        self.small.family.nll(&seen, &mut [])
+    }
+}
+
+impl Sums {
+    #[inline(always)]
+    fn write<const N: usize>(&self, clock: &mut [f64], learned: bool) {
+        write::<N>(clock, NIS_SUM, &self.nis);
+        write::<N>(clock, EVIDENCE, &self.evidence);
+        write::<N>(clock, ELAPSED, &self.elapsed);
+        write::<N>(clock, RHO_MAX, &self.rho);
+        if learned {
+            for (i, x) in self.learned.iter().enumerate() {
+                write::<N>(clock, NOISE + i, x);
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Small<T> {
+    #[inline(always)]
+    fn beats<const N: usize>(&self, clock: &[f64], given: &mut Given) -> Beats {
+        match &self.pace {
+            Pace::Constant(beat) => return Beats::all(beat),
+            Pace::Fading(unit, _) if given.dt[..N].iter().all(|&dt| dt == 1.0) => {
+                return Beats::all(unit);
+            }
+            _ => {}
+        }
+        let still = Beat {
+            time: crate::rule::STILL,
+            rates: crate::rule::PLAIN,
+            scale: 1.0,
+            spread: 1.0,
+        };
+        let (updates, mut beats) = (read::<N>(clock, N_UPDATES), Beats::all(&still));
+        for l in 0..N {
+            let (t, mut own) = (updates[l] + 1.0, None);
+            let floor = self.limits.log_floor;
+            match self.pace.beat(given.dt[l], t, floor, &mut own) {
+                Some(beat) => beats.set(l, beat),
+                None => given.ok[l] = false,
+            }
+        }
+        beats
+    }
+
+    /// The clock of the wind-up check, and the check where it is due: a row on which it would act goes alone.
+    #[inline(always)]
+    fn since<S: Simd, const R: usize, const N: usize>(
+        &self,
+        s: S,
+        at: &Places<'_, T>,
+        clock: &[f64],
+        beats: &Beats,
+        ok: &mut [bool; MOST],
+    ) -> Each {
+        let (before, seen) = (read::<N>(clock, LOG_SINCE), read::<N>(clock, N_SEEN));
+        let (mut since, mut due) = ([0.0; MOST], [false; MOST]);
+        for l in 0..N {
+            since[l] = before[l] + beats.log_decay[l];
+        }
+        if self.limits.windup.is_none() {
+            return since;
+        }
+        for l in 0..N {
+            due[l] = beats.passes[l] && self.limits.due(seen[l], since[l]);
+        }
+        if !due[..N].contains(&true) {
+            return since;
+        }
+        let (prior, scale_0) = (&self.prior.0, self.prior.1);
+        let windup = self.limits.windup.filter(|_| scale_0 != 0.0);
+        let mut variances = [T::zero(); PAD * MOST];
+        diagonal::<T, S, R>(s, self.p, at, &mut variances);
+        for l in (0..N).filter(|&l| due[l]) {
+            since[l] = 0.0;
+            ok[l] &= windup.is_none_or(|windup| {
+                (0..self.p).all(|i| {
+                    let c = prior[i] * (scale_0 / beats.scale[l]);
+                    variances[i * N + l].to_f64() / beats.decay[l] <= windup / 2.0 * c
+                })
+            });
+        }
+        since
+    }
+
+    #[inline(always)]
+    fn noises<const N: usize>(&self, clock: &[f64], decay: &Each) -> Noises {
+        let zeros = [0.0; MOST];
+        let mut noise = Noises {
+            own: [zeros; 5],
+            a: zeros,
+            b: zeros,
+            floored: [false; MOST],
+        };
+        let Some(a_0) = self.learned else {
+            return noise;
+        };
+        for (i, own) in noise.own.iter_mut().enumerate() {
+            own[..N].copy_from_slice(read::<N>(clock, NOISE + i));
+        }
+        let own = &mut noise.own;
+        for l in 0..N {
+            if decay[l] != 1.0 {
+                let faded = (decay[l] * own[0][l]).max(a_0);
+                own[1][l] *= faded / own[0][l];
+                own[0][l] = faded;
+                own[2][l] *= decay[l];
+                own[4][l] *= decay[l];
+            }
+            (noise.a[l], noise.b[l]) = (own[0][l], own[1][l]);
+        }
+        if self.limits.r_floor != 0.0 {
+            for l in 0..N {
+                let (w, squares) = (own[2][l], own[4][l]);
+                let variance = if w > 0.0 { squares / w } else { 0.0 };
+                let floor = noise.a[l] * self.limits.r_floor * variance;
+                noise.floored[l] = floor > noise.b[l];
+                noise.b[l] = noise.b[l].max(floor);
+            }
+        }
+        noise
+    }
+
+    /// (e, L²) of each.
+    #[inline(always)]
+    fn scores<const N: usize>(&self, z: &Each, given: &Given, noise: &Noises) -> (Each, Each) {
+        let (mut e, mut information) = ([0.0; MOST], [0.0; MOST]);
+        match self.law {
+            Law::Fixed { r, information: x } => {
+                for l in 0..N {
+                    e[l] = over(given.y[l] - z[l], r);
+                }
+                information = [x; MOST];
+            }
+            Law::Each => {
+                for l in 0..N {
+                    let r = noise.b[l] / noise.a[l];
+                    (e[l], information[l]) = ((given.y[l] - z[l]) / r, 1.0 / r);
+                }
+            }
+            Law::Own => {
+                let m = usize::from(self.learned.is_some());
+                for l in (0..N).filter(|&l| given.ok[l]) {
+                    let seen = (z[l], &[given.y[l]][..]);
+                    let noise = (m, noise.a[l], noise.b[l]);
+                    (e[l], information[l]) = self.law.score(&self.family, seen, noise);
+                }
+            }
+        }
+        (e, information)
+    }
+}

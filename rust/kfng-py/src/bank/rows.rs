@@ -1,0 +1,179 @@
+//! Rows of a bank: those of a checked block, and a plain update at once.
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use kfng_core::bank::Bank;
+use kfng_core::family::Likelihood as _;
+use kfng_core::linalg::threads;
+use kfng_core::scalar::Scalar;
+use kfng_core::state::finite;
+use kfng_core::{Block, Error, Input, Report};
+
+use super::BankCore;
+use super::core::Kind;
+use super::slots::look_up;
+use crate::arrays::{Fresh, flags, numbers};
+use crate::errors::{raise, to_python};
+use crate::keys::Column;
+use crate::outputs::Outputs;
+
+/// Rows of a plain update that are taken together for each thread, and bytes of inputs of the largest one: signals wait for it.
+const PIECE: usize = 1 << 12;
+const MOST_BYTES: usize = 1 << 27;
+
+/// Whose rows they are.
+enum Whose<'a> {
+    /// Of these keys.
+    Keys(&'a Column),
+    /// Of these slots, all different.
+    Slots(Vec<u32>),
+}
+
+/// Rows of which nothing is unusual: weight 1, dt 1, no offset.
+struct Plain<'a, T> {
+    whose: Whose<'a>,
+    u: &'a [T],
+    y: &'a [f64],
+}
+
+impl<T: Scalar> Plain<'_, T> {
+    /// Piece by piece: slots, then rows. On an error no key is made of the rows from it on.
+    fn take(&self, bank: &mut Bank<T>, report: &mut Report<'_>) -> (usize, Option<Error>) {
+        let sizes = bank.sizes();
+        let (d, k, s, width) = (sizes.d, sizes.k, sizes.scales, sizes.width);
+        let m = self.y.len() / width;
+        let most = (PIECE * bank.threads()).min(m);
+        let (one, offset, blank) = (vec![1.0; most], vec![0.0; most * k], vec![false; most]);
+        let (mut found, mut own, mut start) = (vec![0; most], vec![0; most], 0);
+        while start < m {
+            let n = most.min(m - start);
+            let rows = start..start + n;
+            let mut made = Vec::new();
+            let slots = match &self.whose {
+                Whose::Slots(slots) => &slots[rows.clone()],
+                Whose::Keys(column) => {
+                    made = match look_up(bank, column, rows.clone(), true, &mut found[..n]) {
+                        Ok(made) => made,
+                        Err(error) => return (start, Some(error)),
+                    };
+                    for (own, &slot) in own.iter_mut().zip(&found) {
+                        *own = slot as u32;
+                    }
+                    &own[..n]
+                }
+            };
+            let block = Block {
+                input: Input::Features(&self.u[start * d..rows.end * d]),
+                y: &self.y[start * width..rows.end * width],
+                weight: &one[..n],
+                dt: &one[..n],
+                offset: &offset[..n * k],
+                blank: &blank[..n],
+            };
+            let (done, error) = bank.run(slots, &block, &mut report.rows(rows, k, s));
+            if error.is_some() {
+                let late = made.iter().filter(|&&row| row as usize >= done);
+                let late: Vec<u32> = late.map(|&row| slots[row as usize]).collect();
+                bank.remove(&late);
+                return (start + done, error);
+            }
+            start += n;
+        }
+        (m, None)
+    }
+}
+
+impl BankCore {
+    pub fn run<'py, T: Kind>(
+        &self,
+        py: Python<'py>,
+        slots: &[u32],
+        rows: [&Bound<'py, PyAny>; 6],
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (m, k, width) = (slots.len(), self.law.k, self.law.width);
+        let bad = || raise(py, "ShapeError", "block", "the arrays of a Block", "others");
+        let read = |ob, shape: &[usize]| numbers::<f64>(ob, shape).ok_or_else(bad);
+        let [u, y, weight, dt, offset, blank] = rows;
+        let blank = flags(blank, m).ok_or_else(bad)?;
+        let block = Block {
+            input: Input::Features(numbers::<T>(u, &[m, self.sizes.d]).ok_or_else(bad)?),
+            y: read(y, &[m, width])?,
+            weight: read(weight, &[m])?,
+            dt: read(dt, &[m])?,
+            offset: read(offset, &[m, k])?,
+            blank: &blank,
+        };
+        let mut outputs = Outputs::new(py, m, &self.law)?;
+        let mut report = outputs.report();
+        let (done, error) = self.detached(py, |core| {
+            threads::enter(self.threads, usize::MAX, || {
+                T::within(core).run(slots, &block, &mut report)
+            })
+        })?;
+        PyTuple::new(
+            py,
+            outputs.done(py, done, m, error.map(|error| to_python(py, &error)))?,
+        )
+    }
+
+    /// A plain update of exact arrays, of every key in order where no keys are given; None: something is unusual, and nothing has been done.
+    pub fn plain<'py, T: Kind>(
+        &self,
+        py: Python<'py>,
+        keys: Option<&Bound<'py, PyAny>>,
+        x: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let (d, width) = (self.sizes.d, self.law.width);
+        let (column, m);
+        let whose = if let Some(keys) = keys {
+            column = Column::array(keys);
+            let Some(column) = &column else {
+                return Ok(None);
+            };
+            m = column.len();
+            Whose::Keys(column)
+        } else {
+            let live = self.detached(py, |core| T::within(core).live())?;
+            m = live.len();
+            Whose::Slots(live)
+        };
+        let found = numbers::<f64>(y, &[m, width]);
+        let found = if width == 1 {
+            found.or_else(|| numbers::<f64>(y, &[m]))
+        } else {
+            found
+        };
+        let (Some(u), Some(given)) = (numbers::<T>(x, &[m, d]), found) else {
+            return Ok(None);
+        };
+        if size_of_val(u) > MOST_BYTES {
+            return Ok(None);
+        }
+        // Copied while attached: these arrays are the caller's own.
+        let (u, mut own_y) = (u.to_vec(), Fresh::<f64>::zeros(py, &[m, width])?);
+        own_y.numbers().copy_from_slice(given);
+        let y = &*own_y.numbers();
+        let family = &self.law.family;
+        let fine = |y: &[f64]| !y.iter().any(|y| y.is_infinite()) && !family.invalid(y);
+        if !finite(&u) || !y.chunks_exact(width).all(fine) {
+            return Ok(None);
+        }
+        let mut outputs = Outputs::new(py, m, &self.law)?;
+        let mut report = outputs.report();
+        let rows = Plain { whose, u: &u, y };
+        let (done, error) = self.detached(py, |core| {
+            threads::enter(self.threads, usize::MAX, || {
+                rows.take(T::within(core), &mut report)
+            })
+        })?;
+        let parts = outputs.done(py, done, m, error.map(|error| to_python(py, &error)))?;
+        let y = if done == m {
+            own_y.done()
+        } else {
+            own_y.first(done)?
+        };
+        PyTuple::new(py, parts.into_iter().chain([y]).collect::<Vec<_>>()).map(Some)
+    }
+}

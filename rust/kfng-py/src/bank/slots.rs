@@ -1,0 +1,126 @@
+//! Keys and their slots, on their way in and out.
+
+use std::ops::Range;
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use kfng_core::Error;
+use kfng_core::bank::{Bank, Key};
+use kfng_core::scalar::Scalar;
+
+use super::BankCore;
+use super::core::either;
+use crate::arrays::{Fresh, integers};
+use crate::errors::raise;
+use crate::keys::{self, Column};
+
+/// Keys that are asked for before the first of them is looked for.
+const TOGETHER: usize = 16;
+
+/// The slots of some keys of a column, -1 for one that is not there and is not to be made; returns the places among them at which a key
+/// was made. On an error none was.
+pub fn look_up<T: Scalar>(
+    bank: &mut Bank<T>,
+    column: &Column,
+    rows: Range<usize>,
+    create: bool,
+    to: &mut [i64],
+) -> Result<Vec<i64>, Error> {
+    let (start, n, mut made) = (rows.start, rows.len(), Vec::new());
+    let mut hashes = [0; TOGETHER];
+    for first in (0..n).step_by(TOGETHER) {
+        let some = first..n.min(first + TOGETHER);
+        for (i, hash) in some.clone().zip(&mut hashes) {
+            *hash = bank.ask(column.key(start + i));
+        }
+        for (i, &hash) in some.zip(&hashes) {
+            let key = column.key(start + i);
+            to[i] = match bank.find(key, hash) {
+                Some(slot) => slot.into(),
+                None if !create => -1,
+                None => match bank.make(key, hash) {
+                    Ok(slot) => {
+                        made.push(i64::try_from(i).unwrap_or(i64::MAX));
+                        slot.into()
+                    }
+                    Err(error) => {
+                        let slots = made.iter().map(|&i| to[i as usize] as u32);
+                        bank.remove(&slots.collect::<Vec<_>>());
+                        return Err(error);
+                    }
+                },
+            };
+        }
+    }
+    Ok(made)
+}
+
+/// Integers as a new array (n,).
+pub fn listed(
+    py: Python<'_>,
+    x: impl Iterator<Item = i64>,
+    n: usize,
+) -> PyResult<Bound<'_, PyAny>> {
+    let mut out = Fresh::<i64>::zeros(py, &[n])?;
+    out.numbers().iter_mut().zip(x).for_each(|(to, x)| *to = x);
+    Ok(out.done())
+}
+
+pub fn unknown(py: Python<'_>) -> PyErr {
+    raise(py, "ParameterError", "keys", "keys of the bank", "others")
+}
+
+/// Slots, -1 for keys that are not there.
+pub fn perhaps(slots: &Bound<'_, PyAny>) -> PyResult<Vec<Option<u32>>> {
+    let slots = integers(slots).ok_or_else(|| unknown(slots.py()))?;
+    Ok(slots
+        .into_iter()
+        .map(|slot| (slot >= 0).then(|| u32::try_from(slot).unwrap_or(u32::MAX)))
+        .collect())
+}
+
+/// Slots of keys that are there.
+pub fn known(slots: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+    let found = integers(slots).ok_or_else(|| unknown(slots.py()))?;
+    Ok(found
+        .into_iter()
+        .map(|slot| u32::try_from(slot).unwrap_or(u32::MAX))
+        .collect())
+}
+
+impl BankCore {
+    /// The keys of slots, as Python has them.
+    pub fn names<'py>(&self, py: Python<'py>, slots: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        // In pieces, for the texts are copied before the thread is attached again.
+        for slots in slots.chunks(1 << 16) {
+            let mut texts = (Vec::new(), String::new());
+            let found = self.detached(py, |core| {
+                either!(core, bank => slots.iter().all(|&slot| bank.key(slot).map(|key| match key {
+                    Key::Int(x) => texts.0.push(Err(x)),
+                    Key::Text(text) => {
+                        texts.1.push_str(text);
+                        texts.0.push(Ok(texts.1.len()));
+                    }
+                }).is_some()))
+            })?;
+            if !found {
+                return Err(unknown(py));
+            }
+            let mut start = 0;
+            for name in texts.0 {
+                let key = match name {
+                    Err(x) => Key::Int(x),
+                    Ok(end) => {
+                        let text = &texts.1[start..end];
+                        start = end;
+                        Key::Text(text)
+                    }
+                };
+                list.append(keys::to_python(py, key)?)?;
+            }
+        }
+        Ok(list)
+    }
+}
