@@ -186,14 +186,14 @@ impl BankCore {
     fn _plain<'py>(
         &self,
         py: Python<'py>,
-        keys: Option<Bound<'py, PyAny>>,
+        keys: Option<&Bound<'py, PyAny>>,
         X: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         if self.law.narrow {
-            self.plain::<f32>(py, keys.as_ref(), X, y)
+            self.plain::<f32>(py, keys, X, y)
         } else {
-            self.plain::<f64>(py, keys.as_ref(), X, y)
+            self.plain::<f64>(py, keys, X, y)
         }
     }
 
