@@ -26,6 +26,12 @@ def test_numpy_alone_is_needed_to_run():
     assert set(after.stdout.split()) - set(before.stdout.split()) == {"kfng"}
 
 
+def test_modules_need_no_import_of_their_own():
+    script = "import kfng; print(kfng.diagnostics.coverage.__module__)\ntry: kfng.nothing\nexcept AttributeError: print('no')"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["kfng.diagnostics", "no"]
+
+
 def locked():
     """name -> number of hashes, of requirements-dev.txt."""
     found = {}

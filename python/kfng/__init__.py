@@ -51,6 +51,12 @@ from .reference import (
 )
 
 if TYPE_CHECKING:
+    from . import diagnostics as diagnostics
+    from . import jax as jax
+    from . import plot as plot
+    from . import river as river
+    from . import sklearn as sklearn
+    from . import torch as torch
     from ._bank import Bank
     from ._joint import JointEkf, StateFilter
     from ._merge import merge
@@ -68,10 +74,12 @@ _LATER = {
     "merge": "kfng._merge",
     "report": "kfng._report",
 }
+_MODULES = {name: f"kfng.{name}" for name in ("diagnostics", "jax", "plot", "river", "sklearn", "torch")}
+"""Need no import of their own, so that `kfng.plot.learning_curve` works; not in `dir(kfng)`, as most of them need an extra."""
 
 
 def __getattr__(name: str) -> Any:
-    return _later(globals(), _LATER, name)
+    return _later(globals(), _LATER | _MODULES, name)
 
 
 def __dir__() -> list[str]:

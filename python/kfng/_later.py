@@ -8,8 +8,9 @@ from typing import Any
 
 
 def later(package: dict[str, Any], where: Mapping[str, str], name: str) -> Any:
-    """The attribute `name` of the module that `where` says, which is then an ordinary name of the package."""
+    """The attribute `name` of the module that `where` says, or that module itself, which is then an ordinary name of the package."""
     if name not in where:
         raise AttributeError(f"module {package['__name__']!r} has no attribute {name!r}")
-    value = package[name] = getattr(importlib.import_module(where[name]), name)
+    module = importlib.import_module(where[name])
+    value = package[name] = module if where[name] == f"{package['__name__']}.{name}" else getattr(module, name)
     return value
