@@ -1,7 +1,7 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
-//! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → guard, state, scale, spec, row → small → filter and
-//! what stands beside it (robust, clock, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, lapse, sparse, spared, wave, access, saved; joint) → bank.
+//! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → state, row, lapse → guard, scale, robust, sparse → lean → spec → small → filter and
+//! what stands beside it (clock, trust, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, sparse_step, spared, wave, access, saved; joint) → bank.
 
 mod access;
 pub mod bank;
@@ -15,7 +15,6 @@ pub mod field;
 pub mod filter;
 mod glm_block;
 pub mod guard;
-
 mod iterate;
 pub mod joint;
 mod journal;
@@ -43,8 +42,10 @@ pub mod small;
 mod small_tests;
 mod spared;
 mod sparse;
+mod sparse_step;
 pub mod spec;
 pub mod state;
+mod trust;
 mod turns;
 mod wave;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in layers: a file imports from layers before its own, or from its own folder.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["linalg::simd"], // what a number type must offer to a kernel
     &["scalar", "error"],
     &["linalg"],
@@ -12,8 +12,11 @@ const LAYERS: [&[&str]; 14] = [
     &["family", "model"],
     &["sensitivity"],
     &["belief"],
-    &["rule", "state", "row"],
-    &["guard", "scale", "turns", "iterate", "lean", "journal"],
+    &["rule", "state", "row", "lapse"],
+    &[
+        "guard", "scale", "turns", "iterate", "journal", "robust", "sparse",
+    ],
+    &["lean"],
     &["spec"],
     &["recurrence", "small"],
     &["filter"],
@@ -30,6 +33,8 @@ const LAYERS: [&[&str]; 14] = [
         "short",
         "small_tests",
         "lean_step",
+        "sparse_step",
+        "trust",
         "glm_block",
         "wave",
         "access",
