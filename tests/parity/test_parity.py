@@ -166,7 +166,7 @@ def test_same_names(both):
     """What the reference offers, kfng offers, and the components are the very same classes."""
     kfng, reference = both
     assert set(reference.__all__) <= set(kfng.__all__)
-    own = {"Bank", "Filter", "StateFilter", "JointEkf"}  # written twice, on one base
+    own = {"Bank", "Filter", "Mixture", "StateFilter", "JointEkf"}  # written twice, on one base
     for name in own:
         ours, theirs = getattr(kfng, name), getattr(reference, name)
         assert ours is not theirs
