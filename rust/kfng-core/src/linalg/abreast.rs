@@ -86,66 +86,32 @@ pub(crate) struct Places<'a, T> {
     pub u: &'a mut [T],
 }
 
-#[inline(always)]
-fn add<T: Scalar, S: Simd, const R: usize>(
-    s: S,
-    mut a: Regs<T, S, R>,
-    b: Regs<T, S, R>,
-) -> Regs<T, S, R> {
-    for r in 0..R {
-        a[r] = T::reg_add(s, a[r], b[r]);
-    }
-    a
+/// One operation of each register with its own: written out, for through a closure its intrinsics are not inlined.
+macro_rules! each {
+    ($($(#[$doc:meta])* $name:ident: $operation:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[inline(always)]
+        fn $name<T: Scalar, S: Simd, const R: usize>(
+            s: S,
+            mut a: Regs<T, S, R>,
+            b: Regs<T, S, R>,
+        ) -> Regs<T, S, R> {
+            for r in 0..R {
+                a[r] = T::$operation(s, a[r], b[r]);
+            }
+            a
+        }
+    )+};
 }
 
-#[inline(always)]
-fn mul<T: Scalar, S: Simd, const R: usize>(
-    s: S,
-    mut a: Regs<T, S, R>,
-    b: Regs<T, S, R>,
-) -> Regs<T, S, R> {
-    for r in 0..R {
-        a[r] = T::reg_mul(s, a[r], b[r]);
-    }
-    a
-}
-
-#[inline(always)]
-fn div<T: Scalar, S: Simd, const R: usize>(
-    s: S,
-    mut a: Regs<T, S, R>,
-    b: Regs<T, S, R>,
-) -> Regs<T, S, R> {
-    for r in 0..R {
-        a[r] = T::reg_div(s, a[r], b[r]);
-    }
-    a
-}
-
-/// The larger of a and b.
-#[inline(always)]
-fn max<T: Scalar, S: Simd, const R: usize>(
-    s: S,
-    mut a: Regs<T, S, R>,
-    b: Regs<T, S, R>,
-) -> Regs<T, S, R> {
-    for r in 0..R {
-        a[r] = T::reg_max(s, a[r], b[r]);
-    }
-    a
-}
-
-/// The larger of |a| and b.
-#[inline(always)]
-fn peak<T: Scalar, S: Simd, const R: usize>(
-    s: S,
-    mut a: Regs<T, S, R>,
-    b: Regs<T, S, R>,
-) -> Regs<T, S, R> {
-    for r in 0..R {
-        a[r] = T::reg_peak(s, a[r], b[r]);
-    }
-    a
+each! {
+    add: reg_add,
+    mul: reg_mul,
+    div: reg_div,
+    /// The larger of a and b.
+    max: reg_max,
+    /// The larger of |a| and b.
+    peak: reg_peak,
 }
 
 #[inline(always)]
