@@ -8,7 +8,7 @@ use kfng_core::{Block, Error, Input, Report};
 use crate::errors::{raise, to_python};
 use crate::filter::Filter;
 use crate::leaving::calling;
-use crate::lock::{Core, Kind, either};
+use crate::lock::{Core, Kind};
 
 impl Filter {
     /// One row. Where another row came in between, the rates are asked for again.

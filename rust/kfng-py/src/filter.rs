@@ -13,7 +13,7 @@ use crate::convert::{Keyword, core_form, named_arrays};
 use crate::errors::{raise, to_python};
 use crate::leaving::calling;
 use crate::likelihood::{Law, Likelihood};
-use crate::lock::{Core, either};
+use crate::lock::Core;
 use crate::step::Step;
 
 /// The compiled part of `kfng.Filter`; made from `Settings`.
@@ -138,11 +138,7 @@ impl Filter {
             offset.number(0.0),
         ) {
             let scalars = [w, t, shift];
-            let taken = if self.law.narrow {
-                self.plain::<f32>(py, u, y, scalars)?
-            } else {
-                self.plain::<f64>(py, u, y, scalars)?
-            };
+            let taken = by_kind!(self.plain(py, u, y, scalars))?;
             if let Some(step) = taken {
                 return Ok(step);
             }
@@ -154,11 +150,7 @@ impl Filter {
             let row = py.import("kfng._border")?.getattr("row")?;
             row.call1((&self.settings, u, y, weight, dt, offset))?
         };
-        if self.law.narrow {
-            self.vetted::<f32>(py, &row)
-        } else {
-            self.vetted::<f64>(py, &row)
-        }
+        by_kind!(self.vetted(py, &row))
     }
 
     /// One row of a model that lives elsewhere.
@@ -202,11 +194,7 @@ impl Filter {
         let simple = state.is_none() && transition.is_none() && self.sizes.n == 0;
         if let (true, Some(w), Some(t)) = (simple, weight.number(1.0), dt.number(1.0)) {
             let (parts, scalars) = ((output, jacobian), [w, t]);
-            let taken = if self.law.narrow {
-                self.plain_given::<f32>(py, y, parts, scalars)?
-            } else {
-                self.plain_given::<f64>(py, y, parts, scalars)?
-            };
+            let taken = by_kind!(self.plain_given(py, y, parts, scalars))?;
             if let Some(step) = taken {
                 return Ok(step);
             }
@@ -229,11 +217,7 @@ impl Filter {
             ))?
         };
         drop(calls);
-        if self.law.narrow {
-            self.given::<f32>(py, &row)
-        } else {
-            self.given::<f64>(py, &row)
-        }
+        by_kind!(self.given(py, &row))
     }
 
     #[pyo3(signature = (U, Y, weight, dt, offset, blank, *, reordered = false))]
@@ -326,11 +310,7 @@ impl Filter {
         blank: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let (parts, rest) = ([starts, indices, values], [Y, weight, dt, offset, blank]);
-        if self.law.narrow {
-            self.run_sparse::<f32>(py, parts, rest)
-        } else {
-            self.run_sparse::<f64>(py, parts, rest)
-        }
+        by_kind!(self.run_sparse(py, parts, rest))
     }
 
     fn _predict_sparse<'py>(
@@ -342,11 +322,7 @@ impl Filter {
         offset: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let parts = [starts, indices, values];
-        if self.law.narrow {
-            self.predict_sparse::<f32>(py, parts, offset)
-        } else {
-            self.predict_sparse::<f64>(py, parts, offset)
-        }
+        by_kind!(self.predict_sparse(py, parts, offset))
     }
 
     fn _refuse(&self, py: Python<'_>, n: u32) -> PyResult<()> {
@@ -364,11 +340,7 @@ impl Filter {
         U: &Bound<'py, PyAny>,
         offset: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        if self.law.narrow {
-            self.predict::<f32>(py, U, offset)
-        } else {
-            self.predict::<f64>(py, U, offset)
-        }
+        by_kind!(self.predict(py, U, offset))
     }
 
     fn _recurrence<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -481,11 +453,7 @@ impl Filter {
     /// Posterior mean (p,), a copy in the filter's dtype.
     #[getter]
     fn theta<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if self.law.narrow {
-            self.mean::<f32>(py)
-        } else {
-            self.mean::<f64>(py)
-        }
+        by_kind!(self.mean(py))
     }
 
     /// Rows that taught something.

@@ -22,16 +22,6 @@ enum Core {
     Narrow(kfng_core::joint::Joint<f32>),
 }
 
-/// Evaluates an expression for the filter of whichever type.
-macro_rules! either {
-    ($core:expr, $joint:ident => $body:expr) => {
-        match $core {
-            Core::Wide($joint) => $body,
-            Core::Narrow($joint) => $body,
-        }
-    };
-}
-
 /// Mean and covariance of x = (s, theta), and one row's change of them.
 #[pyclass(frozen, module = "kfng._core")]
 pub struct Joint {

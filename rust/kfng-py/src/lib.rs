@@ -1,11 +1,14 @@
 //! The Python extension `kfng._core`: a thin border around kfng-core.
 //!
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
-//! lock.rs: the filter behind its
+//! kinds.rs: what is written once for both number types · lock.rs: the filter behind its
 //! mutex · leaving.rs: threads at exit · rows.rs, sparse.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
 //! joint.rs, bank.rs, step.rs, likelihood.rs: the classes.
 
 use pyo3::prelude::*;
+
+#[macro_use]
+mod kinds;
 
 mod arrays;
 mod bank;

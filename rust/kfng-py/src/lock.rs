@@ -21,16 +21,6 @@ pub enum Core {
     Narrow(kfng_core::Filter<f32>),
 }
 
-/// Evaluates an expression for the filter of whichever type.
-macro_rules! either {
-    ($core:expr, $filter:ident => $body:expr) => {
-        match $core {
-            Core::Wide($filter) => $body,
-            Core::Narrow($filter) => $body,
-        }
-    };
-}
-
 /// The number types of filters.
 pub trait Kind: Number + Scalar {
     fn within(core: &mut Core) -> &mut kfng_core::Filter<Self>;
@@ -53,8 +43,6 @@ impl Kind for f32 {
         filter
     }
 }
-
-pub(crate) use either;
 
 impl Core {
     /// Brings up to date what sparse rows have left for later.

@@ -13,17 +13,6 @@ pub enum Core {
     Narrow(Bank<f32>),
 }
 
-/// What to do with a bank of whichever type.
-macro_rules! either {
-    ($core:expr, $bank:ident => $body:expr) => {
-        match $core {
-            $crate::bank::core::Core::Wide($bank) => $body,
-            $crate::bank::core::Core::Narrow($bank) => $body,
-        }
-    };
-}
-pub(super) use either;
-
 /// The number types of banks.
 pub trait Kind: Number + Scalar {
     /// The bank, whose type was chosen from its dtype.

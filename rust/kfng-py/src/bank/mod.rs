@@ -11,7 +11,7 @@ use kfng_core::bank::Bank;
 use kfng_core::filter::Sizes;
 use kfng_core::{Dtype, Error, Spec};
 
-use self::core::{Core, either};
+use self::core::Core;
 use self::slots::{known, listed, look_up, perhaps, unknown};
 use crate::arrays::Fresh;
 use crate::convert::core_form;
@@ -174,11 +174,7 @@ impl BankCore {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let slots = known(slots)?;
         let rows = [U, Y, weight, dt, offset, blank];
-        if self.law.narrow {
-            self.run::<f32>(py, &slots, rows)
-        } else {
-            self.run::<f64>(py, &slots, rows)
-        }
+        by_kind!(self.run(py, &slots, rows))
     }
 
     /// All of a plain update, of exact arrays; a row of every key where `keys` is None. None: something is unusual, and nothing has been done.
@@ -190,11 +186,7 @@ impl BankCore {
         X: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        if self.law.narrow {
-            self.plain::<f32>(py, keys, X, y)
-        } else {
-            self.plain::<f64>(py, keys, X, y)
-        }
+        by_kind!(self.plain(py, keys, X, y))
     }
 
     fn _refuse(&self, py: Python<'_>, slots: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -213,11 +205,7 @@ impl BankCore {
         offset: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let slots = perhaps(slots)?;
-        if self.law.narrow {
-            self.predict::<f32>(py, &slots, U, offset)
-        } else {
-            self.predict::<f64>(py, &slots, U, offset)
-        }
+        by_kind!(self.predict(py, &slots, U, offset))
     }
 
     fn _theta<'py>(
@@ -226,11 +214,7 @@ impl BankCore {
         slots: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let slots = perhaps(slots)?;
-        if self.law.narrow {
-            self.theta::<f32>(py, &slots)
-        } else {
-            self.theta::<f64>(py, &slots)
-        }
+        by_kind!(self.theta(py, &slots))
     }
 
     fn _variances<'py>(

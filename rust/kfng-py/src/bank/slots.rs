@@ -10,7 +10,7 @@ use kfng_core::bank::{Bank, Key};
 use kfng_core::scalar::Scalar;
 
 use super::BankCore;
-use super::core::either;
+use super::core::Core;
 use crate::arrays::{Fresh, integers};
 use crate::errors::raise;
 use crate::keys::{self, Column};

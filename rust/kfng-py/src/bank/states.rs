@@ -9,7 +9,7 @@ use kfng_core::field::{Array, Arrays};
 use kfng_core::scalar::Scalar;
 
 use super::BankCore;
-use super::core::{Kind, either};
+use super::core::{Core, Kind};
 use crate::arrays::{Fresh, integers};
 use crate::convert::named_arrays;
 use crate::errors::{raise, to_python};
