@@ -11,13 +11,15 @@ from ._settings import Settings
 from ._trace import Seen
 from .errors import KfngError
 
-__all__ = ["BankCore", "Filter", "Joint", "Likelihood", "Step", "__version__"]
+__all__ = ["BankCore", "Filter", "Joint", "Likelihood", "Step", "__version__", "_change_units"]
 
 __version__: str
 
 _Float: TypeAlias = NDArray[np.float64]
 _Slots: TypeAlias = NDArray[np.int64]
 _Keys: TypeAlias = _Slots | NDArray[np.str_] | list[int | str]
+
+def _change_units(U: _Float, D: _Float, scale: _Float, center: _Float, units: int) -> tuple[_Float, _Float]: ...
 
 @disjoint_base
 class BankCore:

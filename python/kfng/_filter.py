@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from . import _core
 from ._filter_base import FilterBase
 from ._settings import Settings
+
+if TYPE_CHECKING:
+    from ._units import Units
 
 
 class Filter(FilterBase, _core.Filter):  # type: ignore[misc]
@@ -15,3 +21,11 @@ class Filter(FilterBase, _core.Filter):  # type: ignore[misc]
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
         return _core.Filter.__new__(cls, settings)
+
+    def _in_units(self, belief: dict[str, NDArray[Any]], units: Units) -> dict[str, NDArray[Any]]:
+        """In float64, whatever the filter's dtype."""
+        if "V" in belief:
+            return {"V": units.left(units.left(belief["V"]))}
+        U, D = (np.ascontiguousarray(belief[name], dtype=np.float64) for name in "UD")
+        U, D = _core._change_units(U, D, units.scale, units.center, units.units)
+        return {"U": U, "D": D}

@@ -33,6 +33,7 @@ from .reference.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
     from ._clock import Moment
+    from ._units import Units
 
 Float = NDArray[np.float64]
 Progress = bool | Callable[[int, int], Any] | None
@@ -115,6 +116,7 @@ class FilterBase(Hidden):
         def _recurrence(self) -> dict[str, NDArray[Any]]: ...
         def _reset_state(self, state: Float | None) -> None: ...
         def _spread(self, dz: Float) -> Float: ...
+        def _in_units(self, belief: dict[str, NDArray[Any]], units: Units) -> dict[str, NDArray[Any]]: ...
 
     # -- construction
     def __new__(
@@ -702,6 +704,41 @@ class FilterBase(Hidden):
         from . import _grow
 
         return _grow.add_outputs(self, n, prior_variance, level)
+
+    # -- other coordinates
+    def change_units(self, *, center: Any = 0.0, scale: Any = 1.0) -> Self:
+        """A filter of a linear model, or an MLP, that takes u' = (u - center)/scale in the place of u; the rest is the same.
+
+        Exact: weights become scale·w, biases c + center'w, and their covariance, the prior and process noise go with
+        them, so that every prediction and what is learned later are the same function of the row. The wind-up guard
+        alone looks at single parameters, and after a shift of the features at other ones. This filter stays as it is.
+        O(p²), and O(p²) for each output (unit of the first layer) where `center` is not 0.
+
+        Parameters
+        ----------
+        center : number or (d,), default 0
+            What is subtracted from the features; with a diagonal belief, with towards="prior" and without an intercept 0.
+        scale : number or (d,) > 0, default 1
+            By what they are divided then.
+
+        Raises
+        ------
+        UnsupportedError
+            Another model, a gradient rule, or a `center` where it has to be 0.
+        ParameterError, ShapeError, NonFiniteError, DtypeError, NotPositiveDefiniteError
+
+        Examples
+        --------
+        >>> import kfng
+        >>> flt = kfng.Filter(kfng.Linear(1), kfng.Gaussian(1.0))
+        >>> _ = flt.update([2015.0], 3.0)
+        >>> since_2000 = flt.change_units(center=2000.0)
+        >>> abs(since_2000.predict([[16.0]]) - flt.predict([[2016.0]])).max() < 1e-12
+        True
+        """
+        from . import _units
+
+        return _units.change_units(self, center, scale)
 
     # -- saving and copying
     def spec(self) -> dict[str, Any]:

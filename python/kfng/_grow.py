@@ -212,6 +212,7 @@ def _settings(
         guards=settings.guards,
         theta=theta,
         iterations=settings.iterations,
+        robust=settings.robust,
         evidence=settings.evidence,
         dtype=settings.dtype,
         num_threads=settings.num_threads,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from .family import Family
 from .iterate import Outputs
 from .state import State, from_arrays, memory_arrays, restarted, to_arrays
 from .step import Fate, Prediction, clamp, step
+
+if TYPE_CHECKING:
+    from .._units import Units
 
 
 class Likelihood:
@@ -211,6 +214,12 @@ class Filter(FilterBase):
 
     def _factors(self) -> tuple[Array, Array]:
         return self.settings.belief.factors(self._now.P)
+
+    def _in_units(self, belief: dict[str, NDArray[Any]], units: Units) -> dict[str, NDArray[Any]]:
+        """A P A', or of variances alone those."""
+        if "V" in belief:
+            return {"V": units.left(units.left(belief["V"]))}
+        return {"P": units.both(belief["P"])}
 
     # -- the hidden state
     def _recurrence(self) -> dict[str, NDArray[Any]]:

@@ -3,7 +3,7 @@
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
 //! kinds.rs: what is written once for both number types · lock.rs: the filter behind its
 //! mutex · leaving.rs: threads at exit · rows.rs, sparse.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
-//! joint.rs, bank.rs, step.rs, likelihood.rs: the classes.
+//! joint.rs, bank.rs, step.rs, likelihood.rs: the classes · units.rs: a belief in other coordinates.
 
 use pyo3::prelude::*;
 
@@ -25,6 +25,7 @@ mod outputs;
 mod rows;
 mod sparse;
 mod step;
+mod units;
 
 /// The compiled core of kfng.
 #[pymodule]
@@ -39,6 +40,8 @@ mod _core {
     use crate::likelihood::Likelihood;
     #[pymodule_export]
     use crate::step::Step;
+    #[pymodule_export]
+    use crate::units::change_units;
     use pyo3::prelude::*;
 
     /// The one version, from the workspace's manifest, and what happens at exit.

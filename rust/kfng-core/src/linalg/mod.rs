@@ -35,6 +35,7 @@ pub(crate) mod testing;
 pub mod threads;
 mod transition;
 pub mod ud;
+mod units;
 pub mod vector;
 
 pub use aligned::Aligned;
@@ -50,6 +51,7 @@ pub use row::{LEAST_SHARED, MOST_SHARED, SharedRow, fuse_shared};
 pub use simd::Path;
 pub use transition::{Runs, transition, transition_work, triangular};
 pub use ud::{INDEX_ORDER_MAX, Layout};
+pub use units::change_units;
 pub use vector::{axpy, dot};
 
 /// A size that does not fit the address space.
