@@ -116,7 +116,7 @@ def test_1_and_its_text_are_two_keys(impl):
         (7, None),
         (None, None),
         ({1: 2}, None),
-        (iter([1, 2, 3]), None),
+        pytest.param(iter([1, 2, 3]), None, id="iterator"),
     ],
     ids=repr,
 )

@@ -187,7 +187,7 @@ def test_a_skipped_row_is_no_time_either(impl):
         (np.array(["2024-01-01", "2500-01-01", "2024-01-02"], dtype="M8[s]"), "ParameterError", 1),
         (["2024-01-01"] * 3, "DtypeError", None),
         ([True, True, True], "DtypeError", None),
-        ([object()] * 3, "DtypeError", None),
+        ([...] * 3, "DtypeError", None),
         (np.ones((3, 1)), "ShapeError", None),
         (1.0, "ShapeError", None),
     ],

@@ -19,7 +19,7 @@ from kfng.errors import (
 
 NAN, INF = float("nan"), float("inf")
 INTEGERS = [-1, True, False, np.True_, 2.5, 3.0, "3", None, [3], np.float64(3), 2**31, 10**30]
-NUMBERS = [0, -1, -1e-300, NAN, INF, -INF, True, 1j, [1.0, 2.0], np.array([1.0]), object(), 10**400]
+NUMBERS = [0, -1, -1e-300, NAN, INF, -INF, True, 1j, [1.0, 2.0], np.array([1.0]), ..., 10**400]
 
 
 @pytest.mark.parametrize("value", INTEGERS, ids=repr)

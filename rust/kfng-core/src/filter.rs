@@ -18,7 +18,7 @@ use crate::guard::Limits;
 use crate::iterate::Iterate;
 use crate::journal::{Journal, Place};
 use crate::lean::Lean;
-use crate::linalg::{Aligned, Columns, INDEX_ORDER_MAX, MOST, SharedRow, dot};
+use crate::linalg::{Aligned, Columns, INDEX_ORDER_MAX, MOST, SharedRow, dot, threads};
 use crate::model::{Model, Output};
 use crate::recurrence::Recurrence;
 use crate::robust::{Distance, Robust};
@@ -33,6 +33,8 @@ use crate::turns::{LOG_D, Turns};
 
 /// Columns that a wave aims at: the gain of sharing a pass is had by then.
 const WAVE: usize = 16;
+/// Threads that have a wave's columns each: what they hand on to one another is then paid for once in so many rows.
+const MOST_THREADS: usize = 4;
 
 /// A filter: what never changes, the state, and the workspace that a step writes to before it is committed.
 #[derive(Debug)]
@@ -99,8 +101,10 @@ pub struct Sizes {
     pub scales: usize,
     /// Length of theta and of every column.
     pub padded: usize,
-    /// Rows that can share a pass.
+    /// Rows that can share a pass on one thread.
     pub wave: usize,
+    /// Rows that can share a pass on all threads.
+    pub room: usize,
 }
 
 /// Sized once, so that no step allocates.
@@ -116,11 +120,11 @@ pub(crate) struct Work<T> {
     pub chosen: Vec<usize>,
     /// diag(P) (padded,), or P h of a prediction.
     pub diagonal: Aligned<T>,
-    /// z of each row of the wave, (wave, k).
+    /// z of each row of the wave, (room, k).
     pub z: Vec<f64>,
-    /// Fisher factor of each row of the wave, (wave, k, k), where k > 1.
+    /// Fisher factor of each row of the wave, (room, k, k), where k > 1.
     pub l: Vec<f64>,
-    /// Observed outputs of each row of the wave, (wave, k).
+    /// Observed outputs of each row of the wave, (room, k).
     pub seen: Vec<usize>,
     /// (k² + k,)
     pub small: Vec<f64>,
@@ -130,7 +134,7 @@ pub(crate) struct Work<T> {
     pub shared: Option<SharedRow<T>>,
     /// a (m,) and b (m,) of the learned noise variances as the row reports them.
     pub noise: Vec<f64>,
-    /// (wave,)
+    /// (room,)
     pub slots: Vec<Slot>,
 }
 
@@ -280,6 +284,11 @@ impl<T: Scalar> Filter<T> {
             scales,
             padded: belief.padded(),
             wave,
+            room: if shared && !blocks_gain && threads::pay(p) {
+                wave * MOST_THREADS
+            } else {
+                wave
+            },
         };
         let mut work = Work::new(&sizes, model.work())?;
         if blocks_gain {
@@ -297,7 +306,7 @@ impl<T: Scalar> Filter<T> {
         } else {
             None
         };
-        let columns = belief.columns(product(&[wave, most])?)?;
+        let columns = belief.columns(product(&[sizes.room, most])?)?;
         let noise = scale.as_ref().map_or(Ok(0), Scale::size)?;
         let turns = if rule.towards_prior() { LOG_D + p } else { 0 };
         let zeros = || State::zeros(noise, sizes.padded, belief.size(), turns).map(Box::new);
@@ -559,10 +568,10 @@ impl<T: Scalar> Work<T> {
             k,
             scales,
             padded,
-            wave,
+            room,
             ..
         } = *sizes;
-        let many = if k > 1 { wave } else { 0 };
+        let many = if k > 1 { room } else { 0 };
         let square = product(&[k, k])?;
         Ok(Work {
             dz: Aligned::zeros(product(&[k, padded])?)?,
@@ -570,14 +579,14 @@ impl<T: Scalar> Work<T> {
             chosen: filled(k)?,
             dtheta: Aligned::zeros(padded)?,
             diagonal: Aligned::zeros(padded)?,
-            z: filled(product(&[wave, k])?)?,
+            z: filled(product(&[room, k])?)?,
             l: filled(product(&[many, square])?)?,
             seen: filled(product(&[many, k])?)?,
             noise: filled(product(&[2, scales])?)?,
             small: filled(square.checked_add(k).ok_or(Error::Memory(usize::MAX))?)?,
             gram: Vec::new(),
             shared: None,
-            slots: filled(wave)?,
+            slots: filled(room)?,
         })
     }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::error::{Error, fault};
 use crate::family::Likelihood;
-use crate::filter::Filter;
+use crate::filter::{Filter, Sizes};
+use crate::linalg::threads;
 use crate::model::Output;
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
@@ -86,8 +87,9 @@ impl<T: Scalar> Filter<T> {
 
     /// The rows that share a pass with row `start`: none after it whose time step runs a wind-up check, takes turns or adds noise.
     fn next_wave(&self, block: &Block<'_, T>, start: usize) -> Range<usize> {
+        let Sizes { p, wave, room, .. } = self.sizes;
         let most = if self.together.now || self.shares(&block.input) {
-            self.sizes.wave
+            room.min(wave * threads::available(p))
         } else {
             1
         };

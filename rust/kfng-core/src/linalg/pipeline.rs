@@ -14,7 +14,7 @@ use super::{Columns, Layout};
 use crate::scalar::Scalar;
 
 /// Parts that U is cut into, of about equal size: the last thread starts after the first part, and ends one after the others.
-const PARTS: usize = 24;
+const PARTS: usize = 16;
 
 /// [`super::fuse()`] on the threads of the call; `false`, and nothing done, where it has none or they do not pay.
 pub(super) fn fuse<T: Scalar>(
