@@ -66,7 +66,9 @@ class Filter:
     """The compiled part of `kfng.Filter`; made from `Settings`."""
 
     def __new__(cls, settings: Settings) -> Self: ...
-    def update(self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = 1.0, offset: Any = 0.0) -> Step: ...
+    def update(
+        self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = 1.0, offset: Any = 0.0, time: Any = None
+    ) -> Step: ...
     def condition(
         self,
         y: Any,

@@ -322,6 +322,17 @@ class FilterBase(Hidden):
                 start += length
         return builder.trace(len(rows)) if builder else None
 
+    def _waited(self, time: Any, alone: bool) -> tuple[float, Moment]:
+        """dt of one row at this time, a number or a date that came `alone`, without a dt; and the moment it was."""
+        from ._clock import Clock
+
+        clock = Clock(self.settings.rule, [time], None if alone else 0.0, 1, self._when)
+        dt = clock.passed(0, np.zeros(1, dtype=bool))
+        fault = clock.fault(0, 0) if clock.bad[0] else None
+        if fault is not None:
+            raise fault
+        return float(dt[0]), clock.took(0)
+
     def _sweep(
         self,
         rows: _border.Rows,

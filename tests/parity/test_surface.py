@@ -67,6 +67,7 @@ def test_update_is_called_as_documented(impl):
         ("weight", inspect.Parameter.KEYWORD_ONLY, 1.0),
         ("dt", inspect.Parameter.KEYWORD_ONLY, 1.0),
         ("offset", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("time", inspect.Parameter.KEYWORD_ONLY, None),
     ]
     names = [name for name, *_ in arguments(impl.Filter.update_many)]
     assert names == [

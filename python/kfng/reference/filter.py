@@ -71,8 +71,22 @@ class Filter(FilterBase):
         return self
 
     # -- learning
-    def update(self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = _border.NO_TIME, offset: Any = 0.0) -> Step:
+    def update(
+        self,
+        u: Any,
+        y: Any,
+        *,
+        weight: Any = 1.0,
+        dt: Any = _border.NO_TIME,
+        offset: Any = 0.0,
+        time: Any = None,
+    ) -> Step:
         """One row: let time pass, predict, then learn from y. Details as for `kfng.Filter.update`."""
+        if time is not None:
+            waited, when = self._waited(time, dt is _border.NO_TIME)
+            step = self.update(u, y, weight=weight, dt=waited, offset=offset)
+            self._when = when
+            return step
         row = _border.row(self.settings, u, y, weight, dt, offset)
         with self._lock:
             given, after = self._linearised(self._now, row)

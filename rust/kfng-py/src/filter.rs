@@ -107,6 +107,8 @@ impl Filter {
     ///     Time since the row before.
     /// offset : float or (k,), default 0
     ///     Added to z.
+    /// time : number or date, instead of dt
+    ///     When the row was, as in `update_many`: not before the last row that had a time, whose distance is then dt.
     ///
     /// Returns
     /// -------
@@ -118,39 +120,31 @@ impl Filter {
     /// ShapeError, DtypeError, ParameterError, NonFiniteError, UnknownNameError, UnsupportedError
     ///     The filter is then as it was before.
     #[pyo3(
-        signature = (u, y, *, weight = Keyword::Default, dt = Keyword::Default, offset = Keyword::Default),
-        text_signature = "($self, u, y, *, weight=1.0, dt=1.0, offset=0.0)"
+        signature = (u, y, *, weight = Keyword::Default, dt = Keyword::Default, offset = Keyword::Default, time = None),
+        text_signature = "($self, u, y, *, weight=1.0, dt=1.0, offset=0.0, time=None)"
     )]
     fn update<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         u: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
         weight: Keyword<'_, 'py>,
         dt: Keyword<'_, 'py>,
         offset: Keyword<'_, 'py>,
+        time: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Step> {
-        self.timed(py, dt)?;
-        if let (true, Some(w), Some(t), Some(shift)) = (
-            self.has_inputs,
-            weight.number(1.0),
-            dt.number(1.0),
-            offset.number(0.0),
-        ) {
-            let scalars = [w, t, shift];
-            let taken = by_kind!(self.plain(py, u, y, scalars))?;
-            if let Some(step) = taken {
-                return Ok(step);
-            }
-        }
-        let [weight, dt, offset] =
-            [(weight, 1.0), (dt, 1.0), (offset, 0.0)].map(|(x, default)| x.object(py, default));
-        let row = {
-            let _calling = calling(py);
-            let row = py.import("kfng._border")?.getattr("row")?;
-            row.call1((&self.settings, u, y, weight, dt, offset))?
+        let (py, own) = (slf.py(), slf.get());
+        let Some(time) = time else {
+            return own.row(py, u, y, [weight, dt, offset]);
         };
-        by_kind!(self.vetted(py, &row))
+        let waited = {
+            let _calling = calling(py);
+            slf.call_method1("_waited", (time, matches!(dt, Keyword::Default)))?
+        };
+        let (dt, when): (Bound<'py, PyAny>, Bound<'py, PyAny>) = waited.extract()?;
+        let dt = Keyword::Value(dt.as_borrowed());
+        let step = own.row(py, u, y, [weight, dt, offset])?;
+        slf.setattr("_when", when)?;
+        Ok(step)
     }
 
     /// One row of a model that lives elsewhere.
@@ -474,6 +468,38 @@ impl Filter {
 }
 
 impl Filter {
+    /// One row; weight, dt and offset as they came.
+    #[inline]
+    fn row<'py>(
+        &self,
+        py: Python<'py>,
+        u: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+        [weight, dt, offset]: [Keyword<'_, 'py>; 3],
+    ) -> PyResult<Step> {
+        self.timed(py, dt)?;
+        if let (true, Some(w), Some(t), Some(shift)) = (
+            self.has_inputs,
+            weight.number(1.0),
+            dt.number(1.0),
+            offset.number(0.0),
+        ) {
+            let scalars = [w, t, shift];
+            let taken = by_kind!(self.plain(py, u, y, scalars))?;
+            if let Some(step) = taken {
+                return Ok(step);
+            }
+        }
+        let [weight, dt, offset] =
+            [(weight, 1.0), (dt, 1.0), (offset, 0.0)].map(|(x, default)| x.object(py, default));
+        let row = {
+            let _calling = calling(py);
+            let row = py.import("kfng._border")?.getattr("row")?;
+            row.call1((&self.settings, u, y, weight, dt, offset))?
+        };
+        by_kind!(self.vetted(py, &row))
+    }
+
     /// Where time is in seconds, a row says how many there were.
     #[inline]
     fn timed(&self, py: Python<'_>, dt: Keyword<'_, '_>) -> PyResult<()> {
