@@ -14,6 +14,7 @@ import numpy as np
 from ._border import is_sparse
 from ._clock import Moment
 from ._filter import Filter
+from ._scaler import RUNNING, Scaler
 from ._stamps import DATE, Stamps
 from ._validate import Array, choice, integer, positive
 from .errors import ParameterError, UnsupportedError
@@ -80,8 +81,14 @@ class Recipe:
     intercept: bool = True
     warmup: int = 32
     missing: str = "raise"
+    standardize: str | None = None
 
     def __post_init__(self) -> None:
+        if self.standardize is not None:
+            choice("standardize", self.standardize, (RUNNING,))
+            if self.options["belief"].independent:
+                expected = "None with belief='diagonal', which has no place for the correlations of a shift"
+                raise UnsupportedError(argument="standardize", expected=expected, got=repr(self.standardize))
         choice("model", self.model, ("linear", "mlp"))
         choice("missing", self.missing, MISSING)
         integer("warmup", self.warmup)
@@ -95,17 +102,35 @@ class Recipe:
         """A filter that has seen nothing, whose prior is taken as it is, and where its features are centred (at 0)."""
         return Filter(self.network(d), self.family, **self.options), np.zeros(d)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether something takes up a shift of the features."""
+        return self.intercept or self.model == "mlp"
+
+    def running(self, U: Array, Y: Array, weight: Array, dt: Array) -> tuple[Filter, Scaler]:
+        """As `start`, the rows standardised by their own mean and deviation."""
+        if is_sparse(U):
+            raise dense_rows()
+        scaler = Scaler.start(U, weight, self.shifts)
+        model = self.network(U.shape[1])
+        return Filter.from_rows(scaler.seen(U), Y, model, self.family, weight=weight, dt=dt, **self.options), scaler
+
     def start(self, U: Any, Y: Array, weight: Array, dt: Array | None = None) -> tuple[Filter, Array]:
         """A filter that has learned the rows U (n, d), which set its scale and level, and where its features are centred.
 
         Nothing is missing in U. Sparse features stay where they are: centred they were not sparse any more.
         """
         center = np.zeros(U.shape[1])
-        if (self.intercept or self.model == "mlp") and (weight > 0).any() and not is_sparse(U):
+        if self.shifts and (weight > 0).any() and not is_sparse(U):
             center = np.average(U, axis=0, weights=weight)
         model = self.network(U.shape[1])
         rows = _centred(U, center)
         return Filter.from_rows(rows, Y, model, self.family, weight=weight, dt=dt, **self.options), center
+
+
+def dense_rows() -> UnsupportedError:
+    expected = "dense rows with standardize='running': centred they are no longer sparse"
+    return UnsupportedError(argument="X", expected=expected, got="sparse ones")
 
 
 def waited(argument: str, time: Any, n: int, last: Moment | None) -> tuple[Array, Moment | None]:
@@ -169,6 +194,8 @@ class Made(NamedTuple):
     flt: Filter
     center: Array
     means: Means
+    scaler: Scaler | None = None
+    """Where features are standardised as they come; `center` is then its own."""
 
 
 Rows = tuple[Any, Array, Array, Array]
@@ -185,7 +212,10 @@ class Stream:
 
     def __init__(self, recipe: Recipe, d: int) -> None:
         self.recipe, self.d = recipe, d
-        self._made: Made | None = None if recipe.warmup else Made(*recipe.fresh(d), Means(d))
+        self._made: Made | None = None
+        if not recipe.warmup:
+            scaler = None if recipe.standardize is None else Scaler.fresh(d, recipe.shifts)
+            self._made = Made(*recipe.fresh(d), Means(d), scaler)
         self._held: list[Rows] = []
         self._early: Made | None = None
         self._last: Moment | None = None
@@ -217,13 +247,36 @@ class Stream:
             self._made = self._start(held)
             self._held, self._early = [], None
             U, Y, weight, dt = U[stop:], Y[stop:], weight[stop:], dt[stop:]
-        flt, center, means = self._made
+        flt, center, means, scaler = self._made
         if len(weight):
+            if scaler is not None and is_sparse(U):
+                raise dense_rows()
             if self.recipe.missing != "raise" and not is_sparse(U):
                 U, means = means.in_turn(U, weight)
+            if scaler is not None:
+                self._made = self._running(self._made, U, Y, weight, dt)._replace(means=means)
+                return
             for part in _parts(U, center):
                 flt.update_many(_centred(U[part], center), Y[part], weight=weight[part], dt=dt[part], trace=False)
             self._made = Made(flt, center, means)
+
+    def _running(self, made: Made, U: Array, Y: Array, weight: Array, dt: Array) -> Made:
+        """The rows learned, standardised by those so far: up to each move in the coordinates before it."""
+        done = 0
+        while done < len(weight):
+            flt, scaler = made.flt, made.scaler
+            assert scaler is not None
+            rest = slice(done, done + 2**12)
+            Z = scaler.seen(U[rest])
+            n, _, _ = ahead = scaler.after(Z, weight[rest])
+            taken = slice(done, done + n)
+            flt.update_many(Z[:n], Y[taken], weight=weight[taken], dt=dt[taken], trace=False)
+            _, scaler, move = ahead
+            if move is not None:
+                flt = flt.change_units(center=move.center, scale=move.scale)
+            made = made._replace(flt=flt, scaler=scaler, center=scaler.center)
+            self._made, done = made, done + n
+        return made
 
     def learn_batch(self, U: Any, Y: Array, weight: Array, time: Any = None) -> None:
         """All rows there are: level and scale come from all of them, so that their order plays no part in it."""
@@ -241,16 +294,22 @@ class Stream:
         """The filter and its centre; before it has started, one made of the rows held so far."""
         return self._now()[:2]
 
+    @property
+    def scale(self) -> Array:
+        """By what the features are divided (d,)."""
+        scaler = self._now().scaler
+        return np.ones(self.d) if scaler is None else scaler.scale
+
     def inputs(self, U: Any) -> tuple[Filter, Any]:
         """The filter, and rows U (n, d) to predict as it sees them."""
-        flt, center, means = self._now()
-        if is_sparse(U) and center.any():
+        flt, center, means, scaler = self._now()
+        if is_sparse(U) and (center.any() or scaler is not None):
             U = U.toarray()
         if is_sparse(U):
             return flt, self._complete(U, np.ones(U.shape[0]))[0]
         if self.recipe.missing != "raise":
             U = np.where(np.isnan(U), means.now(), U)
-        return flt, U - center
+        return flt, U - center if scaler is None else scaler.seen(U)
 
     def _complete(self, U: Any, weight: Array) -> tuple[Any, Array]:
         """With the weight 0 for rows in which something is missing, where they are to be skipped; sparse ones without NaN."""
@@ -281,7 +340,10 @@ class Stream:
         U, means = _stacked([rows[0] for rows in held]), Means(self.d)
         if self.recipe.missing != "raise" and not is_sparse(U):
             U, means = means.all_of(U, weight)
-        return Made(*self.recipe.start(U, Y, weight, dt), means)
+        if self.recipe.standardize is None:
+            return Made(*self.recipe.start(U, Y, weight, dt), means)
+        flt, scaler = self.recipe.running(U, Y, weight, dt)
+        return Made(flt, scaler.center, means, scaler)
 
 
 def _centred(U: Any, center: Array) -> Any:

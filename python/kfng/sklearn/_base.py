@@ -88,6 +88,7 @@ class Online(BaseEstimator):
             self.fit_intercept,
             self.warmup,
             self.missing,
+            self.standardize,
         )
         return Stream(recipe, self.n_features_in_)
 
@@ -99,7 +100,7 @@ class Online(BaseEstimator):
 
     @property
     def filter_(self) -> Filter:
-        """The `kfng.Filter`: posterior, evidence, health. Its features are centred, see `center_`."""
+        """The `kfng.Filter`: posterior, evidence, health. Its features are (x - `center_`)/`scale_`."""
         return self._fitted().current()[0]
 
     @property
@@ -108,22 +109,32 @@ class Online(BaseEstimator):
         return self._fitted().current()[1]
 
     @property
+    def scale_(self) -> Array:
+        """By what they are then divided (d,): with standardize='running' their deviation about when it last moved, else 1."""
+        return self._fitted().scale
+
+    @property
     def coef_(self) -> Any:
         """Weights of the linear model in the units of the data: (d,), or of a classifier (1, d) or (K, d)."""
-        return self._shaped(self._linear()["weight"])
+        return self._shaped(self._linear()["weight"] / self._units())
 
     @property
     def coef_std_(self) -> Any:
         """Their posterior standard deviations, of the same shape."""
         weight = self._linear()["weight"]
-        return self._shaped(self.filter_.std()[: weight.size].reshape(weight.shape))
+        return self._shaped(self.filter_.std()[: weight.size].reshape(weight.shape) / self._units())
 
     @property
     def intercept_(self) -> Any:
         """z at x = 0: a number, or of a classifier (1,) or (K,)."""
         parts = self._linear()
         level = parts["intercept"] if self.fit_intercept else 0.0
-        return self._shaped(level - np.asarray(parts["weight"], dtype=np.float64) @ self.center_)
+        weight = np.asarray(parts["weight"], dtype=np.float64) / self.scale_
+        return self._shaped(level - weight @ self.center_)
+
+    def _units(self) -> Any:
+        """What a weight is divided by to be in the units of the data; without standardize 1, which leaves its dtype."""
+        return 1 if self.standardize is None else self.scale_
 
     def _shaped(self, part: Any) -> Any:
         return part[0] if self._one_output else part

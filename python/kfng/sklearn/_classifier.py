@@ -47,6 +47,10 @@ class OnlineClassifier(ClassifierMixin, Online):
         What to do about NaN in X: refuse it; learn nothing from the row (time passes); or put the mean of the feature in
         the rows so far in its place, which is 0 after centring while the mean stays. Where a row is predicted it is the mean
         by 'skip', too.
+    standardize : None or 'running'
+        'running': features are standardised by the mean and the deviation of the rows so far, and the filter goes with them
+        exactly (`Filter.change_units`), the prior of the first rows kept: the model is the same function, in coordinates
+        that suit the rows of now. Not with belief='diagonal', nor sparse rows. Default: centred by the first rows.
     dtype : {'float64', 'float32'}
         Of the parameters and their covariance.
     num_threads : int, optional
@@ -64,6 +68,8 @@ class OnlineClassifier(ClassifierMixin, Online):
     intercept_ : (1,) or (K,)
     center_ : (d,)
         What is subtracted from the features before the filter sees them; 0 where the first rows are sparse.
+    scale_ : (d,)
+        By what they are then divided: 1 without `standardize`.
     n_features_in_ : int
     feature_names_in_ : (d,)
         Where X has names.
@@ -83,6 +89,7 @@ class OnlineClassifier(ClassifierMixin, Online):
         iterations: int | str = 1,
         warmup: int = 32,
         missing: str = "raise",
+        standardize: str | None = None,
         dtype: str = "float64",
         num_threads: int | None = None,
         random_state: Any = None,
@@ -98,6 +105,7 @@ class OnlineClassifier(ClassifierMixin, Online):
         self.iterations = iterations
         self.warmup = warmup
         self.missing = missing
+        self.standardize = standardize
         self.dtype = dtype
         self.num_threads = num_threads
         self.random_state = random_state
