@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from . import sklearn as sklearn
     from . import torch as torch
     from ._bank import Bank
+    from ._hasher import FeatureHasher
     from ._joint import JointEkf, StateFilter
     from ._merge import merge
     from ._mixture import Mixture
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "Bank": "kfng._bank",
+    "FeatureHasher": "kfng._hasher",
     "JointEkf": "kfng._joint",
     "Mixture": "kfng._mixture",
     "StateFilter": "kfng._joint",
@@ -122,6 +124,7 @@ __all__ = [
     "External",
     "ExternalRecurrent",
     "Fading",
+    "FeatureHasher",
     "Filter",
     "Full",
     "Gamma",

@@ -95,9 +95,9 @@ def matrix_width(argument: str, U: Any) -> int:
 
 
 class Row(NamedTuple):
-    """One row, checked: u (d,) in the filter's dtype, y (y_width,), offset (k,)."""
+    """One row, checked: u (d,) in the filter's dtype, or a `_sparse.Part`, y (y_width,), offset (k,)."""
 
-    u: NDArray[Any]
+    u: Any
     y: NDArray[np.float64]
     weight: float
     dt: float
@@ -134,15 +134,11 @@ class Given(NamedTuple):
     f_theta: NDArray[Any] | None = None
 
 
-def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any) -> Row:
-    """Check the arguments of `update`; raise the error that names what is wrong."""
+def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any, sparse: bool = False) -> Row:
+    """Check the arguments of `update`; raise the error that names what is wrong. `sparse`: a sparse row stays so."""
     need_time(settings, dt)
-    d = inputs(settings)
-    u = real_array("u", in_order(settings, u) if isinstance(u, Mapping) else u, settings.float)
-    if u.shape != (d,):
-        raise ShapeError(argument="u", expected=(d,), got=u.shape)
     block = Block(
-        u[None, :],
+        _one_u(settings, u, sparse),
         _one_y(settings, y)[None, :],
         np.array([scalar("weight", weight)]),
         np.array([scalar("dt", dt)]),
@@ -152,9 +148,25 @@ def row(settings: Settings, u: Any, y: Any, weight: Any, dt: Any, offset: Any) -
     block, bad = vet(settings, block)
     if bad.any():
         raise fault(settings, block, 0)
-    return Row(
-        block.U[0], block.Y[0], float(block.weight[0]), float(block.dt[0]), block.offset[0], bool(block.blank[0])
-    )
+    u = block.U[0] if isinstance(block.U, np.ndarray) else block.U
+    return Row(u, block.Y[0], float(block.weight[0]), float(block.dt[0]), block.offset[0], bool(block.blank[0]))
+
+
+def _one_u(settings: Settings, u: Any, sparse: bool) -> Any:
+    """U (1, d) of one row, or a `_sparse.Part`."""
+    d = inputs(settings)
+    if is_sparse(u):
+        rows = matrix(settings, "u", u)
+        if len(rows) != 1:
+            raise ShapeError(argument="u", expected=f"one row (1, {d})", got=(len(rows), d))
+        if sparse:
+            return rows.part(0, 1, settings.float)  # type: ignore[attr-defined]
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(rows[0:1].astype(settings.float))
+    u = real_array("u", in_order(settings, u) if isinstance(u, Mapping) else u, settings.float)
+    if u.shape != (d,):
+        raise ShapeError(argument="u", expected=(d,), got=u.shape)
+    return u[None, :]
 
 
 def given(

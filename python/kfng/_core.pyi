@@ -11,7 +11,7 @@ from ._settings import Settings
 from ._trace import Seen
 from .errors import KfngError
 
-__all__ = ["BankCore", "Filter", "Joint", "Likelihood", "Step", "__version__", "_change_units"]
+__all__ = ["BankCore", "Filter", "Joint", "Likelihood", "Step", "__version__", "_change_units", "hashed"]
 
 __version__: str
 
@@ -187,3 +187,5 @@ class Likelihood:
     def mean(self, seen: Seen) -> _Float: ...
     def std(self, seen: Seen) -> _Float: ...
     def quantiles(self, seen: Seen, q: list[float]) -> _Float: ...
+
+def hashed(rows: list[Any], d: int, signed: bool) -> tuple[_Slots, _Slots, _Float] | None: ...

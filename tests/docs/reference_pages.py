@@ -18,8 +18,9 @@ RETURNED = {
     "kfng._trace.Trace",
     "kfng._mixture_trace.MixtureStep",
     "kfng._mixture_trace.MixtureTrace",
+    "kfng._hashing.HashedRows",
 }
-"""Listed, for that is what updates return; nobody makes one."""
+"""Listed, for that is what methods return; nobody makes one."""
 
 
 def listed(pages=None):

@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
     from .bank import Bank
     from .filter import Filter
+    from .hashing import FeatureHasher
     from .joint import JointEkf, StateFilter
     from .mixture import Mixture
 
 # What `import kfng` does not need is read when it is first asked for: it would take as long as half of NumPy.
 _LATER = {
     "Bank": "kfng.reference.bank",
+    "FeatureHasher": "kfng.reference.hashing",
     "Filter": "kfng.reference.filter",
     "JointEkf": "kfng.reference.joint",
     "Mixture": "kfng.reference.mixture",
@@ -97,6 +99,7 @@ __all__ = [
     "External",
     "ExternalRecurrent",
     "Fading",
+    "FeatureHasher",
     "Filter",
     "Full",
     "Gamma",

@@ -15,6 +15,7 @@ pub mod field;
 pub mod filter;
 mod glm_block;
 pub mod guard;
+pub mod hashing;
 mod iterate;
 pub mod joint;
 mod journal;

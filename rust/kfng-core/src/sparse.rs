@@ -29,7 +29,8 @@ impl<'a, T> SparseRows<'a, T> {
     }
 
     /// Whether these are m rows of d inputs, and the length of the longest.
-    pub(crate) fn fits(&self, m: usize, d: usize) -> Option<usize> {
+    #[must_use]
+    pub fn fits(&self, m: usize, d: usize) -> Option<usize> {
         let (n, mut longest) = (self.indices.len(), 0);
         let end = self.starts.last().map(|&end| usize::try_from(end));
         let ends = self.starts.first() == Some(&0) && end == Some(Ok(n));

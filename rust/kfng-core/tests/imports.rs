@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Modules in layers: a file imports from layers before its own, or from its own folder.
 const LAYERS: [&[&str]; 15] = [
     &["linalg::simd"], // what a number type must offer to a kernel
-    &["scalar", "error"],
+    &["scalar", "error", "hashing"],
     &["linalg"],
     &["field"],
     &["family", "model"],

@@ -41,7 +41,7 @@ pub struct Filter {
     /// Whether the core sees for itself if inputs are finite, and takes no more than one pass over them.
     pub(crate) lean: bool,
     /// Whether it has a way of its own for sparse rows.
-    sparse: bool,
+    pub(crate) sparse: bool,
     /// The settings, as Python has them.
     #[pyo3(get)]
     pub(crate) settings: Py<PyAny>,
@@ -97,7 +97,7 @@ impl Filter {
     ///
     /// Parameters
     /// ----------
-    /// u : (d,), or a dict by `feature_names`
+    /// u : (d,), or a dict by `feature_names`, or one sparse row (1, d)
     ///     Inputs.
     /// y : float or (k,)
     ///     Observation; NaN is missing: time passes, nothing is learned.
@@ -489,13 +489,18 @@ impl Filter {
             if let Some(step) = taken {
                 return Ok(step);
             }
+            if self.sparse
+                && let Some(step) = by_kind!(self.plain_sparse(py, u, y, scalars))?
+            {
+                return Ok(step);
+            }
         }
         let [weight, dt, offset] =
             [(weight, 1.0), (dt, 1.0), (offset, 0.0)].map(|(x, default)| x.object(py, default));
         let row = {
             let _calling = calling(py);
             let row = py.import("kfng._border")?.getattr("row")?;
-            row.call1((&self.settings, u, y, weight, dt, offset))?
+            row.call1((&self.settings, u, y, weight, dt, offset, self.sparse))?
         };
         by_kind!(self.vetted(py, &row))
     }

@@ -3,7 +3,7 @@
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
 //! kinds.rs: what is written once for both number types · lock.rs: the filter behind its
 //! mutex · leaving.rs: threads at exit · rows.rs, sparse.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
-//! joint.rs, bank.rs, step.rs, likelihood.rs: the classes · units.rs: a belief in other coordinates.
+//! joint.rs, bank.rs, step.rs, likelihood.rs: the classes · units.rs: a belief in other coordinates · hashing.rs: names to columns.
 
 use pyo3::prelude::*;
 
@@ -16,6 +16,7 @@ mod called;
 mod convert;
 mod errors;
 mod filter;
+mod hashing;
 mod joint;
 mod keys;
 mod leaving;
@@ -34,6 +35,8 @@ mod _core {
     use crate::bank::BankCore;
     #[pymodule_export]
     use crate::filter::Filter;
+    #[pymodule_export]
+    use crate::hashing::hashed;
     #[pymodule_export]
     use crate::joint::Joint;
     #[pymodule_export]

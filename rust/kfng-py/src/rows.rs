@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use kfng_core::family::Likelihood as _;
 use kfng_core::linalg::threads;
+use kfng_core::row::Report;
 use kfng_core::state::finite;
 use kfng_core::{Block, Error, Input, Transition};
 
@@ -75,15 +76,7 @@ impl Filter {
         if !observation(y, own_y) {
             return Ok(None);
         }
-        let fine = weight >= 0.0
-            && dt >= 0.0
-            && (weight + dt + shift).is_finite()
-            && (self.lean || finite(inputs));
-        if !fine
-            || !self.passes(dt)
-            || own_y.iter().any(|y| y.is_infinite())
-            || law.family.invalid(own_y)
-        {
+        if !(self.sound(own_y, [weight, dt, shift]) && (self.lean || finite(inputs))) {
             return Ok(None);
         }
         let several;
@@ -114,6 +107,17 @@ impl Filter {
             return Ok(None);
         }
         self.taken(py, error, values, fate).map(Some)
+    }
+
+    /// Whether y, weight, time and offset are such as can be learned from.
+    #[inline]
+    pub(crate) fn sound(&self, y: &[f64], [weight, dt, shift]: [f64; 3]) -> bool {
+        weight >= 0.0
+            && dt >= 0.0
+            && (weight + dt + shift).is_finite()
+            && self.passes(dt)
+            && !y.iter().any(|y| y.is_infinite())
+            && !self.law.family.invalid(y)
     }
 
     /// Whether the rule can let this time pass.
@@ -167,9 +171,14 @@ impl Filter {
 
     /// One row as `kfng._border.row` returns it.
     pub(crate) fn vetted<T: Kind>(&self, py: Python<'_>, row: &Bound<'_, PyAny>) -> PyResult<Step> {
+        if self.sparse
+            && let Some(step) = self.vetted_sparse::<T>(py, row)?
+        {
+            return Ok(step);
+        }
         let u = fields::<T>(row, "u", &[self.sizes.d])?;
         let offset = fields::<f64>(row, "offset", &[self.law.k])?;
-        self.checked(py, row, Input::Features(&u), &offset)
+        self.checked(py, row, Input::Features(&u), &offset, self.feeding(py))
     }
 
     /// One row as `kfng._border.given` returns it.
@@ -186,22 +195,32 @@ impl Filter {
                 h_s: &fields::<T>(row, "h_s", &[k, n])?,
                 h_theta: &dz,
             });
-            return self.checked(py, row, input, &vec![0.0; k]);
+            return self.checked(py, row, input, &vec![0.0; k], self.feeding(py));
         }
         self.checked(
             py,
             row,
             Input::Given { z: &z, dz: &dz },
             &vec![0.0; self.law.k],
+            self.feeding(py),
         )
     }
 
-    fn checked<T: Kind>(
+    /// The ordinary way of a checked row.
+    fn feeding<T: Kind>(
+        &self,
+        py: Python<'_>,
+    ) -> impl FnOnce(&Block<'_, T>, &mut Report<'_>) -> PyResult<(usize, Option<Error>)> {
+        move |block, report| self.feed(py, block, report)
+    }
+
+    pub(crate) fn checked<T: Kind>(
         &self,
         py: Python<'_>,
         row: &Bound<'_, PyAny>,
         input: Input<'_, T>,
         offset: &[f64],
+        run: impl FnOnce(&Block<'_, T>, &mut Report<'_>) -> PyResult<(usize, Option<Error>)>,
     ) -> PyResult<Step> {
         let (weight, dt, blank) = (
             row.getattr("weight")?.extract()?,
@@ -219,12 +238,12 @@ impl Filter {
             offset,
             blank: &[blank],
         };
-        let (_, error) = self.feed(py, &block, &mut report)?;
+        let (_, error) = run(&block, &mut report)?;
         self.taken(py, error, values, fate)
     }
 
     #[inline]
-    fn taken(
+    pub(crate) fn taken(
         &self,
         py: Python<'_>,
         error: Option<Error>,
@@ -367,7 +386,7 @@ fn by_name<T: Kind>(dict: &Bound<'_, PyDict>, names: &[Py<PyString>], to: &mut [
 
 /// Writes a plain y; whether it was one.
 #[inline]
-fn observation(y: &Bound<'_, PyAny>, to: &mut [f64]) -> bool {
+pub(crate) fn observation(y: &Bound<'_, PyAny>, to: &mut [f64]) -> bool {
     if let ([to], Some(y)) = (&mut *to, number(y)) {
         *to = y;
         return true;
@@ -380,7 +399,11 @@ fn observation(y: &Bound<'_, PyAny>, to: &mut [f64]) -> bool {
 }
 
 /// An array of a checked row, copied.
-fn fields<T: Kind>(row: &Bound<'_, PyAny>, name: &str, shape: &[usize]) -> PyResult<Vec<T>> {
+pub(crate) fn fields<T: Kind>(
+    row: &Bound<'_, PyAny>,
+    name: &str,
+    shape: &[usize],
+) -> PyResult<Vec<T>> {
     let py = row.py();
     let _calling = calling(py);
     let array = py
