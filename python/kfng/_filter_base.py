@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings as _warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +19,7 @@ from ._trace import Likelihood, Seen, Trace, TraceBuilder, quantiles
 from .errors import (
     BadHeaderError,
     CheckpointError,
+    FarOffWarning,
     KfngError,
     NonFiniteError,
     ParameterError,
@@ -180,6 +182,7 @@ class FilterBase(Hidden):
         weight: Any = None,
         dt: Any = None,
         time: Any = None,
+        center: Any = None,
         **same: Any,
     ) -> Self:
         """A filter that starts at the level and scale of its first rows, which are then conditioned on in order.
@@ -188,7 +191,8 @@ class FilterBase(Hidden):
         variance of y in link units over that of its feature, times the belief's prior_variance. A recurrent model gets
         `input_center` and `input_scale` from U0 (where it has none of its own), its readout starts in the units of y, and
         a weight's prior variance is 1/fan_in, in those units for the readout.
-        Features whose mean is many times their spread should be centred: the prior of the intercept speaks of u = 0.
+        The prior of the intercept speaks of u = 0. Where the mean of a feature is many times its spread (a year), that holds
+        back what is learned: `center="mean"`, or rows from which it was subtracted. A `FarOffWarning` says so.
 
         Parameters
         ----------
@@ -204,6 +208,9 @@ class FilterBase(Hidden):
             As for the constructor.
         target, weight, dt, time
             As for `update_many`; the weights have their part in level and scale as well.
+        center : None, 'mean' or (d,), default None
+            With `Full`: the row that the prior of the intercepts (of an MLP: of the first biases) speaks of, of mean features
+            or this one, in the place of u = 0. The prior is then a covariance of weights and intercept; rows stay as they are.
         **same
             As for the constructor.
 
@@ -224,7 +231,10 @@ class FilterBase(Hidden):
             _border.no_target(target)
         if callable(model) and not isinstance(model, Model):
             model = model(_border.matrix_width("U0", U0))
-        flt = cls._from_settings(_from_rows.start(Settings.build(model, family, **same), U0, Y0, weight))
+        flt = cls._from_settings(_from_rows.start(Settings.build(model, family, **same), U0, Y0, weight, center))
+        said = None if center is not None else _from_rows.far_off(flt.settings, U0)
+        if said is not None:
+            _warnings.warn(said, FarOffWarning, stacklevel=2)
         flt.update_many(U0, Y0, weight=weight, dt=dt, time=time, trace=False)
         return flt
 

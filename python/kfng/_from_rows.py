@@ -17,20 +17,25 @@ from numpy.typing import NDArray
 from . import _border
 from ._fit import fit_dtype
 from ._settings import Settings
-from ._validate import Array, real_array
-from .errors import ParameterError
+from ._units import Units
+from ._validate import Array, finite_array, real_array
+from .errors import NotPositiveDefiniteError, ParameterError, UnknownNameError, UnsupportedError
 from .reference.family import first_rows
-from .reference.model import Cell
+from .reference.model import MLP, Cell, Linear
 from .reference.model.base import Features
 
+MEAN = "mean"
+FAR = 20.0
+"""Means of so many deviations are worth a warning."""
 
-def start(settings: Settings, U: Any, Y: Any, weight: Any = None) -> Settings:
+
+def start(settings: Settings, U: Any, Y: Any, weight: Any = None, center: Any = None) -> Settings:
     """The settings with theta_0, prior and (for a learned variance) prior_scale set from the rows U (n, d), Y."""
     with np.errstate(all="ignore"):  # what overflows is refused by the components and by fit_dtype
-        return _start(settings, U, Y, weight)
+        return _start(settings, U, Y, weight, center)
 
 
-def _start(settings: Settings, U: Any, Y: Any, weight: Any) -> Settings:
+def _start(settings: Settings, U: Any, Y: Any, weight: Any, center: Any) -> Settings:
     good, Y_used, w = _usable(settings, U, Y, weight)
     level, V = settings.family.level(Y_used, w), settings.family.link_variance(Y_used, w)
     V = np.where(V > 0, V, np.where(level != 0, level**2, 1.0))  # constant y: its own size is the only scale there is
@@ -46,8 +51,60 @@ def _start(settings: Settings, U: Any, Y: Any, weight: Any) -> Settings:
     if not settings.theta_given:
         theta = settings.model.at_level(theta, level, V, features)
     theta.setflags(write=False)
+    if center is not None:
+        belief = _about(settings, belief, _center(center, U, features))
     fit_dtype(theta, belief, settings.dtype)
     return replace(settings, family=family, belief=belief, theta=theta, theta_given=True)
+
+
+def _center(center: Any, U: Any, features: Features) -> Array:
+    """The row (d,) that the prior of the intercept speaks of."""
+    if not isinstance(center, str):
+        return finite_array("center", center, features.mean.shape)
+    if center != MEAN:
+        raise UnknownNameError(argument="center", expected="None, 'mean' or numbers (d,)", got=repr(center)[:80])
+    if _border.is_sparse(U):
+        raise UnsupportedError(argument="center", expected="None or numbers (d,) with sparse rows", got="'mean'")
+    return features.mean
+
+
+def _about(settings: Settings, belief: Any, center: Array) -> Any:
+    """The same prior about the features less `center`: of c + center'w in the place of c. In the filter's own coordinates that is a
+    covariance, so that nothing has to be subtracted from a row."""
+    if settings.rule.gradient or belief.independent:
+        expected = "None with a belief without covariances (subtract it from the rows instead)"
+        raise UnsupportedError(argument="center", expected=expected, got=repr(belief)[:80])
+    prior = Units.of(settings.model, 1.0, -center).variances(belief.prior_variance, settings.p)
+    made = replace(belief, prior_variance=prior)
+    try:
+        made.check(settings.p)
+    except NotPositiveDefiniteError:
+        expected = "features not so far off that nothing is left of their own in rounding"
+        raise NotPositiveDefiniteError(argument="center", expected=expected, got="a singular prior") from None
+    return made
+
+
+def far_off(settings: Settings, U: Any) -> str | None:
+    """What to do about features whose mean in these rows (n, d) is many times their spread, which an intercept is for; else None."""
+    model = settings.model
+    if isinstance(model, MLP) or (isinstance(model, Linear) and model.intercept):
+        if _border.is_sparse(U):
+            return None
+        rows = real_array("U0", U)
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        with np.errstate(all="ignore"):
+            size, spread = np.abs(np.mean(rows, axis=0)), np.std(rows, axis=0)
+            ratio = np.where(spread > 1e-12 * size, size / spread, 0.0)
+        if not (ratio > FAR).any():
+            return None
+        j = int(np.argmax(ratio))
+        name = f"column {j}" if settings.feature_names is None else repr(settings.feature_names[j])
+        remedy = "subtract it from the rows" if settings.belief.independent else "from_rows(..., center='mean')"
+        return (
+            f"U0: the mean of {name} is {ratio[j]:.0f} times its spread, and the prior of the intercept, which speaks of u = 0, "
+            f"holds back what is learned of it: {remedy} makes it speak of a row of mean features"
+        )
+    return None
 
 
 def _usable(settings: Settings, U: Any, Y: Any, weight: Any) -> tuple[NDArray[np.bool_], Array, first_rows.Weight]:

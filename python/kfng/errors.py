@@ -11,6 +11,7 @@ __all__ = [
     "BadValueError",
     "CheckpointError",
     "DtypeError",
+    "FarOffWarning",
     "InternalError",
     "KfngError",
     "NonFiniteError",
@@ -101,6 +102,10 @@ class NotPositiveDefiniteError(KfngError, ArithmeticError):
 
 class InternalError(KfngError, RuntimeError):
     """A fault inside kfng; the object it happened in refuses further use."""
+
+
+class FarOffWarning(UserWarning):
+    """A feature's mean is many times its spread, and the prior of the intercept speaks of u = 0: see `Filter.from_rows`."""
 
 
 class CheckpointError(KfngError):

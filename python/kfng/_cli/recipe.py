@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +77,7 @@ def start(options: Any, roles: Roles, rows: Any, levels: dict[str, list[str]] | 
         feature_names=names,
         categories=categories,
     )
-    return centred(_from_rows.start(settings, U, given.Y, given.weight), U)
+    return _from_rows.start(settings, U, given.Y, given.weight, _center(settings, U))
 
 
 def _with_levels(names: list[str], U: Any, levels: dict[str, list[str]]) -> tuple[list[str], Any]:
@@ -87,26 +86,14 @@ def _with_levels(names: list[str], U: Any, levels: dict[str, list[str]]) -> tupl
     return [*names, *more], np.column_stack([U, np.zeros((len(U), len(more)))])
 
 
-def centred(settings: Settings, U: Any) -> Settings:
-    """The same prior about the features less their means: the intercept's is about a row of mean features, not of zeros.
+def _center(settings: Settings, U: Any) -> Any:
+    """The means of the features, but for indicators: the prior of the intercept is about a row of these, not of zeros.
 
-    In the filter's own coordinates, b = b' - c'w for means c, that is a prior covariance T P T' and a start T theta, so that
-    nothing has to be subtracted from a row. A diagonal belief cannot say so of P, and a cell has centres of its own.
+    A diagonal belief cannot say so, and a cell has centres of its own.
     """
-    model = settings.model
-    T = np.eye(settings.p)
-    places = model.split(np.arange(settings.p, dtype=np.float64)) if isinstance(model, (kfng.Linear, kfng.MLP)) else {}
-    pair = ("weight", "intercept") if isinstance(model, kfng.Linear) else ("weight0", "bias0")
-    if pair[1] not in places or not isinstance(settings.belief, kfng.Full):
-        return settings
+    if not isinstance(settings.belief, kfng.Full) or not isinstance(settings.model, (kfng.Linear, kfng.MLP)):
+        return None
     complete = U[np.isfinite(U).all(axis=1)]
     center = complete.mean(axis=0)
-    center[(complete == 0).any(axis=0) & (np.abs(complete) <= 1).all(axis=0)] = 0.0  # indicators
-    weights, biases = (places[name].astype(int) for name in pair)
-    for bias, row in zip(biases, weights, strict=True):
-        T[bias, row] = -center
-    prior = np.diag(settings.belief.prior_diagonal(settings.p))
-    belief = replace(cast(Any, settings.belief), prior_variance=T @ prior @ T.T)
-    theta = T @ settings.theta
-    theta.setflags(write=False)
-    return replace(settings, belief=belief, theta=theta)
+    center[(complete == 0).any(axis=0) & (np.abs(complete) <= 1).all(axis=0)] = 0.0
+    return center
