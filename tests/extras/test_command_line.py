@@ -137,6 +137,7 @@ def test_the_same_model_of_every_format_and_batch(rows, tmp_path, monkeypatch, c
     assert all((state == states[0]).all() for state in states[1:])
 
 
+@pytest.mark.filterwarnings("ignore::kfng.errors.FarOffWarning")  # the control
 def test_a_feature_far_from_zero_needs_no_scaler(rows, tmp_path, capsys):
     """The intercept's prior is about a row of mean features. The control: `from_rows` alone, whose prior is about zeros."""
     moved = rows.with_columns(year=pl.col("year") + 1e5)
