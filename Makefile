@@ -36,10 +36,10 @@ demo: .venv-demo/.installed ## one pass over 336,776 real flights, one over 44 y
 
 test: .venv/.installed ## run cargo test and pytest
 	$(RUST) cargo test --release --workspace --locked
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 test-extras: .venv-extras/.installed ## run what needs scikit-learn, river, JAX and PyTorch (downloads some GB)
-	$(EXTRAS_BIN)/python -m pytest tests/extras
+	$(EXTRAS_BIN)/python -m pytest tests/extras --numprocesses auto --maxprocesses 8 --dist worksteal
 
 # CHECK='K*' runs a part, SIZE=small minutes instead of hours
 release-check: .venv/.installed ## try every promise of docs/reliability.md at full size and write that page (hours; goes on where it stopped)
