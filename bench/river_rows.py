@@ -22,6 +22,7 @@ def main():
     acts = {
         "learn_one": lambda model, x, target: model.learn_one(x, target),
         "predict_one": lambda model, x, target: model.predict_one(x),
+        "both": lambda model, x, target: (model.predict_one(x), model.learn_one(x, target)),
     }
     times = {(act, name): [] for act in acts for name in models}
     for _ in range(ROUNDS):

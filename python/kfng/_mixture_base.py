@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -397,7 +398,7 @@ class MixtureBase:
 
 
 def _one_more(u: Any, y: Any, options: dict[str, Any]) -> Replay:
-    u = dict(u) if isinstance(u, Mapping) else np.array(u)
+    u = dict(u) if isinstance(u, Mapping) else copy.deepcopy(u) if _border.is_sparse(u) else np.array(u)
     y, options = _kept(y), {name: _kept(value) for name, value in options.items()}
     return lambda flt, i: flt.update(u, y, **options)  # type: ignore[attr-defined]
 

@@ -501,3 +501,23 @@ def test_times_that_make_no_sense():
     assert np.array_equal(answers(model, xs), before)
     with pytest.raises(kfng.ParameterError):
         Regressor(half_life="7d").learn_one(xs[0], y[0])
+
+
+@pytest.mark.parametrize("n", [2, 3, 39, 41])
+def test_few_plain_numbers_are_summed_without_arrays(n):
+    """To rounding what the filter predicts; numbers of another kind, or none, go the long way."""
+    rng = np.random.default_rng(n)
+    names = [f"x{j}" for j in range(n)]
+    xs = [dict(zip(names, row, strict=True)) for row in (rng.normal(size=(80, n)) * 10 + 500).tolist()]
+    model = learn(Regressor(), xs, rng.normal(size=80).tolist())
+    x = xs[0]
+    expected = model.predict_one(x, with_dist=True).mu
+    assert model.predict_one(x) == pytest.approx(expected, rel=EXACT, abs=EXACT)
+    assert model.predict_one({**x, "x1": x["x1"] + 1}) != pytest.approx(expected, rel=EXACT, abs=EXACT)
+    turned = dict(reversed(x.items()))
+    assert model.predict_one(turned) == pytest.approx(expected, rel=EXACT, abs=EXACT)
+    kinds = {**x, "x0": np.float64(x["x0"]), "x1": np.float32(503.25)}
+    plain = {**x, "x1": 503.25}
+    assert model.predict_one(kinds) == pytest.approx(model.predict_one(plain), rel=EXACT, abs=EXACT)
+    with pytest.raises(kfng.DtypeError):
+        model.predict_one({**x, "x1": "many"})

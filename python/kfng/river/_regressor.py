@@ -139,6 +139,9 @@ class Regressor(Online, base.MiniBatchRegressor):
             Names and values of the features that are there.
         with_dist : bool, default False
         """
+        learner = self._learner
+        if learner is not None and self._means is None and not with_dist:
+            return learner.mean(x)
         learner = self._current()
         if not with_dist:
             return 0.0 if learner is None else learner.mean(self._whole(x))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from operator import itemgetter
+from operator import itemgetter, mul, sub
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,8 @@ from ._means import Means, gaps
 Name = Hashable
 Row = tuple[dict[Name, float], float, float, float]
 """x, y, w and dt."""
+QUICK = 40
+"""So many features are summed in Python before an array is faster."""
 
 
 class Learner(NamedTuple):
@@ -40,6 +42,9 @@ class Learner(NamedTuple):
     many: int
     """k, the number of outputs, or 0 for one."""
     clamp: float | None
+    family: Family
+    level: list[float]
+    """The centre, as numbers of Python."""
 
     def row(self, x: Mapping[Name, Any]) -> Array:
         """u (d,); features that are not known are left out."""
@@ -67,6 +72,16 @@ class Learner(NamedTuple):
         u -= self.center
         return u
 
+    def quick(self, x: Mapping[Name, Any], theta: list[float]) -> float | None:
+        """z of a row of the features that are known and no other, few and plain: without arrays, which cost more than the sum."""
+        if not 2 <= len(x) == len(self.names) <= QUICK:
+            return None
+        try:  # (theta ends with the intercept, for which there is no value)
+            z = theta[-1] + sum(map(mul, map(sub, self.values(x), self.level), theta))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+        return z if type(z) is float and math.isfinite(z) else None
+
     def rows(self, names: Sequence[Name], X: Array) -> Array:
         """U (n, d) from columns of these names."""
         U = np.zeros((len(X), len(self.names)))
@@ -78,16 +93,18 @@ class Learner(NamedTuple):
 
     def mean(self, x: Mapping[Name, Any]) -> Any:
         """The mean of y, a number or (K,), as `Filter.predict` has it, without what that does for many rows."""
-        u, theta, family = self.row(x), self.flt.theta, self.flt.settings.family
+        theta, family = self.flt.theta, self.family
         if not self.many:
-            z = float(theta[:-1].dot(u)) + float(theta[-1])
+            z = self.quick(x, theta.tolist())
+            if z is None:
+                z = float(theta[:-1].dot(self.row(x))) + float(theta[-1])
             if self.clamp is not None:
                 z = min(max(z, -self.clamp), self.clamp)
             if type(family) is Gaussian:
                 return z
             return expit(z) if type(family) is Bernoulli else float(family.mean(np.array([[z]]))[0, 0])
         weights = theta[: -self.many].astype(np.float64, copy=False).reshape(self.many, -1)
-        zs = (weights.dot(u) + theta[-self.many :])[None]
+        zs = (weights.dot(self.row(x)) + theta[-self.many :])[None]
         return family.mean(zs if self.clamp is None else family.clamp(zs, self.clamp))[0]
 
     def with_features(self, new: Mapping[Name, float]) -> Learner:
@@ -107,7 +124,10 @@ def made(flt: Filter, names: tuple[Name, ...], center: Array) -> Learner:
     values = itemgetter(*names) if names else itemgetter(())  # (that of one name gives no tuple: `same` goes without)
     place = {name: i for i, name in enumerate(names)}
     k = flt.settings.k
-    return Learner(flt, names, place, center, values, k if k > 1 else 0, flt.settings.z_clamp)
+    settings = flt.settings
+    return Learner(
+        flt, names, place, center, values, k if k > 1 else 0, settings.z_clamp, settings.family, center.tolist()
+    )
 
 
 def expit(z: float) -> float:
