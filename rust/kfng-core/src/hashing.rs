@@ -82,7 +82,7 @@ impl Hashed {
             }
         }
         self.row.clear();
-        self.starts.push(self.indices.len() as i64);
+        self.starts.push(self.indices.len().cast_signed() as i64);
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         }
         hashed.end_row();
         hashed.end_row();
-        let ends = hashed.indices.len() as i64;
+        let ends = hashed.indices.len().cast_signed() as i64;
         assert_eq!(hashed.starts, [0, ends, ends]);
         assert!(hashed.indices.is_sorted_by(|a, b| a < b));
         assert!(hashed.indices.iter().all(|&column| column < 3));
