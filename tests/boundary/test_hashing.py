@@ -230,3 +230,24 @@ def test_one_row_of_a_million_columns():
     both = hasher.transform([["spam", "free"], ["tea", "for", "two"]])
     assert flt.predict(both)[0] > 0.8 > 0.2 > flt.predict(both)[1]
     assert np.count_nonzero(flt.theta) == 4
+
+
+@BOTH
+def test_a_mixture_takes_rows_back(package):
+    """A row that one filter refuses is undone by giving the others the rows before it again, from copies."""
+    U, y = problem(n=12)
+    both = [package.Filter(kfng.Linear(64, 1), kfng.Bernoulli(), belief=kfng.Diagonal(v)) for v in (0.5, 2.0)]
+    both.append(filter_of(package, kfng.Diagonal(), dtype="float32"))
+    mixture, good = package.Mixture(both), package.Mixture(both)
+    for i in range(len(U)):
+        row = U[i : i + 1]
+        mixture.update(row, y[i])
+        good.update(row, y[i])
+        row.data[:] = np.nan  # the caller's own, who may do with it as he likes
+    bad = kfng.FeatureHasher(64).transform([{"a": 1e100}])  # beyond float32 alone
+    both[0].copy().update(bad, 1.0)
+    with pytest.raises(kfng.NonFiniteError):
+        mixture.update(bad, 1.0)
+    for one, other in zip(mixture.filters, good.filters, strict=True):
+        assert np.array_equal(one.theta, other.theta)
+        assert np.isfinite(one.theta).all()
