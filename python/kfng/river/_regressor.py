@@ -44,6 +44,10 @@ class Regressor(Online, base.MiniBatchRegressor):
         What to do about NaN and None: 'raise' refuses the row, 'skip' learns nothing from it (time passes), 'mean' puts the
         feature's mean so far in its place. Where a row is predicted it is the mean by 'skip', too. A feature that is not in
         x is 0 by all of them.
+    standardize
+        'running': features are standardised by the mean and the deviation of the rows so far, and the filter goes with them
+        exactly (`Filter.change_units`); the prior stays. Not with belief='diagonal'. By default they are centred by the first
+        rows.
     dtype
         'float64' or 'float32'.
     num_threads
@@ -71,6 +75,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         iterations: int = 1,
         warmup: int = 32,
         missing: str = "raise",
+        standardize: str | None = None,
         dtype: str = "float64",
         num_threads: int | None = None,
     ) -> None:
@@ -83,6 +88,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         self.iterations = iterations
         self.warmup = warmup
         self.missing = missing
+        self.standardize = standardize
         self.dtype = dtype
         self.num_threads = num_threads
         self._law = family_of(family, dispersion)

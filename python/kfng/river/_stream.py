@@ -18,6 +18,7 @@ from river import base
 from .._clock import Moment
 from .._estimator import MISSING, Recipe, options_of, waited
 from .._filter import Filter
+from .._scaler import Scaler
 from .._validate import Array, choice, integer, number
 from ..errors import DtypeError, NonFiniteError, ParameterError
 from ..reference.family import Bernoulli, Family, Gaussian
@@ -45,6 +46,10 @@ class Learner(NamedTuple):
     family: Family
     level: list[float]
     """The centre, as numbers of Python."""
+    unit: Array
+    """(k,): prior variance of the intercepts when it started, of which that of new weights is made."""
+    scaler: Scaler | None = None
+    """Where features are standardised as they come; `center` is then its own."""
 
     def row(self, x: Mapping[Name, Any]) -> Array:
         """u (d,); features that are not known are left out."""
@@ -56,7 +61,8 @@ class Learner(NamedTuple):
             place = self.place.get(name)
             if place is not None:
                 u[place] = _number(name, value)
-        return u - self.center
+        u -= self.center
+        return u if self.scaler is None else u / self.scaler.scale
 
     def same(self, x: Mapping[Name, Any]) -> Array | None:
         """u (d,) where x has the features that are known and no other, as most rows do; else None."""
@@ -70,11 +76,13 @@ class Learner(NamedTuple):
             _ = [_number(name, value) for name, value in x.items()]  # which says what is wrong
             raise
         u -= self.center
+        if self.scaler is not None:
+            u /= self.scaler.scale
         return u
 
     def quick(self, x: Mapping[Name, Any], theta: list[float]) -> float | None:
         """z of a row of the features that are known and no other, few and plain: without arrays, which cost more than the sum."""
-        if not 2 <= len(x) == len(self.names) <= QUICK:
+        if self.scaler is not None or not 2 <= len(x) == len(self.names) <= QUICK:
             return None
         try:  # (theta ends with the intercept, for which there is no value)
             z = theta[-1] + sum(map(mul, map(sub, self.values(x), self.level), theta))
@@ -89,7 +97,15 @@ class Learner(NamedTuple):
             place = self.place.get(name)
             if place is not None:
                 U[:, place] = column
-        return U - self.center
+        return U - self.center if self.scaler is None else self.scaler.seen(U)
+
+    def after(self, u: Array, w: float) -> Learner:
+        """Behind a row u (d,) that was learned: where features are standardised as they come, in coordinates for the next."""
+        if self.scaler is None:
+            return self
+        _, scaler, move = self.scaler.after(u[None], np.array([w], dtype=np.float64))
+        flt = self.flt if move is None else self.flt.change_units(center=move.center, scale=move.scale)
+        return self._replace(flt=flt, scaler=scaler, center=scaler.center)
 
     def mean(self, x: Mapping[Name, Any]) -> Any:
         """The mean of y, a number or (K,), as `Filter.predict` has it, without what that does for many rows."""
@@ -111,13 +127,12 @@ class Learner(NamedTuple):
         """The same with these features more, and their first values."""
         if not new:
             return self
-        names, settings = sorted(new, key=order), self.flt.settings
-        unit = settings.belief.prior_diagonal(settings.p)[
-            -settings.k :
-        ]  # of the intercepts: variance of y in link units
-        variance = unit[:, None] / np.array([new[name] for name in names]) ** 2
-        flt = self.flt.add_features(len(names), prior_variance=variance.ravel())
-        return made(flt, (*self.names, *names), np.concatenate([self.center, np.zeros(len(names))]))
+        names, n = sorted(new, key=order), len(new)
+        variance = self.unit[:, None] / np.array([new[name] for name in names]) ** 2
+        flt = self.flt.add_features(n, prior_variance=variance.ravel())
+        scaler = None if self.scaler is None else self.scaler.with_features(n)
+        grown = made(flt, (*self.names, *names), np.concatenate([self.center, np.zeros(n)]))
+        return grown._replace(unit=self.unit, scaler=scaler)
 
 
 def made(flt: Filter, names: tuple[Name, ...], center: Array) -> Learner:
@@ -125,9 +140,9 @@ def made(flt: Filter, names: tuple[Name, ...], center: Array) -> Learner:
     place = {name: i for i, name in enumerate(names)}
     k = flt.settings.k
     settings = flt.settings
-    return Learner(
-        flt, names, place, center, values, k if k > 1 else 0, settings.z_clamp, settings.family, center.tolist()
-    )
+    unit = settings.belief.prior_diagonal(settings.p)[-k:]  # variance of y in link units
+    many = k if k > 1 else 0
+    return Learner(flt, names, place, center, values, many, settings.z_clamp, settings.family, center.tolist(), unit)
 
 
 def expit(z: float) -> float:
@@ -144,6 +159,7 @@ class Online(base.Estimator):
 
     warmup: Any
     missing: Any
+    standardize: Any = None
     _learner: Learner | None
 
     def _begin(self) -> None:
@@ -151,6 +167,8 @@ class Online(base.Estimator):
         self._options = options_of(self)
         self._warmup = integer("warmup", self.warmup, low=1)
         self._means = None if choice("missing", self.missing, MISSING) == "raise" else Means()
+        if self.standardize is not None:
+            Recipe(Gaussian(), self._options, standardize=self.standardize)  # which checks it
         self._learner = None
         self._held: list[Row] = []
         self._taught = 0
@@ -205,12 +223,13 @@ class Online(base.Estimator):
             u = learner.same(x)
             if u is not None:
                 self._update(learner, u, y, w)
-                self._learner = learner
+                self._learner = learner.after(u, w)
                 return
             new = {name: value for name, value in x.items() if name not in self._learner.place and value}
             learner = learner.with_features({name: _number(name, v) for name, v in new.items()})
-            self._update(learner, learner.row(x), y, w)
-            self._learner = learner
+            u = learner.row(x)
+            self._update(learner, u, y, w)
+            self._learner = learner.after(u, w)
             return
         w = number("w", w, "a finite number >= 0", 0.0, np.inf, ends="[)")
         gone = () if self._means is None else gaps(x)
@@ -235,7 +254,7 @@ class Online(base.Estimator):
     def _learn_rows(self, names: list[Name], X: Array, y: Array, w: Array, new_y: Sequence[int] = ()) -> None:
         """Rows X (n, len(names)) in order, as one by one: in blocks between those that bring something new."""
         i = 0
-        if self._means is not None:  # row by row, as the means move
+        if self._means is not None or self.standardize is not None:  # row by row, as the means move
             for x, target, w_i in zip(X.tolist(), y.tolist(), w.tolist(), strict=True):
                 self._learn(dict(zip(names, x, strict=True)), target, w_i)
             return
@@ -290,6 +309,9 @@ class Online(base.Estimator):
         U = np.array([[x.get(name, 0.0) for name in names] for x, *_ in held]).reshape(len(held), len(names))
         y, w, dt = (np.array([row[part] for row in held], dtype=np.float64) for part in (1, 2, 3))
         family, outputs = self._family()
+        if self.standardize is not None:
+            flt, scaler = Recipe(family, self._options, outputs, standardize=self.standardize).running(U, y, w, dt)
+            return made(flt, names, scaler.center)._replace(scaler=scaler), means
         flt, center = Recipe(family, self._options, outputs).start(U, y, w, dt)
         return made(flt, names, center), means
 
