@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := /bin/sh
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-extras release-check check docs wheels bench bench-pages profile science golden clean need-python
+.PHONY: help demo test test-extras release-check fuzz check docs wheels bench bench-pages profile science golden clean need-python
 
 # PYTHON=... chooses another interpreter for the environments that make builds
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -44,6 +44,12 @@ test-extras: .venv-extras/.installed ## run what needs scikit-learn, river, JAX 
 # CHECK='K*' runs a part, SIZE=small minutes instead of hours
 release-check: .venv/.installed ## try every promise of docs/reliability.md at full size and write that page (hours; goes on where it stopped)
 	PYTHONPATH=tests $(BIN)/python -m release --check '$(or $(CHECK),*)' --size '$(or $(SIZE),full)'
+
+# needs `cargo install cargo-fuzz` and a nightly toolchain; what crashes lies in fuzz/artifacts, what is found in fuzz/found
+fuzz: ## fuzz the Rust core for a while: TARGET=rows|bank|load|law, SECONDS=300
+	mkdir -p fuzz/found/$(or $(TARGET),rows)
+	cd fuzz && cargo +nightly fuzz run --fuzz-dir . $(or $(TARGET),rows) found/$(or $(TARGET),rows) corpus/$(or $(TARGET),rows) -- \
+		-max_total_time=$(or $(SECONDS),300) -max_len=600 -len_control=0 -timeout=20
 
 check: .venv/.installed ## run rustfmt, clippy, ruff, mypy and stubtest
 	$(RUST) --components rustfmt,clippy cargo fmt --all --check

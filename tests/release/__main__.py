@@ -80,11 +80,15 @@ def main(arguments: list[str]) -> int:
 
 
 def collected(checks: dict[str, check.Check]) -> dict[str, Any]:
-    """Of each check the newest result, the full size before the small; what was never run is named as missing by its absence."""
+    """Of each check the newest result, the full size before the small; what has not run here is as the page has it."""
+    before = json.loads(page.JSON.read_text(encoding="utf-8"))["checks"] if page.JSON.exists() else {}
     found: dict[str, Any] = {}
     for name in checks:
+        if name in before:
+            found[name] = before[name]
         kept = sorted(KEPT.glob(f"{name}-*.json"), key=lambda path: path.stat().st_mtime)
-        for path in [p for p in kept if "-small-" in p.name] + [p for p in kept if "-full-" in p.name]:
+        small = [] if before.get(name, {}).get("size") == "full" else [p for p in kept if "-small-" in p.name]
+        for path in small + [p for p in kept if "-full-" in p.name]:
             found[name] = json.loads(path.read_text())
     return {"about": about(), "checks": found}
 

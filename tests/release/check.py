@@ -53,6 +53,6 @@ def check(name: str, promise: str, *, small: dict[str, Any], full: dict[str, Any
 
 def load_all() -> dict[str, Check]:
     """All checks, in the order of their names."""
-    from release import checkpoints, concurrency, inputs, long_streams, numerics  # noqa: F401
+    from release import checkpoints, concurrency, fuzzing, inputs, long_streams, numerics  # noqa: F401
 
     return dict(sorted(CHECKS.items(), key=lambda item: (item[0][0], int("".join(c for c in item[0] if c.isdigit())))))

@@ -16,7 +16,7 @@ PROMISES = [
     ("without excitation no variance passes 4 times its prior, 2 times with towards='prior'", "N3"),
     ("no input, finite or not, makes the state non-finite; a refused row leaves it bit-identical", "N6, N8, M2"),
     ("one by one, batched, in any pieces, with any number of threads, saved and resumed: the same bits", "K7, M2, X1"),
-    ("no panic, abort or hang can be reached from Python", "K4, M3, M4, M5, X4, X6, X8"),
+    ("no panic, abort or hang can be reached from Python", "K4, M1, M3, M4, M5, X4, X6, X8"),
     (
         "after save() has returned, that state or a later one is what load() gives after kill -9 or power loss; a damaged file is a typed"
         " error; loading runs no code",
@@ -65,6 +65,7 @@ ELSEWHERE = [
         "copies, pickles, files of every kind go on to the same bits",
         ["tests/boundary/test_copies.py", "tests/test_joint_saved.py"],
     ),
+    ("M1", "inputs that the fuzzer found worth keeping", ["rust/kfng-core/tests/corpus.rs"]),
     ("M2", "a bank as a state machine, against a dict of filters", ["tests/bank/test_machine.py"]),
     ("M3", "dtypes and layouts, one by one", ["tests/boundary/test_arrays.py", "tests/boundary/test_row_errors.py"]),
     ("M4", "sizes that no machine holds", ["tests/boundary/test_hostile_sizes.py"]),

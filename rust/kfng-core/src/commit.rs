@@ -89,6 +89,18 @@ impl<T: Scalar> Filter<T> {
         error
     }
 
+    /// Of a bank's workspace, after a row that was refused: its beliefs may have kept numbers that are none in their padding, which a record
+    /// does not fill. Both become priors; a belief comes with the next record.
+    #[cold]
+    pub(crate) fn cleanse(&mut self) {
+        for state in [&mut self.state, &mut self.next] {
+            state.theta_mut().fill(T::zero());
+            let at = state.belief_mut();
+            at.fill(T::zero());
+            let _ = self.belief.start(at); // as it did when the filter was made
+        }
+    }
+
     /// The belief before the step at hand, from the one of `next` and what the journal has noted since.
     fn take_back(&mut self) {
         let Some(journal) = &self.journal else { return };

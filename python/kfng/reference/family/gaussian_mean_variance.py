@@ -15,7 +15,7 @@ from ..._validate import Array
 from . import first_rows
 from .base import Family, Mask
 from .first_rows import Weight
-from .quadrature import DEPTH, LOG_2PI, log_normal_mean
+from .quadrature import DEPTH, LOG_2PI, WIDE, log_normal_mean
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,7 +70,13 @@ class GaussianMeanVariance(Family):
 
         with np.errstate(all="ignore"):
             surprise = np.square(r) / (np.exp(z[:, 1:]) + rest)
-            return -log_normal_mean(log_density, (np.sqrt(surprise + 2 * DEPTH) + sd)[:, 0])
+            near = np.sqrt(surprise + 2 * DEPTH) + sd
+            # far off: the largest is no smaller than where the variance has grown to r², and beyond, v² alone is DEPTH below that
+            v = np.fmax((2 * np.log(np.abs(r)) - z[:, 1:]) / sd, 0.0)
+            least = log_density(v) - v**2 / 2
+            farthest = sd + np.sqrt(2 * (DEPTH - least) - LOG_2PI - z[:, 1:])
+            reach = np.where(near < WIDE / 2, near, np.fmin(np.fmin(near, farthest), 1e300))
+            return -log_normal_mean(log_density, reach[:, 0])
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         """Of the mixture of normals over z_2, (n, len(q))."""

@@ -280,6 +280,7 @@ fn general<T: Scalar>(
 ) -> Result<(), Error> {
     plan.unpack(record, &mut filter.state);
     if let (_, Some(error)) = filter.run(block, report) {
+        filter.cleanse();
         return Err(error);
     }
     plan.pack(&filter.state, record);

@@ -8,7 +8,7 @@
 
 use serde::Deserialize;
 
-use super::quadrature::{DEPTH, LOG_2PI, log_add_exp, log_normal_mean};
+use super::quadrature::{DEPTH, LOG_2PI, WIDE, log_add_exp, log_normal_mean};
 use super::quantile;
 use super::{Likelihood, Link, Seen};
 use crate::error::Error;
@@ -117,7 +117,15 @@ impl Likelihood for GaussianMeanVariance {
             -(LOG_2PI + log_variance + far * far) / 2.0
         };
         let surprise = r * r / (z_2.exp() + rest);
-        -log_normal_mean(log_density, (surprise + 2.0 * DEPTH).sqrt() + sd)
+        let mut reach = (surprise + 2.0 * DEPTH).sqrt() + sd;
+        if reach >= WIDE / 2.0 {
+            // Far off: the largest is no smaller than where the variance has grown to r², and beyond, v² alone is DEPTH below that.
+            let v = ((2.0 * r.abs().ln() - z_2) / sd).max(0.0);
+            let least = log_density(v) - v * v / 2.0;
+            let farthest = sd + (2.0 * (DEPTH - least) - LOG_2PI - z_2).sqrt();
+            reach = reach.min(farthest).min(1e300);
+        }
+        -log_normal_mean(log_density, reach)
     }
 
     fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {

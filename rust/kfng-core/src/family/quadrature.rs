@@ -10,6 +10,10 @@ const NEWTON: usize = 100;
 pub const DEPTH: f64 = 32.0;
 const COARSE: usize = 33;
 const ROUNDS: usize = 5;
+/// A round leaves a sixteenth at least: after five of them the nodes are still close enough together.
+pub const WIDE: f64 = 1e4;
+/// From anything that float64 holds.
+const ROUNDS_FROM_FAR: usize = 270;
 const FINE: usize = 256;
 
 /// The positive half of 48 Gauss-Hermite nodes for N(0, 1), with the logs of their weights. Source: DLMF 3.5(v).
@@ -119,13 +123,18 @@ pub fn laplace_hermite(
     -width.ln() - log_sum_exp(terms.into_iter())
 }
 
-/// Where height is within DEPTH of its largest value between low and high: a grid of 33 nodes, narrowed five times.
+/// Where height is within DEPTH of its largest value between low and high: a grid of 33 nodes, narrowed five times, more often from far.
 pub fn narrowed(height: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> (f64, f64) {
-    for _ in 0..ROUNDS {
+    let rounds = if high - low < WIDE {
+        ROUNDS
+    } else {
+        ROUNDS_FROM_FAR
+    };
+    for _ in 0..rounds {
         let step = (high - low) / (COARSE - 1) as f64;
         let heights: [f64; COARSE] = std::array::from_fn(|i| height(low + step * i as f64));
         let least = heights.iter().copied().fold(f64::NEG_INFINITY, f64::max) - DEPTH;
-        let kept = |h: &f64| *h > least;
+        let kept = |h: &f64| *h >= least; // equal where DEPTH is lost to rounding
         let first = heights.iter().position(kept).unwrap_or(0);
         let last = heights.iter().rposition(kept).unwrap_or(COARSE - 1);
         high = low + step * (last + 1).min(COARSE - 1) as f64;
