@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+#[allow(clippy::pedantic, reason = "a folder of its own")]
 #[path = "../../../fuzz/src/lib.rs"]
 mod fuzz;
 
