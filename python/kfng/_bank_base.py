@@ -562,6 +562,10 @@ class BankBase:
         return _bank_rows.Reading(self, column, known)
 
     # -- saving and copying
+    def _key_arrays(self, slots: Slots) -> Sections:
+        """The keys of slots, as a file has them."""
+        return _bank_file.key_arrays(self._keys_at(slots))
+
     def spec(self) -> dict[str, Any]:
         """The settings as plain JSON values (arrays by shape)."""
         return self.settings.spec()

@@ -10,6 +10,8 @@ In a file (checkpoint.py), for K keys of which m are whole numbers, and q priors
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -32,10 +34,15 @@ from .errors import (
 
 if TYPE_CHECKING:
     from ._bank_base import BankBase
+    from .checkpoint import Stored
 
     AnyBank = TypeVar("AnyBank", bound=BankBase)
 
+    Arrays = Stored | dict[str, NDArray[Any]]
+
 Slots = NDArray[np.int64]
+AT_ONCE = 1 << 12
+"""Keys whose states are written or read together."""
 
 
 class Records(NamedTuple):
@@ -56,6 +63,18 @@ def records(bank: BankBase, slots: Slots) -> Records:
 
 def put(bank: BankBase, keys: Column, new: Records) -> Slots:
     """Add keys that are not there, in order; all or none."""
+    slots = bank._append(keys, new.sections, _priors_here(bank, new))
+    if new.kind is not None:
+        bank._last_times(new.kind)[slots] = new.last
+    else:
+        bank._forget_times(slots)
+    if bank._recency is not None:
+        bank._recency.use(slots)
+    return slots
+
+
+def _priors_here(bank: BankBase, new: Records) -> Slots:
+    """Each key's prior among those of the bank, which are made where they are not there."""
     known = [_prior_index(bank, prior) for prior in new.priors]
     prior = np.array([len(bank._priors) if index is None else index for index in known], dtype=np.int64)
     added = [i for i in np.unique(new.prior).tolist() if known[i] is None]
@@ -65,14 +84,7 @@ def put(bank: BankBase, keys: Column, new: Records) -> Slots:
             prior[i] = len(bank._priors)
             bank._set_prior(new.priors[i])
         bank._set_prior(current)
-    slots = bank._append(keys, new.sections, prior[new.prior])
-    if new.kind is not None:
-        bank._last_times(new.kind)[slots] = new.last
-    else:
-        bank._forget_times(slots)
-    if bank._recency is not None:
-        bank._recency.use(slots)
-    return slots
+    return prior[new.prior]
 
 
 def _prior_index(bank: BankBase, prior: Settings) -> int | None:
@@ -116,39 +128,55 @@ def _same_settings(mine: Settings, other: Settings) -> None:
 
 
 # -- files
-def encoded(bank: BankBase) -> list[Any]:
-    """The parts of a file, taken in one moment."""
+def encoded(bank: BankBase) -> Iterator[memoryview]:
+    """A file, part after part. The bank does not change meanwhile: threads that would update it wait."""
     from . import __version__, checkpoint
 
     with bank._lock:
-        slots = bank._live()
-        new, recency = records(bank, slots), bank._recency
-        arrays: dict[str, NDArray[Any]] = {f"spec.{name}": part for name, part in bank.settings.arrays().items()}
-        arrays |= _key_arrays(bank._keys_at(slots))
-        arrays |= {f"state.{name}": array for name, array in new.sections.items()}
-        arrays["prior"] = new.prior
-        arrays["priors.theta"] = np.array([s.theta for s in new.priors[1:]]).reshape(-1, bank.settings.p)
-        variances = [s.belief.prior_diagonal(s.p) for s in new.priors[1:]]
-        arrays["priors.variance"] = np.array(variances).reshape(-1, bank.settings.p)
-        m = bank.settings.family.noise_scales(bank.settings.k)
-        arrays["priors.noise"] = np.array([noise_scale(s) for s in new.priors[1:]]).reshape(len(variances), m)
-        if new.kind is not None:
-            known = ~np.isnan(new.last) if new.kind == "number" else new.last != NONE[new.kind]
-            arrays["last"], arrays["last.known"] = np.where(known, new.last, 0), known.astype(np.uint8)
+        slots, recency = bank._live(), bank._recency
+        arrays: dict[str, Any] = {f"spec.{name}": part for name, part in bank.settings.arrays().items()}
+        arrays |= bank._key_arrays(slots) | {"prior": bank._prior_of(slots)} | _prior_arrays(bank)
+        for name, part in bank._sections(slots[:0]).items():
+            shape = (len(slots), *part.shape[1:])
+            arrays[f"state.{name}"] = checkpoint.Pieces(part.dtype, shape, partial(_states, bank, slots, name))
+        if bank._time_kind is not None:
+            last = bank._last_times(bank._time_kind)[slots]
+            known = ~np.isnan(last) if bank._time_kind == "number" else last != NONE[bank._time_kind]
+            arrays["last"], arrays["last.known"] = np.where(known, last, 0), known.astype(np.uint8)
         if recency is not None:
             arrays["used"] = np.argsort(np.argsort(recency._grown()[slots], kind="stable"), kind="stable")
-        about = {"keys": len(slots), "time": new.kind, "max_keys": bank.max_keys, "evict_to": bank.evict_to}
+        about = {"keys": len(slots), "time": bank._time_kind, "max_keys": bank.max_keys, "evict_to": bank.evict_to}
         header = {"library": __version__, "object": "Bank", "spec": bank.spec(), "bank": about}
-    return checkpoint.parts(header, arrays)
+        yield from checkpoint.stream(header, arrays)
 
 
-def decoded(cls: type[AnyBank], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> AnyBank:
-    """A bank from a file of unknown origin."""
+def _states(bank: BankBase, slots: Slots, name: str) -> Iterator[NDArray[Any]]:
+    """One array of the keys' states, of so many keys at once."""
+    for start in range(0, len(slots), AT_ONCE):
+        yield bank._sections(slots[start : start + AT_ONCE], (name,))[name]
+
+
+def _prior_arrays(bank: BankBase) -> dict[str, NDArray[Any]]:
+    p, m = bank.settings.p, bank.settings.family.noise_scales(bank.settings.k)
+    priors = bank._priors[1:]
+    return {
+        "priors.theta": np.array([s.theta for s in priors]).reshape(-1, p),
+        "priors.variance": np.array([s.belief.prior_diagonal(p) for s in priors]).reshape(-1, p),
+        "priors.noise": np.array([noise_scale(s) for s in priors]).reshape(len(priors), m),
+    }
+
+
+def decoded(cls: type[AnyBank], header: dict[str, Any], arrays: Arrays) -> AnyBank:
+    """A bank from a file of unknown origin; the states of its keys are read so many at once."""
+    from .checkpoint import Stored
+
     about = header.get("bank")
     if not isinstance(about, dict) or set(about) != {"keys", "time", "max_keys", "evict_to"}:
         raise BadHeaderError(argument="bank", expected="keys, time, max_keys and evict_to", got=repr(about)[:80])
-    spec, state = under(arrays, "spec."), under(arrays, "state.")
-    rest = {name: array for name, array in arrays.items() if not name.startswith(("spec.", "state."))}
+    states = [name for name in arrays if name.startswith("state.")]
+    small = {name: arrays[name] for name in arrays if not name.startswith("state.")}
+    spec = under(small, "spec.")
+    rest = {name: array for name, array in small.items() if not name.startswith("spec.")}
     kind = about["time"]
     expected = {
         "keys.kind",
@@ -168,12 +196,25 @@ def decoded(cls: type[AnyBank], header: dict[str, Any], arrays: dict[str, NDArra
     try:
         bank = cls._made(Settings.from_spec(header.get("spec"), spec), about["max_keys"], about["evict_to"])
         keys = _read_keys(rest, about["keys"])
-        new, current = _read_records(bank, rest, state, kind, len(keys))
+        new = _read_records(bank, rest, kind, len(keys))
+        for name in states:
+            shape = arrays.shape(name) if isinstance(arrays, Stored) else arrays[name].shape
+            _need(name, len(shape) > 0 and shape[0] == len(keys), f"({len(keys)}, ...)", shape)
     except CheckpointError:
         raise
     except (KfngError, TypeError) as error:
         raise BadHeaderError(argument="spec", expected="settings of a bank", got=str(error)) from error
-    slots = put(bank, keys, new)
+    current, prior = new.priors[-1], _priors_here(bank, new)
+    priors, slots = list(bank._priors), np.zeros(len(keys), dtype=np.int64)
+    for start in range(0, len(keys), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        part = {name: arrays.rows(name, rows) if isinstance(arrays, Stored) else arrays[name][rows] for name in states}
+        some = Records(under(part, "state."), prior[rows], priors, kind, new.last[rows])
+        try:
+            slots[rows] = put(bank, _keys.taken(keys, rows), some)
+        except ParameterError:
+            break
+    _need("keys", bank._count() == len(keys), "different keys")
     if not same_prior(bank._priors[-1], current):
         bank._set_prior(current)
     if bank._recency is not None:
@@ -183,7 +224,7 @@ def decoded(cls: type[AnyBank], header: dict[str, Any], arrays: dict[str, NDArra
     return bank
 
 
-def _key_arrays(keys: list[Any]) -> dict[str, NDArray[Any]]:
+def key_arrays(keys: list[Any]) -> dict[str, NDArray[Any]]:
     kinds = np.array([type(key) is str for key in keys], dtype=np.uint8)
     texts = [key.encode() for key in keys if type(key) is str]
     offsets = np.zeros(len(texts) + 1, dtype=np.int64)
@@ -206,7 +247,6 @@ def _read_keys(arrays: dict[str, NDArray[Any]], count: Any) -> Column:
     _need("keys.offsets", bool(offsets[0] == 0 and (np.diff(offsets) >= 0).all()), "offsets that do not fall, from 0")
     if m == len(kinds):
         keys: Column = numbers
-        distinct = len(np.unique(numbers))
     else:
         bounds = offsets.tolist()
         try:
@@ -215,15 +255,11 @@ def _read_keys(arrays: dict[str, NDArray[Any]], count: Any) -> Column:
             raise BadValueError(argument="keys.text", expected="UTF-8", got=str(error)[:80]) from None
         whole = iter(numbers.tolist())
         keys = [next(words) if kind else next(whole) for kind in kinds.tolist()]
-        distinct = len(set(keys))
-    _need("keys", distinct == len(kinds), "different keys")
     return keys
 
 
-def _read_records(
-    bank: BankBase, arrays: dict[str, NDArray[Any]], state: dict[str, NDArray[Any]], kind: str | None, n: int
-) -> tuple[Records, Settings]:
-    """The records, and the newest prior."""
+def _read_records(bank: BankBase, arrays: dict[str, NDArray[Any]], kind: str | None, n: int) -> Records:
+    """The records but for the states; the newest prior is the last."""
     p = bank.settings.p
     q = len(arrays["priors.theta"]) if arrays["priors.theta"].ndim else 0
     theta = _array(arrays, "priors.theta", np.float64, (q, p))
@@ -236,13 +272,11 @@ def _read_records(
         raise BadValueError(argument="priors.variance", expected="a prior of the bank", got=str(error)[:80]) from error
     prior = _array(arrays, "prior", np.int64, (n,))
     _need("prior", bool(((prior >= 0) & (prior <= q)).all()), f"indices up to {q}")
-    for name, array in state.items():
-        _need(f"state.{name}", array.ndim > 0 and len(array) == n, f"({n}, ...)", array.shape)
     last = np.zeros(0)
     if kind is not None:
         known = _array(arrays, "last.known", np.uint8, (n,)) != 0
         last = np.where(known, _array(arrays, "last", KIND[kind], (n,)), np.asarray(NONE[kind], dtype=KIND[kind]))
-    return Records(state, prior, priors, kind, last), priors[-1]
+    return Records({}, prior, priors, kind, last)
 
 
 def _array(arrays: dict[str, NDArray[Any]], name: str, dtype: Any, shape: tuple[Any, ...]) -> NDArray[Any]:

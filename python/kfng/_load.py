@@ -18,11 +18,13 @@ def load(implementation: str, path: Any) -> Any:
     """The object in a file, of the classes of `implementation`: 'kfng' or 'kfng.reference'."""
     from . import checkpoint
 
-    header, arrays = checkpoint.decode(checkpoint.read(path))
-    kind = header.get("object")
-    if kind not in KINDS:
-        raise BadHeaderError(argument="object", expected=f"one of {sorted(KINDS)}", got=repr(kind)[:80])
-    return getattr(import_module(implementation), kind)._from_file(header, arrays)
+    with checkpoint.stored(path) as found:
+        kind = found.header.get("object")
+        if kind not in KINDS:
+            raise BadHeaderError(argument="object", expected=f"one of {sorted(KINDS)}", got=repr(kind)[:80])
+        # A bank reads its keys' states from the file piece by piece.
+        arrays = found if kind == "Bank" else dict(found)
+        return getattr(import_module(implementation), kind)._from_file(found.header, arrays)
 
 
 def require_kind(header: dict[str, Any], kind: str) -> None:

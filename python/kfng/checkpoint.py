@@ -12,12 +12,13 @@ Nothing in a file is ever executed, and no size in it is believed before it has 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,9 @@ __all__ = [
     "ForbiddenError",
     "decode",
     "encode",
-    "parts",
     "read",
+    "stored",
+    "stream",
     "write",
 ]
 
@@ -58,6 +60,7 @@ MAX_NDIM = 32
 _HEAD = struct.Struct("<8sII")
 _LENGTH = struct.Struct("<Q")
 _DIGEST = 32
+_BLOCK = 1 << 17  # numbers that stay in the cache while they are looked at
 _DTYPES: dict[str, np.dtype[Any]] = {code: np.dtype(code) for code in ("<f8", "<f4", "<i8", "|u1")}
 
 Array = NDArray[Any]
@@ -105,38 +108,62 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, Array], *, allow_nonf
     DtypeError, BadValueError
         One of the arrays.
     """
-    return b"".join(parts(header, arrays, allow_nonfinite=allow_nonfinite))
+    return b"".join(stream(header, arrays, allow_nonfinite=allow_nonfinite))
 
 
-def parts(header: Mapping[str, Any], arrays: Mapping[str, Array], *, allow_nonfinite: bool = False) -> list[memoryview]:
-    """The same bytes as `encode`, not joined: large arrays are not copied.
+class Pieces(NamedTuple):
+    """An array that is made while it is written, piece by piece along its first axis."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    make: Callable[[], Iterator[Array]]
+
+
+def stream(
+    header: Mapping[str, Any], arrays: Mapping[str, Array | Pieces], *, allow_nonfinite: bool = False
+) -> Iterator[memoryview]:
+    """The same bytes as `encode`, part after part: nothing large is copied or held.
 
     Parameters
     ----------
     header, arrays, allow_nonfinite
-        As for `encode`.
+        As for `encode`; an array may also be `Pieces`.
     """
     if "layout" in header:
         raise BadHeaderError(argument="header", expected="no key 'layout'", got="'layout'")
-    layout, payload = [], []
-    for name, array in arrays.items():
-        array = np.asarray(array)
+    kept = {name: x if isinstance(x, Pieces) else np.asarray(x) for name, x in arrays.items()}
+    layout: list[list[Any]] = []
+    size = 0
+    for name, array in kept.items():
         code = array.dtype.newbyteorder("<").str if array.dtype.kind in "fiu" else ""
         if code not in _DTYPES:
             expected = "float64, float32, int64 or uint8"
             raise DtypeError(argument=f"arrays[{name!r}]", expected=expected, got=str(array.dtype))
-        stored = np.asarray(array, dtype=_DTYPES[code], order="C")
-        _check_finite(name, stored, allow_nonfinite)
         layout.append([name, code, list(array.shape)])
-        if stored.size:
-            payload.append(stored.reshape(-1).view(np.uint8).data)
-    text, size = _header_text({**header, "layout": layout}), sum(len(part) for part in payload)
+        size += math.prod(array.shape) * array.dtype.itemsize
+    text = _header_text({**header, "layout": layout})
     _check_layout(layout, size)
-    found = [memoryview(part) for part in (_HEAD.pack(MAGIC, FORMAT, len(text)), text, _LENGTH.pack(size))] + payload
-    digest = _sha256(b"")
-    for part in found:
-        digest.update(part)
-    return [*found, memoryview(digest.digest())]
+    head = _HEAD.pack(MAGIC, FORMAT, len(text)) + text + _LENGTH.pack(size)
+    digest = _sha256(head)
+    yield memoryview(head)
+    for (name, array), (_, code, _) in zip(kept.items(), layout, strict=True):
+        for stored in _stored(array, code):
+            _check_finite(name, stored, allow_nonfinite)
+            part = stored.view(np.uint8).data
+            digest.update(part)
+            size -= len(part)
+            yield part
+    if size:
+        raise ValueError("pieces of another size than they promised")
+    yield memoryview(digest.digest())
+
+
+def _stored(array: Array | Pieces, code: str) -> Iterator[Array]:
+    """The numbers as they are written, flat; so many at once as stay in the cache while they are looked at."""
+    for piece in array.make() if isinstance(array, Pieces) else [array]:
+        flat = np.asarray(piece, dtype=_DTYPES[code], order="C").reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            yield flat[start : start + _BLOCK]
 
 
 def _header_text(header: dict[str, Any]) -> bytes:
@@ -176,18 +203,101 @@ def decode(
     DtypeError
         `data` is not bytes.
     """
-    view = _as_view(data)
-    text, payload = _split(view)
-    header = _parse_header(bytes(text))
-    entries = _check_layout(header.pop("layout", None), len(payload))
-    arrays: dict[str, Array] = {}
-    offset = 0
-    for name, dtype, shape, count in entries:
-        raw = np.frombuffer(payload, dtype=dtype, count=count, offset=offset) if count else np.empty(0, dtype)
-        _check_finite(name, raw, allow_nonfinite)
-        arrays[name] = raw.reshape(shape).astype(dtype.char, copy=True)
-        offset += count * dtype.itemsize
-    return header, arrays
+    stored = Stored(_Held(_as_view(data)), allow_nonfinite)
+    return stored.header, dict(stored)
+
+
+class Stored(Mapping[str, Array]):
+    """What a checkpoint holds: its header (without its layout), and its arrays, read when they are asked for.
+
+    An array is fresh, writeable and of native byte order. Everything but the numbers has been checked, the digest first.
+
+    Parameters
+    ----------
+    source : where the bytes are
+    allow_nonfinite : bool
+    """
+
+    def __init__(self, source: _Held | _Kept, allow_nonfinite: bool = False) -> None:
+        text, start, payload_len = _split(source)
+        self._source, self._allow_nonfinite = source, allow_nonfinite
+        self.header = _parse_header(text)
+        self._entries: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
+        for name, dtype, shape, count in _check_layout(self.header.pop("layout", None), payload_len):
+            self._entries[name] = dtype, shape, start
+            start += count * dtype.itemsize
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._entries[name][1]
+
+    def __getitem__(self, name: str) -> Array:
+        return self._read(name, 0, math.prod(self.shape(name))).reshape(self.shape(name))
+
+    def rows(self, name: str, rows: slice) -> Array:
+        """Some along the first axis."""
+        n, *rest = self.shape(name)
+        start, stop, _ = rows.indices(n)
+        count, each = stop - start, math.prod(rest)
+        return self._read(name, start * each, count * each).reshape(count, *rest)
+
+    def _read(self, name: str, first: int, count: int) -> Array:
+        dtype, _, start = self._entries[name]
+        raw = np.empty(count, dtype)
+        self._source.into(raw.view(np.uint8).data, start + first * dtype.itemsize)
+        for i in range(0, count, _BLOCK):
+            _check_finite(name, raw[i : i + _BLOCK], self._allow_nonfinite)
+        return raw.astype(dtype.char, copy=False)
+
+
+class _Held:
+    """Bytes in memory."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view, self.size = view, len(view)
+
+    def at(self, start: int, count: int) -> bytes:
+        return bytes(self._view[start : start + count])
+
+    def into(self, to: memoryview, start: int) -> None:
+        to[:] = self._view[start : start + len(to)]
+
+    def digest(self) -> bytes:
+        return bytes(_sha256(self._view[:-_DIGEST]).digest())
+
+
+class _Kept:
+    """Bytes in an open file, which may change its size meanwhile."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self.size = file, size
+
+    def at(self, start: int, count: int) -> bytes:
+        data = bytearray(min(count, max(self.size - start, 0)))
+        self.into(memoryview(data), start)
+        return bytes(data)
+
+    def into(self, to: memoryview, start: int) -> None:
+        self._file.seek(start)
+        done = 0
+        while done < len(to):
+            count = self._file.readinto(to[done : done + (1 << 30)])  # type: ignore[attr-defined]
+            if not count:
+                raise TruncatedError(argument="data", expected=f"{self.size} bytes", got=start + done)
+            done += count
+
+    def digest(self) -> bytes:
+        found, block = _sha256(b""), memoryview(bytearray(1 << 20))
+        for start in range(0, self.size - _DIGEST, len(block)):
+            part = block[: min(len(block), self.size - _DIGEST - start)]
+            self.into(part, start)
+            found.update(part)
+        return bytes(found.digest())
 
 
 def _as_view(data: object) -> memoryview:
@@ -197,33 +307,33 @@ def _as_view(data: object) -> memoryview:
         raise DtypeError(argument="data", expected="bytes", got=type(data).__name__) from error
 
 
-def _split(view: memoryview) -> tuple[memoryview, memoryview]:
-    """Header text and payload, after every check that needs no JSON: magic, format, lengths, digest."""
-    size = len(view)
-    magic = bytes(view[: len(MAGIC)])
+def _split(source: _Held | _Kept) -> tuple[bytes, int, int]:
+    """Header text, start and length of the payload, after every check that needs no JSON: magic, format, lengths, digest."""
+    size = source.size
+    magic = source.at(0, len(MAGIC))
     if magic != MAGIC[: len(magic)]:
         raise BadMagicError(argument="magic", expected=MAGIC, got=magic)
     smallest = _HEAD.size + _LENGTH.size + _DIGEST
     if size < smallest:
         raise TruncatedError(argument="data", expected=f"at least {smallest} bytes", got=size)
-    _, version, header_len = _HEAD.unpack_from(view)
+    _, version, header_len = _HEAD.unpack(source.at(0, _HEAD.size))
     if version != FORMAT:
-        _check_digest(view)  # a flipped bit is damage, not a newer format
+        _check_digest(source)  # a flipped bit is damage, not a newer format
         raise VersionError(argument="format", expected=FORMAT, got=version)
     if header_len > MAX_HEADER:
         raise BadHeaderError(argument="header_len", expected=f"at most {MAX_HEADER}", got=header_len)
     if size < smallest + header_len:
         raise TruncatedError(argument="data", expected=f"at least {smallest + header_len} bytes", got=size)
     start = _HEAD.size + header_len
-    (payload_len,) = _LENGTH.unpack_from(view, start)
+    (payload_len,) = _LENGTH.unpack(source.at(start, _LENGTH.size))
     if size != smallest + header_len + payload_len:
         raise TruncatedError(argument="data", expected=f"{smallest + header_len + payload_len} bytes", got=size)
-    _check_digest(view)
-    return view[_HEAD.size : start], view[start + _LENGTH.size : size - _DIGEST]
+    _check_digest(source)
+    return source.at(_HEAD.size, header_len), start + _LENGTH.size, payload_len
 
 
-def _check_digest(view: memoryview) -> None:
-    digest, stored = _sha256(view[:-_DIGEST]).digest(), bytes(view[-_DIGEST:])
+def _check_digest(source: _Held | _Kept) -> None:
+    digest, stored = source.digest(), source.at(source.size - _DIGEST, _DIGEST)
     if digest != stored:
         raise BadDigestError(argument="digest", expected=digest.hex(), got=stored.hex())
 
@@ -389,36 +499,50 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE) -> bytes:
     BadMagicError
         The file is something else; the rest of it is not read.
     """
+    with _plain(path, max_bytes) as source:
+        return source.at(0, source.size)
+
+
+@contextmanager
+def stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE) -> Iterator[Stored]:
+    """The checkpoint at `path`, whose arrays are read from the file when they are asked for.
+
+    Raises
+    ------
+    As `read` and `decode`.
+    """
+    with _plain(path, max_bytes) as source:
+        yield Stored(source)
+
+
+@contextmanager
+def _plain(path: str | os.PathLike[str], max_bytes: int) -> Iterator[_Kept]:
+    """An open file that begins as a checkpoint does."""
     name = _as_path(path)
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        return _read(name, max_bytes)
+        if os.path.isdir(name):  # Windows opens no folder and would say "permission denied"
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with open(os.open(name, flags), "rb", buffering=0, closefd=True) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+                got = f"{status.st_size} bytes" if stat.S_ISREG(status.st_mode) else "a pipe or device"
+                expected = f"a plain file of at most {max_bytes} bytes"
+                raise UnreadableError(argument="path", expected=expected, got=got)
+            source = _Kept(file, status.st_size)
+            head = source.at(0, len(MAGIC))
+            if head != MAGIC[: len(head)]:
+                raise BadMagicError(argument="magic", expected=MAGIC, got=head)
+            yield source
     except UnreadableError:
         raise
     except OSError as error:
         raise _unreadable(name, error) from error
 
 
-def _read(name: str, max_bytes: int) -> bytes:
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-    if os.path.isdir(name):  # Windows opens no folder and would say "permission denied"
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    with open(os.open(name, flags), "rb", buffering=0, closefd=True) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
-            got = f"{status.st_size} bytes" if stat.S_ISREG(status.st_mode) else "a pipe or device"
-            raise UnreadableError(argument="path", expected=f"a plain file of at most {max_bytes} bytes", got=got)
-        head = file.read(len(MAGIC))
-        if head != MAGIC[: len(head)]:
-            raise BadMagicError(argument="magic", expected=MAGIC, got=head)
-        parts = [head]
-        left = status.st_size - len(head)
-        while left > 0 and (part := file.read(left)):
-            parts.append(part)
-            left -= len(part)
-    return b"".join(parts)
-
-
-def write(path: str | os.PathLike[str], data: bytes | bytearray | memoryview | list[memoryview]) -> None:
+def write(
+    path: str | os.PathLike[str], data: bytes | bytearray | memoryview | list[memoryview] | Iterator[memoryview]
+) -> None:
     """Put `data`, or parts of it one after the other, at `path`, wholly or not at all; what was there before stays as `<path>.prev`.
 
     A temporary file in the same folder is written and synced, the old file gets its second name `.prev` by a hard link, then one
@@ -429,9 +553,9 @@ def write(path: str | os.PathLike[str], data: bytes | bytearray | memoryview | l
     Parameters
     ----------
     path : str or os.PathLike
-    data : bytes, or a list of memoryviews
+    data : bytes, or memoryviews one after the other
     """
-    views = [_as_view(part) for part in (data if isinstance(data, list) else [data])]
+    views = map(_as_view, data if isinstance(data, (list, Iterator)) else [data])
     target = os.path.realpath(_as_path(path))
     previous = target + ".prev"
     with _spare_names(os.path.dirname(target)) as spare:
@@ -477,7 +601,7 @@ def _spare_names(folder: str) -> Iterator[Any]:
                 os.unlink(name)
 
 
-def _write_new(name: str, views: list[memoryview], like: str) -> None:
+def _write_new(name: str, views: Iterable[memoryview], like: str) -> None:
     """Create `name`, which must not exist, with these bytes and no wider permissions than `like` has; synced to disk."""
     try:
         mode = stat.S_IMODE(os.stat(like).st_mode) & 0o666
