@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _bank_file, _bank_prior, _bank_rows, _border, _keys, _validate
+from . import _bank_changes, _bank_copy, _bank_file, _bank_prior, _bank_rows, _border, _keys, _validate
+from ._bank_changes import Base
 from ._bank_cold import Recency
 from ._bank_prior import Prior
 from ._filter_base import COUNTERS, FilterBase, downweighted
@@ -78,13 +79,19 @@ class BankBase:
         def _noise(self, slots: Slots) -> tuple[Float, Float]: ...
         def _live(self) -> Slots: ...
         def _keys_at(self, slots: Slots) -> list[Key]: ...
+        def _key_arrays(self, slots: Slots) -> Sections: ...
+        def _reserve(self, ints: int) -> None: ...
         def _capacity(self) -> int: ...
         def _count(self) -> int: ...
         def _sections(self, slots: Slots, names: tuple[str, ...] | None = None) -> Sections: ...
         def _append(self, keys: Column, sections: Sections, prior: Slots) -> Slots: ...
         def _prior_of(self, slots: Slots) -> Slots: ...
         def _add_prior(self, settings: Settings) -> None: ...
+        def _replace(self, slots: Slots, sections: Sections) -> None: ...
         def _remove(self, slots: Slots) -> None: ...
+        def _mark(self) -> None: ...
+        def _changed(self) -> Slots: ...
+        def _gone(self) -> list[Key]: ...
         def _core_nbytes(self) -> int: ...
         def _filter_type(self) -> type[FilterBase]: ...
 
@@ -147,6 +154,7 @@ class BankBase:
         self._time_kind: str | None = None
         self._last: NDArray[Any] = np.zeros(0)
         self._recency = Recency.of(self, max_keys, evict_to)
+        self._base: Base | None = None
 
     # -- learning
     def update(
@@ -452,7 +460,7 @@ class BankBase:
             _distinct(column)
             other = self._made(self.settings)
             with self._reading(column, known=True) as slots:
-                _bank_file.transfer(self, slots, other, column)
+                _bank_copy.transfer(self, slots, other, column)
             return other
 
     def absorb(self, other: Self) -> None:
@@ -470,7 +478,7 @@ class BankBase:
         UnsupportedError
             Its settings differ; the error names which.
         """
-        _bank_file.absorb(self, other)
+        _bank_copy.absorb(self, other)
 
     # -- a prior from the others
     def share_prior(self) -> None:
@@ -562,34 +570,40 @@ class BankBase:
         return _bank_rows.Reading(self, column, known)
 
     # -- saving and copying
-    def _key_arrays(self, slots: Slots) -> Sections:
-        """The keys of slots, as a file has them."""
-        return _bank_file.key_arrays(self._keys_at(slots))
-
     def spec(self) -> dict[str, Any]:
         """The settings as plain JSON values (arrays by shape)."""
         return self.settings.spec()
 
-    def save(self, path: Any) -> None:
+    def save(self, path: Any, *, incremental: bool = False) -> None:
         """Write the keys in memory to a file: atomically, with a digest, the file before it kept as `<path>.prev`.
 
-        `kfng.load` reads it. Keys in the file `evict_to` stay there, and the loaded bank goes on with that file.
+        `kfng.load` reads it. Keys in the file `evict_to` stay there, and the loaded bank goes on with that file. Threads that
+        would update the bank wait meanwhile, so that the file is the bank of one moment.
 
         Parameters
         ----------
         path : str or os.PathLike
+        incremental : bool, default False
+            Write only keys that have changed since a base, a whole save in a file of its own, `<path>.base-` and 16 hex digits.
+            `path` then names the base, and is of no use without it. A base is written by the first such save to `path`, and
+            again when more than half of the keys have changed or the file is no longer as it was. A bank that was loaded from
+            `path` goes on with its base. Bases that neither `path` nor `<path>.prev` needs are deleted.
 
         Raises
         ------
         OSError
             The file cannot be written; what was there is as before.
         """
-        from . import checkpoint
+        _validate.flag("incremental", incremental)
+        if incremental:
+            _bank_changes.save(self, path)
+        else:
+            from . import checkpoint
 
-        checkpoint.write(path, _bank_file.encoded(self))
+            checkpoint.write(path, _bank_file.encoded(self))
 
     @classmethod
-    def _from_file(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+    def _from_file(cls, header: dict[str, Any], arrays: _bank_file.Arrays) -> Self:
         return _bank_file.decoded(cls, header, arrays)
 
     @classmethod
@@ -613,7 +627,7 @@ class BankBase:
         with self._lock:
             twin = self._made(self.settings, self.max_keys)
             slots = self._live()
-            _bank_file.transfer(self, slots, twin, self._column(self._keys_at(slots)))
+            _bank_copy.transfer(self, slots, twin, self._column(self._keys_at(slots)))
         return twin
 
     def _alone(self, what: str) -> None:

@@ -164,7 +164,7 @@ class Recency:
         return self._put(_keys.column(list(found)), list(found.values()))
 
     def _put(self, keys: Column, found: list[Any]) -> Slots:
-        from ._bank_file import put
+        from ._bank_copy import put
         from ._bank_store import stacked
 
         return put(self._bank, keys, stacked(self._bank, found))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _bank_file
+from . import _bank_copy
 from ._bank_prior import noise_scale, same_prior, with_prior
 from ._keys import Key
 from ._settings import Settings
@@ -84,7 +84,7 @@ class Store:
             raise UnreadableError(argument="evict_to", expected=expected, got=f"{self._path!r} ({error})") from error
 
     def write(self, slots: NDArray[np.int64]) -> None:
-        keys, new = self._bank._keys_at(slots), _bank_file.records(self._bank, slots)
+        keys, new = self._bank._keys_at(slots), _bank_copy.records(self._bank, slots)
         names = sorted(new.sections)
         parts = [np.ascontiguousarray(new.sections[name]) for name in names]
         layout = [[name, part.dtype.str, part.shape[1:]] for name, part in zip(names, parts, strict=True)]
@@ -149,8 +149,8 @@ class Store:
             db.executemany("DELETE FROM keys WHERE key = ?", ((key,) for key in keys))
 
 
-def stacked(bank: BankBase, found: list[Record]) -> _bank_file.Records:
-    """Records of the file as `_bank_file.put` takes them."""
+def stacked(bank: BankBase, found: list[Record]) -> _bank_copy.Records:
+    """Records of the file as `_bank_copy.put` takes them."""
     priors: list[Settings] = []
     prior = []
     for record in found:
@@ -163,4 +163,4 @@ def stacked(bank: BankBase, found: list[Record]) -> _bank_file.Records:
     kind = bank._time_kind
     none = None if kind is None else NONE[kind]
     last = np.array([none if record.last is None else record.last for record in found]) if kind else np.zeros(0)
-    return _bank_file.Records(sections, np.array(prior, dtype=np.int64), priors, kind, last)
+    return _bank_copy.Records(sections, np.array(prior, dtype=np.int64), priors, kind, last)

@@ -20,6 +20,10 @@ def load(implementation: str, path: Any) -> Any:
 
     with checkpoint.stored(path) as found:
         kind = found.header.get("object")
+        if kind == "BankChanges":
+            from ._bank_changes import load as load_changes
+
+            return load_changes(import_module(implementation).Bank, path, found)
         if kind not in KINDS:
             raise BadHeaderError(argument="object", expected=f"one of {sorted(KINDS)}", got=repr(kind)[:80])
         # A bank reads its keys' states from the file piece by piece.

@@ -43,6 +43,7 @@ __all__ = [
     "ForbiddenError",
     "decode",
     "encode",
+    "peek",
     "read",
     "stored",
     "stream",
@@ -210,7 +211,8 @@ def decode(
 class Stored(Mapping[str, Array]):
     """What a checkpoint holds: its header (without its layout), and its arrays, read when they are asked for.
 
-    An array is fresh, writeable and of native byte order. Everything but the numbers has been checked, the digest first.
+    An array is fresh, writeable and of native byte order. Everything but the numbers has been checked, the digest first; `digest`
+    has it in hex.
 
     Parameters
     ----------
@@ -219,7 +221,7 @@ class Stored(Mapping[str, Array]):
     """
 
     def __init__(self, source: _Held | _Kept, allow_nonfinite: bool = False) -> None:
-        text, start, payload_len = _split(source)
+        text, start, payload_len, self.digest = _split(source)
         self._source, self._allow_nonfinite = source, allow_nonfinite
         self.header = _parse_header(text)
         self._entries: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
@@ -307,8 +309,8 @@ def _as_view(data: object) -> memoryview:
         raise DtypeError(argument="data", expected="bytes", got=type(data).__name__) from error
 
 
-def _split(source: _Held | _Kept) -> tuple[bytes, int, int]:
-    """Header text, start and length of the payload, after every check that needs no JSON: magic, format, lengths, digest."""
+def _split(source: _Held | _Kept) -> tuple[bytes, int, int, str]:
+    """Header text, start and length of the payload, digest in hex, after every check that needs no JSON: magic, format, lengths, digest."""
     size = source.size
     magic = source.at(0, len(MAGIC))
     if magic != MAGIC[: len(magic)]:
@@ -328,14 +330,15 @@ def _split(source: _Held | _Kept) -> tuple[bytes, int, int]:
     (payload_len,) = _LENGTH.unpack(source.at(start, _LENGTH.size))
     if size != smallest + header_len + payload_len:
         raise TruncatedError(argument="data", expected=f"{smallest + header_len + payload_len} bytes", got=size)
-    _check_digest(source)
-    return source.at(_HEAD.size, header_len), start + _LENGTH.size, payload_len
+    digest = _check_digest(source)
+    return source.at(_HEAD.size, header_len), start + _LENGTH.size, payload_len, digest
 
 
-def _check_digest(source: _Held | _Kept) -> None:
+def _check_digest(source: _Held | _Kept) -> str:
     digest, stored = source.digest(), source.at(source.size - _DIGEST, _DIGEST)
     if digest != stored:
         raise BadDigestError(argument="digest", expected=digest.hex(), got=stored.hex())
+    return digest.hex()
 
 
 # ----------------------------------------------------------------------------------------------------------- header
@@ -455,7 +458,7 @@ def _short(value: object) -> str:
 # ------------------------------------------------------------------------------------------------------------- file
 
 
-def _as_path(path: str | os.PathLike[str]) -> str:
+def as_path(path: str | os.PathLike[str]) -> str:
     try:
         text = os.fsdecode(path)
         os.fsencode(text)
@@ -515,10 +518,20 @@ def stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE) -> Iterat
         yield Stored(source)
 
 
+def peek(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The header of the checkpoint at `path`, of which nothing else is looked at."""
+    with _plain(path, MAX_FILE) as source:
+        head = source.at(0, _HEAD.size)
+        length = _HEAD.unpack(head)[2] if len(head) == _HEAD.size else 0
+        if not 0 < length <= MAX_HEADER:
+            raise BadHeaderError(argument="header_len", expected=f"1 to {MAX_HEADER}", got=length)
+        return _parse_header(source.at(_HEAD.size, length))
+
+
 @contextmanager
 def _plain(path: str | os.PathLike[str], max_bytes: int) -> Iterator[_Kept]:
     """An open file that begins as a checkpoint does."""
-    name = _as_path(path)
+    name = as_path(path)
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         if os.path.isdir(name):  # Windows opens no folder and would say "permission denied"
@@ -556,7 +569,7 @@ def write(
     data : bytes, or memoryviews one after the other
     """
     views = map(_as_view, data if isinstance(data, (list, Iterator)) else [data])
-    target = os.path.realpath(_as_path(path))
+    target = os.path.realpath(as_path(path))
     previous = target + ".prev"
     with _spare_names(os.path.dirname(target)) as spare:
         new, held, older = spare(), spare(), spare()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _keys
 from .._bank_base import BankBase, Sections, Slots
+from .._bank_file import key_arrays
 from .._filter_base import FilterBase
 from .._keys import Column, Key
 from .._settings import Settings
@@ -27,6 +28,10 @@ class Bank(BankBase):
     _free: list[int]
     _starts: list[Filter]
     """Filters that have seen nothing, one for each prior."""
+    _written: set[Key]
+    """Keys made or written since `_mark`; `_then`: keys of then that are still there; `_left`: those that are gone."""
+    _then: set[Key]
+    _left: list[Key]
 
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
@@ -35,6 +40,7 @@ class Bank(BankBase):
         self.settings, self._likelihood = settings, Likelihood(settings.family)
         self._filters, self._at, self._prior_at, self._free = {}, {}, {}, []
         self._starts = [Filter._from_settings(settings)]
+        self._written, self._then, self._left = set(), set(), []
         return self
 
     def _filter_type(self) -> type[FilterBase]:
@@ -53,12 +59,28 @@ class Bank(BankBase):
     def _add(self, key: Key, flt: Filter, prior: int) -> int:
         slot = self._free.pop() if self._free else len(self._at)
         self._filters[key], self._at[slot], self._prior_at[slot] = (slot, flt), key, prior
+        self._written.add(key)
         return slot
 
     def _remove(self, slots: Slots) -> None:
         for slot in slots.tolist():
-            del self._filters[self._at.pop(slot)]
+            key = self._at.pop(slot)
+            del self._filters[key]
             self._free.append(slot)
+            self._written.discard(key)
+            if key in self._then:
+                self._then.remove(key)
+                self._left.append(key)
+
+    # -- what has changed
+    def _mark(self) -> None:
+        self._written, self._then, self._left = set(), set(self._filters), []
+
+    def _changed(self) -> Slots:
+        return np.array([slot for key, (slot, _) in self._filters.items() if key in self._written], dtype=np.int64)
+
+    def _gone(self) -> list[Key]:
+        return list(self._left)
 
     def _of(self, slots: Slots) -> list[Filter]:
         """The filter of each slot; of -1 one that has seen nothing."""
@@ -69,6 +91,12 @@ class Bank(BankBase):
 
     def _keys_at(self, slots: Slots) -> list[Key]:
         return [self._at[slot] for slot in slots.tolist()]
+
+    def _key_arrays(self, slots: Slots) -> Sections:
+        return key_arrays(self._keys_at(slots))
+
+    def _reserve(self, ints: int) -> None:
+        pass
 
     def _capacity(self) -> int:
         return len(self._at) + len(self._free)
@@ -85,9 +113,11 @@ class Bank(BankBase):
             if not done:
                 break
             out.append(tuple(row))
+        self._written.update(self._at[slot] for slot in slots.tolist())
         return len(out) - 1, error, *(np.concatenate(parts) for parts in zip(*out, strict=True))
 
     def _refuse(self, slots: Slots) -> None:
+        self._written.update(self._at[slot] for slot in slots.tolist())
         for flt in self._of(slots):
             flt._refuse(1)
 
@@ -130,6 +160,11 @@ class Bank(BankBase):
             made.append(flt)
         slots = map(self._add, _keys.values(keys), made, prior.tolist())
         return np.array(list(slots), dtype=np.int64)
+
+    def _replace(self, slots: Slots, sections: Sections) -> None:
+        for i, (slot, flt) in enumerate(zip(slots.tolist(), self._of(slots), strict=True)):
+            flt._set_state({name: part[i] for name, part in sections.items()})
+            self._written.add(self._at[slot])
 
     # -- priors
     def _prior_of(self, slots: Slots) -> Slots:

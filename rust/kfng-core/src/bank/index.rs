@@ -1,7 +1,7 @@
 //! From a key's hash to its slot: open addressing, the next free place, and deletion that leaves no gaps.
 //!
-//! The hash of an integer is a permutation of the 64-bit numbers, so that equal hashes are equal keys; texts are compared by the caller. It starts
-//! from a number drawn anew for each bank, so that nobody can choose keys that collide; no result depends on it.
+//! Eight bytes an entry: half of a key's hash, whose first bits are the entry's home, so that the table grows without the keys; the caller compares
+//! keys. The hash starts from a number drawn anew for each bank, so that nobody can choose keys that collide; no result depends on it.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -11,12 +11,15 @@ use crate::linalg::parts::prefetch;
 
 /// No key.
 const EMPTY: u32 = u32::MAX;
-/// The most slots.
-pub const MOST: u32 = u32::MAX - 1;
+/// The most slots: three quarters of the largest table.
+pub const MOST: u32 = 3 << 30;
+/// Entries of the smallest table.
+const LEAST: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    hash: u64,
+    /// The upper half of the hash.
+    tag: u32,
     slot: u32,
 }
 
@@ -71,11 +74,19 @@ impl Index {
         self.entries.len().wrapping_sub(1)
     }
 
+    /// Where an entry is looked for first, in a table that is not empty.
+    #[inline(always)]
+    fn home(&self, tag: u32) -> usize {
+        // The table has 2^bits entries, and trailing_zeros() is bits.
+        (u64::from(tag) << self.entries.len().trailing_zeros() >> u32::BITS) as usize
+    }
+
     /// Asks for the place where a hash is looked for first.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
-        if let Some(entry) = self.entries.get(hash as usize & self.mask()) {
-            prefetch(std::slice::from_ref(entry));
+        if !self.entries.is_empty() {
+            let at = self.home((hash >> 32) as u32);
+            prefetch(std::slice::from_ref(&self.entries[at]));
         }
     }
 
@@ -85,31 +96,34 @@ impl Index {
         if self.entries.is_empty() {
             return None;
         }
-        let mut at = hash as usize & self.mask();
+        let tag = (hash >> 32) as u32;
+        let mut at = self.home(tag);
         loop {
             let entry = self.entries[at];
             if entry.slot == EMPTY {
                 return None;
             }
-            if entry.hash == hash && same(entry.slot) {
+            if entry.tag == tag && same(entry.slot) {
                 return Some(entry.slot);
             }
             at = (at + 1) & self.mask();
         }
     }
 
-    /// Makes room for one more; the table doubles where it is more than half full.
-    pub fn reserve(&mut self) -> Result<(), Error> {
-        if 2 * (self.len + 1) <= self.entries.len() {
+    /// Makes room for so many more; the table doubles where it would be more than three quarters full.
+    pub fn reserve(&mut self, more: usize) -> Result<(), Error> {
+        let len = self.len.saturating_add(more);
+        if len <= self.entries.len() / 4 * 3 {
             return Ok(());
         }
-        let size = (2 * self.entries.len()).max(16);
+        let size = len.saturating_mul(4).div_ceil(3).max(LEAST);
+        let size = size.checked_next_power_of_two().unwrap_or(usize::MAX);
         let mut entries = Vec::new();
         entries
             .try_reserve_exact(size)
             .map_err(|_| Error::Memory(size.saturating_mul(size_of::<Entry>())))?;
         let empty = Entry {
-            hash: 0,
+            tag: 0,
             slot: EMPTY,
         };
         entries.resize(size, empty);
@@ -121,7 +135,7 @@ impl Index {
     }
 
     fn put(&mut self, entry: Entry) {
-        let mut at = entry.hash as usize & self.mask();
+        let mut at = self.home(entry.tag);
         while self.entries[at].slot != EMPTY {
             at = (at + 1) & self.mask();
         }
@@ -130,14 +144,15 @@ impl Index {
 
     /// A slot that is not in the table yet, after `reserve`.
     pub fn insert(&mut self, hash: u64, slot: u32) {
-        self.put(Entry { hash, slot });
+        let tag = (hash >> 32) as u32;
+        self.put(Entry { tag, slot });
         self.len += 1;
     }
 
     /// Takes a slot out; what was put behind it moves up.
     pub fn remove(&mut self, hash: u64, slot: u32) {
         let mask = self.mask();
-        let mut gap = hash as usize & mask;
+        let mut gap = self.home((hash >> 32) as u32);
         while self.entries[gap].slot != slot {
             gap = (gap + 1) & mask;
         }
@@ -148,7 +163,7 @@ impl Index {
             if entry.slot == EMPTY {
                 break;
             }
-            let home = entry.hash as usize & mask;
+            let home = self.home(entry.tag);
             // It may go to the gap unless its home lies cyclically behind the gap.
             if at.wrapping_sub(home) & mask >= at.wrapping_sub(gap) & mask {
                 self.entries[gap] = entry;
@@ -175,21 +190,25 @@ mod tests {
     fn it_is_a_map() {
         for (modulus, seed) in [(200, 1), (5000, 2), (100_000, 3)] {
             let (mut index, mut map, mut x) = (Index::default(), HashMap::new(), seed);
+            let mut keys = vec![0; 60_000];
             for slot in 0..60_000u32 {
                 x = mix(x + 1);
                 let key = (x % modulus).cast_signed() - 50;
                 let hash = index.hash_int(key);
-                assert_eq!(index.find(hash, |_| true), map.get(&key).copied());
+                let same = |slot: u32| keys[slot as usize] == key;
+                assert_eq!(index.find(hash, same), map.get(&key).copied());
                 if let Some(old) = map.remove(&key) {
                     index.remove(hash, old);
                 } else {
-                    index.reserve().unwrap();
+                    index.reserve(1).unwrap();
                     index.insert(hash, slot);
                     map.insert(key, slot);
+                    keys[slot as usize] = key;
                 }
             }
             for key in -50..modulus.cast_signed() {
-                let found = index.find(index.hash_int(key), |_| true);
+                let same = |slot: u32| keys[slot as usize] == key;
+                let found = index.find(index.hash_int(key), same);
                 assert_eq!(found, map.get(&key).copied());
             }
             assert!(index.len == map.len() && !map.is_empty());
@@ -200,13 +219,29 @@ mod tests {
     fn texts_of_one_hash_are_told_apart() {
         let mut index = Index::default();
         for slot in 0..5 {
-            index.reserve().unwrap();
-            index.insert(7, slot);
+            index.reserve(1).unwrap();
+            index.insert(7 << 32, slot);
         }
-        assert_eq!(index.find(7, |slot| slot == 3), Some(3));
-        index.remove(7, 1);
-        assert_eq!(index.find(7, |slot| slot == 1), None);
-        assert_eq!(index.find(7, |slot| slot == 4), Some(4));
+        assert_eq!(index.find(7 << 32, |slot| slot == 3), Some(3));
+        index.remove(7 << 32, 1);
+        assert_eq!(index.find(7 << 32, |slot| slot == 1), None);
+        assert_eq!(index.find(7 << 32, |slot| slot == 4), Some(4));
+    }
+
+    #[test]
+    fn a_table_is_at_most_three_quarters_full_and_at_least_three_eighths() {
+        for n in [1usize, 12, 13, 1000, 50_000] {
+            let mut index = Index::default();
+            for slot in 0..n as u32 {
+                index.reserve(1).unwrap();
+                index.insert(mix(slot.into()), slot);
+            }
+            let room = index.bytes() / 8;
+            assert!(4 * n <= 3 * room && (room == 16 || 8 * n > 3 * room));
+            let mut at_once = Index::default();
+            at_once.reserve(n).unwrap();
+            assert_eq!(at_once.bytes(), index.bytes());
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::index::{Index, MOST};
 use crate::error::{Error, fault};
+use crate::linalg::parts::prefetch;
 
 /// A key as it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,36 +13,31 @@ pub enum Key<'a> {
     Text(&'a str),
 }
 
-/// A key as it is kept.
-#[derive(Clone, Copy, Debug)]
-enum Name {
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
     Free,
-    Int(i64),
-    /// Where it lies among all texts.
-    Text {
-        start: u64,
-        len: u32,
-    },
+    Int,
+    Text,
 }
 
-/// What is known of a slot apart from its record.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    /// Counts the keys: the order of their appearance.
-    serial: u64,
-    name: Name,
-    prior: u32,
-}
+/// A text of the arena begins with its length, in so many bytes.
+const HEAD: usize = size_of::<u32>();
+/// Bytes of a slot, its key apart, where no slot was used twice and all keys started at one prior.
+pub const SLOT_BYTES: usize = size_of::<Kind>();
 
-/// Bytes of a slot, its key apart.
-pub const SLOT_BYTES: usize = size_of::<Slot>() - size_of::<Name>();
-
-/// All keys.
+/// All keys. What is the same for all of them takes no room: serial numbers while they are the slots, priors while they are the first.
 #[derive(Debug, Default)]
 pub struct Keys {
     ints: Index,
     texts: Index,
-    slots: Vec<Slot>,
+    /// Of each slot the integer, or where its text begins among all.
+    names: Vec<u64>,
+    kinds: Vec<Kind>,
+    /// Counts the keys, which is the order of their appearance; empty until a slot is used again.
+    serials: Vec<u64>,
+    /// Empty until a key starts at another than the first.
+    priors: Vec<u32>,
     free: Vec<u32>,
     /// UTF-8, one behind the other.
     arena: Vec<u8>,
@@ -50,10 +46,34 @@ pub struct Keys {
     next_serial: u64,
 }
 
+/// Room for one more of n, an eighth more where there is none: what is larger costs memory, not time.
+fn room<T>(list: &mut Vec<T>) -> Result<(), Error> {
+    if list.len() < list.capacity() {
+        return Ok(());
+    }
+    let more = (list.len() / 8).max(16);
+    list.try_reserve_exact(more)
+        .map_err(|_| Error::Memory(more.saturating_mul(size_of::<T>())))
+}
+
+/// The list with `x` for each of n slots, made where it is first needed.
+fn begin<T: Clone>(
+    list: &mut Vec<T>,
+    n: usize,
+    each: impl Iterator<Item = T>,
+) -> Result<(), Error> {
+    if list.is_empty() {
+        list.try_reserve_exact(n + n / 8 + 16)
+            .map_err(|_| Error::Memory(n.saturating_mul(size_of::<T>())))?;
+        list.extend(each.take(n));
+    }
+    room(list)
+}
+
 impl Keys {
     /// Living keys.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.names.len() - self.free.len()
     }
 
     /// Whether there are none.
@@ -63,24 +83,41 @@ impl Keys {
 
     /// The largest slot there ever was, and one.
     pub fn capacity(&self) -> usize {
-        self.slots.len()
+        self.names.len()
+    }
+
+    fn kind(&self, slot: u32) -> Kind {
+        *self.kinds.get(slot as usize).unwrap_or(&Kind::Free)
     }
 
     /// Whether the slot has a key.
     #[inline(always)]
     pub fn lives(&self, slot: u32) -> bool {
-        let slot = self.slots.get(slot as usize);
-        slot.is_some_and(|slot| !matches!(slot.name, Name::Free))
+        self.kind(slot) != Kind::Free
     }
 
     /// The prior that the key started at.
     #[inline(always)]
     pub fn prior(&self, slot: u32) -> usize {
-        self.slots[slot as usize].prior as usize
+        *self.priors.get(slot as usize).unwrap_or(&0) as usize
     }
 
-    fn text(&self, start: u64, len: u32) -> &[u8] {
-        &self.arena[start as usize..][..len as usize]
+    /// The place of a slot's key in the order of their appearance.
+    pub fn serial(&self, slot: u32) -> u64 {
+        *self.serials.get(slot as usize).unwrap_or(&slot.into())
+    }
+
+    /// The serial number of the next key.
+    pub fn next_serial(&self) -> u64 {
+        self.next_serial
+    }
+
+    /// The text that begins at a place of the arena.
+    fn text(&self, start: u64) -> &[u8] {
+        let (head, rest) = self.arena[start as usize..]
+            .split_first_chunk::<HEAD>()
+            .expect("a text begins with its length");
+        &rest[..u32::from_le_bytes(*head) as usize]
     }
 
     /// Hash of a key, in the table of its kind.
@@ -101,79 +138,116 @@ impl Keys {
         }
     }
 
+    /// Asks for what `find` reads next: the name in the slot that the hash leads to.
+    #[inline(always)]
+    pub fn prefetch_name(&self, key: Key<'_>, hash: u64) {
+        let slot = match key {
+            Key::Int(_) => self.ints.find(hash, |_| true),
+            Key::Text(_) => self.texts.find(hash, |_| true),
+        };
+        if let Some(name) = slot.and_then(|slot| self.names.get(slot as usize)) {
+            prefetch(std::slice::from_ref(name));
+        }
+    }
+
     /// The slot of a key with its hash.
     #[inline(always)]
     pub fn find(&self, key: Key<'_>, hash: u64) -> Option<u32> {
+        let name = |slot: u32| self.names[slot as usize];
         match key {
-            Key::Int(_) => self.ints.find(hash, |_| true),
+            Key::Int(x) => self.ints.find(hash, |slot| name(slot) == x.cast_unsigned()),
             Key::Text(text) => self
                 .texts
-                .find(hash, |slot| match self.slots[slot as usize].name {
-                    Name::Text { start, len } => self.text(start, len) == text.as_bytes(),
-                    _ => false,
-                }),
+                .find(hash, |slot| self.text(name(slot)) == text.as_bytes()),
         }
+    }
+
+    /// Makes room for so many integers more.
+    pub fn reserve(&mut self, ints: usize) -> Result<(), Error> {
+        self.ints.reserve(ints)
     }
 
     /// A slot for a key that is not there yet; on an error nothing has changed.
     pub fn insert(&mut self, key: Key<'_>, hash: u64, prior: u32) -> Result<u32, Error> {
-        let out = |bytes: usize| move |_| Error::Memory(bytes);
+        let n = self.names.len();
         let slot = match self.free.last() {
             Some(&slot) => slot,
-            None => u32::try_from(self.slots.len())
+            None => u32::try_from(n)
                 .ok()
                 .filter(|&slot| slot < MOST)
                 .ok_or_else(|| {
                     Error::Parameter(fault("keys", format!("at most {MOST} keys"), "more"))
                 })?,
         };
-        self.slots.try_reserve(1).map_err(out(size_of::<Slot>()))?;
-        let name = match key {
+        room(&mut self.names)?;
+        room(&mut self.kinds)?;
+        let (ordered, shared) = (
+            !self.free.is_empty() || !self.serials.is_empty(),
+            prior != 0 || !self.priors.is_empty(),
+        );
+        if ordered {
+            begin(&mut self.serials, n, 0..)?;
+        }
+        if shared {
+            begin(&mut self.priors, n, std::iter::repeat(0))?;
+        }
+        let (kind, name) = match key {
             Key::Int(x) => {
-                self.ints.reserve()?;
-                Name::Int(x)
+                self.ints.reserve(1)?;
+                self.ints.insert(hash, slot);
+                (Kind::Int, x.cast_unsigned())
             }
             Key::Text(text) => {
-                let len = u32::try_from(text.len()).map_err(|_| {
-                    Error::Parameter(fault("keys", "texts below 4 GiB", "a longer one"))
-                })?;
-                self.arena
-                    .try_reserve(text.len())
-                    .map_err(out(text.len()))?;
-                self.texts.reserve()?;
-                let start = self.arena.len() as u64;
-                self.arena.extend_from_slice(text.as_bytes());
-                Name::Text { start, len }
+                let start = self.keep(text)?;
+                self.texts.insert(hash, slot);
+                (Kind::Text, start)
             }
         };
-        match key {
-            Key::Int(_) => self.ints.insert(hash, slot),
-            Key::Text(_) => self.texts.insert(hash, slot),
+        put(&mut self.names, slot, name);
+        put(&mut self.kinds, slot, kind);
+        if ordered {
+            put(&mut self.serials, slot, self.next_serial);
         }
-        let new = Slot {
-            serial: self.next_serial,
-            name,
-            prior,
-        };
+        if shared {
+            put(&mut self.priors, slot, prior);
+        }
         self.next_serial += 1;
-        if self.free.pop().is_some() {
-            self.slots[slot as usize] = new;
-        } else {
-            self.slots.push(new);
-        }
+        self.free.pop();
         Ok(slot)
+    }
+
+    /// A text in the arena, with room for its entry; on an error nothing has changed.
+    fn keep(&mut self, text: &str) -> Result<u64, Error> {
+        let long = || Error::Parameter(fault("keys", "texts below 4 GiB", "a longer one"));
+        let len = u32::try_from(text.len()).map_err(|_| long())?;
+        let needed = text.len() + HEAD;
+        if self.arena.capacity() - self.arena.len() < needed {
+            let more = needed.max(self.arena.len() / 8);
+            self.arena
+                .try_reserve_exact(more)
+                .map_err(|_| Error::Memory(more))?;
+        }
+        self.texts.reserve(1)?;
+        let start = self.arena.len() as u64;
+        self.arena.extend_from_slice(&len.to_le_bytes());
+        self.arena.extend_from_slice(text.as_bytes());
+        Ok(start)
     }
 
     /// Takes a living key out.
     pub fn remove(&mut self, slot: u32) {
-        let name = std::mem::replace(&mut self.slots[slot as usize].name, Name::Free);
-        match name {
-            Name::Free => return,
-            Name::Int(x) => self.ints.remove(self.ints.hash_int(x), slot),
-            Name::Text { start, len } => {
-                let hash = self.texts.hash_text(self.text(start, len));
+        let name = self.names[slot as usize];
+        match std::mem::replace(&mut self.kinds[slot as usize], Kind::Free) {
+            Kind::Free => return,
+            Kind::Int => {
+                let hash = self.ints.hash_int(name.cast_signed());
+                self.ints.remove(hash, slot);
+            }
+            Kind::Text => {
+                let text = self.text(name);
+                let (hash, len) = (self.texts.hash_text(text), text.len());
                 self.texts.remove(hash, slot);
-                self.dead += len as usize;
+                self.dead += len + HEAD;
             }
         }
         self.free.push(slot);
@@ -185,11 +259,12 @@ impl Keys {
     /// The texts of living keys alone.
     fn compact(&mut self) {
         let mut arena = Vec::with_capacity(self.arena.len() - self.dead);
-        for slot in &mut self.slots {
-            if let Name::Text { start, len } = &mut slot.name {
-                let text = &self.arena[*start as usize..][..*len as usize];
-                *start = arena.len() as u64;
-                arena.extend_from_slice(text);
+        for slot in 0..self.names.len() {
+            if self.kinds[slot] == Kind::Text {
+                let start = self.names[slot] as usize;
+                let len = HEAD + self.text(start as u64).len();
+                self.names[slot] = arena.len() as u64;
+                arena.extend_from_slice(&self.arena[start..][..len]);
             }
         }
         (self.arena, self.dead) = (arena, 0);
@@ -197,11 +272,11 @@ impl Keys {
 
     /// The key of a living slot.
     pub fn key(&self, slot: u32) -> Option<Key<'_>> {
-        match self.slots.get(slot as usize)?.name {
-            Name::Free => None,
-            Name::Int(x) => Some(Key::Int(x)),
-            Name::Text { start, len } => {
-                let text = std::str::from_utf8(self.text(start, len));
+        match self.kind(slot) {
+            Kind::Free => None,
+            Kind::Int => Some(Key::Int(self.names[slot as usize].cast_signed())),
+            Kind::Text => {
+                let text = std::str::from_utf8(self.text(self.names[slot as usize]));
                 text.ok().map(Key::Text)
             }
         }
@@ -209,11 +284,10 @@ impl Keys {
 
     /// Living slots in the order in which their keys appeared.
     pub fn live(&self) -> Vec<u32> {
-        let slots = (0..self.slots.len() as u32).filter(|&slot| self.lives(slot));
+        let slots = (0..self.names.len() as u32).filter(|&slot| self.lives(slot));
         let mut slots: Vec<u32> = slots.collect();
-        let serial = |slot: &u32| self.slots[*slot as usize].serial;
-        if !slots.is_sorted_by_key(serial) {
-            slots.sort_unstable_by_key(serial);
+        if !self.serials.is_empty() {
+            slots.sort_unstable_by_key(|&slot| self.serial(slot));
         }
         slots
     }
@@ -223,8 +297,20 @@ impl Keys {
         self.ints.bytes()
             + self.texts.bytes()
             + self.arena.capacity()
-            + self.slots.capacity() * size_of::<Slot>()
+            + self.names.capacity() * size_of::<u64>()
+            + self.kinds.capacity() * size_of::<Kind>()
+            + self.serials.capacity() * size_of::<u64>()
+            + self.priors.capacity() * size_of::<u32>()
             + self.free.capacity() * size_of::<u32>()
+    }
+}
+
+/// What a slot has, the next one or one that is used again.
+fn put<T>(list: &mut Vec<T>, slot: u32, x: T) {
+    if let Some(place) = list.get_mut(slot as usize) {
+        *place = x;
+    } else {
+        list.push(x);
     }
 }
 

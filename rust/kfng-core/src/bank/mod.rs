@@ -6,7 +6,7 @@
 //!
 //! Each key's state has the bits of a `Filter` that was fed the key's rows one at a time, whatever the order of keys, the pieces that rows come in,
 //! and the number of threads. index.rs, keys.rs: keys and slots · slab.rs: where records lie · record.rs: what is in one · take.rs: rows in order · run.rs,
-//! rows.rs: shared out among threads · read.rs: what can be read · saved.rs: states by named arrays.
+//! rows.rs: shared out among threads · read.rs: what can be read · saved.rs: states by named arrays · changes.rs: what has changed since a save.
 
 use crate::error::{Error, fault};
 use crate::field::Arrays;
@@ -18,6 +18,7 @@ use crate::small::Small;
 use crate::small::abreast::Abreast;
 use crate::spec::Spec;
 
+mod changes;
 mod index;
 mod keys;
 mod read;
@@ -47,6 +48,7 @@ pub struct Bank<T> {
     fresh: Vec<Box<[f64]>>,
     sizes: Sizes,
     scratch: rows::Scratch,
+    since: Option<changes::Since>,
 }
 
 /// What one thread works with.
@@ -87,6 +89,7 @@ impl<T: Scalar> Bank<T> {
             work: Vec::new(),
             fresh: Vec::new(),
             scratch: rows::Scratch::default(),
+            since: None,
         };
         let small = filter.small.as_ref();
         bank.work.resize_with(threads, || Workspace {
@@ -144,6 +147,17 @@ impl<T: Scalar> Bank<T> {
         hash
     }
 
+    /// Asks for what `find` reads next, a while after `ask`.
+    #[inline(always)]
+    pub fn ask_name(&self, key: Key<'_>, hash: u64) {
+        self.keys.prefetch_name(key, hash);
+    }
+
+    /// Makes room in the table for so many integers more, which then need not be found room for one by one.
+    pub fn reserve(&mut self, ints: usize) -> Result<(), Error> {
+        self.keys.reserve(ints)
+    }
+
     /// The slot of a key with its hash, where it is known.
     #[inline]
     pub fn find(&self, key: Key<'_>, hash: u64) -> Option<u32> {
@@ -169,6 +183,9 @@ impl<T: Scalar> Bank<T> {
     pub fn remove(&mut self, slots: &[u32]) {
         for &slot in slots {
             if self.keys.lives(slot) {
+                if let Some(since) = &mut self.since {
+                    since.leaves(self.keys.serial(slot), self.keys.key(slot));
+                }
                 self.keys.remove(slot);
             }
         }

@@ -1,10 +1,10 @@
 //! A filter's state as a record of numbers: what `State` keeps, without padding, without the ones of U.
 //!
 //! ```text
-//! wide | turns | theta (p), the belief's numbers (for Full D (p), U column by column), as T | stamp
+//! wide | turns | theta (p), the belief's numbers (for Full D (p), U column by column), as T
 //! ```
 //!
-//! Source of the sections: `crate::state`. The stamp is the bank's own: the piece of rows in which the record was last copied.
+//! Source of the sections: `crate::state`.
 
 use std::ops::Range;
 
@@ -41,7 +41,7 @@ impl Plan {
         let narrow = told.iter().map(Range::len).sum();
         let (wide, turns) = (filter.state.wide.len(), filter.state.turns.len());
         let bytes: usize = narrow * size_of::<T>();
-        let words = wide + turns + bytes.div_ceil(8) + 1;
+        let words = wide + turns + bytes.div_ceil(8);
         Plan {
             wide,
             turns,
@@ -54,14 +54,14 @@ impl Plan {
     /// The numbers of the filter's type.
     #[inline(always)]
     pub fn narrow<'a, T: Scalar>(&self, record: &'a [f64]) -> &'a [T] {
-        let own = &record[self.wide + self.turns..self.words - 1];
+        let own = &record[self.wide + self.turns..self.words];
         &bytemuck::cast_slice::<f64, T>(own)[..self.narrow]
     }
 
     /// The numbers of the filter's type, to be written.
     #[inline(always)]
     pub fn narrow_mut<'a, T: Scalar>(&self, record: &'a mut [f64]) -> &'a mut [T] {
-        let own = &mut record[self.wide + self.turns..self.words - 1];
+        let own = &mut record[self.wide + self.turns..self.words];
         &mut bytemuck::cast_slice_mut::<f64, T>(own)[..self.narrow]
     }
 
@@ -103,7 +103,7 @@ impl Plan {
     #[inline(always)]
     pub fn open<'a, T: Scalar>(&self, record: &'a mut [f64]) -> (&'a mut [f64], &'a mut [T]) {
         let (wide, rest) = record.split_at_mut(self.wide);
-        let own = &mut rest[self.turns..self.words - 1 - self.wide];
+        let own = &mut rest[self.turns..self.words - self.wide];
         (
             wide,
             &mut bytemuck::cast_slice_mut::<f64, T>(own)[..self.narrow],
@@ -157,17 +157,5 @@ impl Plan {
             0 | 1 => Some(p),
             _ => Some(i - 2).filter(|&j| j < p),
         }
-    }
-
-    /// The piece in which the record was last copied.
-    #[inline(always)]
-    pub fn stamp(&self, record: &[f64]) -> u64 {
-        record[self.words - 1].to_bits()
-    }
-
-    /// Notes it.
-    #[inline(always)]
-    pub fn set_stamp(&self, record: &mut [f64], piece: u64) {
-        record[self.words - 1] = f64::from_bits(piece);
     }
 }

@@ -4,25 +4,39 @@ use super::slab::{Slab, owner};
 use crate::linalg::parts::{Part, parts};
 use crate::row::Report;
 
+const BITS: usize = u64::BITS as usize;
+
 /// Records as they were before a piece.
 #[derive(Debug, Default)]
 pub struct Undo {
     slots: Vec<u32>,
     records: Vec<f64>,
+    /// A bit of each slot: whether its record is kept.
+    kept: Vec<u64>,
 }
 
 impl Undo {
-    /// Nothing is kept.
-    pub fn clear(&mut self) {
-        self.slots.clear();
+    /// Nothing is kept, of so many slots.
+    pub fn clear(&mut self, slots: usize) {
+        for slot in self.slots.drain(..) {
+            self.kept[slot as usize / BITS] = 0;
+        }
         self.records.clear();
+        self.kept.resize(slots.div_ceil(BITS), 0);
     }
 
-    /// Keeps a record.
-    #[inline]
+    /// Keeps a record, the first time that it is asked to.
+    #[inline(always)]
     pub fn keep(&mut self, slot: u32, record: &[f64]) {
-        self.slots.push(slot);
-        self.records.extend_from_slice(record);
+        let (bits, bit) = (
+            &mut self.kept[slot as usize / BITS],
+            1 << (slot as usize % BITS),
+        );
+        if *bits & bit == 0 {
+            *bits |= bit;
+            self.slots.push(slot);
+            self.records.extend_from_slice(record);
+        }
     }
 
     /// Puts all back.
@@ -44,7 +58,6 @@ pub struct Scratch {
     owners: Vec<u8>,
     orders: Vec<Vec<u32>>,
     undos: Vec<Undo>,
-    pieces: u64,
 }
 
 impl Scratch {
@@ -54,8 +67,8 @@ impl Scratch {
         self.undos.resize_with(threads, Undo::default);
     }
 
-    /// For the rows of these slots; counts pieces from 1, since a new record's stamp is 0.
-    pub fn next_piece(&mut self, slots: &[u32]) -> u64 {
+    /// For the rows of these slots, of so many that there are.
+    pub fn begin(&mut self, slots: &[u32], all: usize) {
         let threads = self.undos.len();
         self.owners.clear();
         self.owners
@@ -66,8 +79,9 @@ impl Scratch {
         for (i, &owner) in self.owners.iter().enumerate() {
             self.orders[usize::from(owner)].push(i as u32);
         }
-        self.pieces += 1;
-        self.pieces
+        for undo in &mut self.undos {
+            undo.clear(all);
+        }
     }
 
     /// The thread of each row, each thread's rows, and where it keeps what it changes.

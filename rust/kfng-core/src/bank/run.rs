@@ -101,7 +101,7 @@ impl<T: Scalar> Bank<T> {
         let sizes = self.sizes;
         let part = &slots[rows.clone()];
         let own = block.rows(rows.clone(), sizes.d, sizes.k, sizes.width);
-        let number = scratch.next_piece(part);
+        scratch.begin(part, self.keys.capacity());
         let failed = AtomicUsize::new(usize::MAX);
         {
             let mut place = report.rows(rows.clone(), sizes.k, sizes.scales);
@@ -127,7 +127,7 @@ impl<T: Scalar> Bank<T> {
                     prior: &|slot| keys.prior(slot),
                     out,
                     sizes,
-                    undo: Some((undo, number)),
+                    undo: Some(undo),
                 };
                 if let Err((i, _)) = taker.take(part, &orders[me][..], &own, &failed) {
                     failed.fetch_min(i, Ordering::Relaxed);

@@ -117,15 +117,39 @@ impl<T: Scalar> Bank<T> {
             let expected = "new keys, each once, with priors of the bank";
             return Err(Error::Parameter(fault("keys", expected, "others")));
         }
+        let state = self.state_of(prior, arrays, spare)?;
+        let slot = self.make_at(key, hash, prior)?;
+        self.plan.pack(state, self.slab.get_mut(slot));
+        Ok(slot)
+    }
+
+    /// Puts a key that is there in another state, as `append`; on an error nothing has changed.
+    pub fn replace(
+        &mut self,
+        slot: u32,
+        arrays: &Arrays,
+        spare: &mut Option<State<T>>,
+    ) -> Result<(), Error> {
+        self.check(&[slot])?;
+        let state = self.state_of(self.keys.prior(slot), arrays, spare)?;
+        self.plan.pack(state, self.slab.get_mut(slot));
+        Ok(())
+    }
+
+    /// The state that these arrays say.
+    fn state_of<'a>(
+        &self,
+        prior: usize,
+        arrays: &Arrays,
+        spare: &'a mut Option<State<T>>,
+    ) -> Result<&'a State<T>, Error> {
         let filter = &self.work[0].filters[prior];
         let state = match spare {
             Some(state) => state,
             None => spare.insert(filter.blank(arrays)?),
         };
         filter.read(arrays, state)?;
-        let slot = self.make_at(key, hash, prior)?;
-        self.plan.pack(state, self.slab.get_mut(slot));
-        Ok(slot)
+        Ok(state)
     }
 
     /// Names, shapes and whether of the filter's type, of the arrays that `append` needs, given which names there are.

@@ -11,6 +11,7 @@ pub const STRIPES: usize = 16;
 /// Bytes of a first segment, and of the largest, about.
 const FIRST: usize = 1 << 12;
 const LARGEST: usize = 1 << 16;
+const BITS: usize = u64::BITS as usize;
 
 /// Where records lie.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,11 @@ impl Sizes {
         (level as usize + 1, i - start)
     }
 
+    /// The first record of a segment.
+    fn start(self, segment: usize) -> usize {
+        (0..segment).map(|segment| self.len(segment)).sum()
+    }
+
     /// Records in a segment.
     fn len(self, segment: usize) -> usize {
         let level = u32::try_from(segment.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -62,6 +68,8 @@ impl Sizes {
 pub struct Stripe {
     sizes: Sizes,
     segments: Vec<Aligned<f64>>,
+    /// A bit of each record that there is room for.
+    written: Vec<u64>,
 }
 
 impl Stripe {
@@ -73,6 +81,7 @@ impl Stripe {
 
     #[inline(always)]
     fn at_mut(&mut self, i: usize) -> &mut [f64] {
+        self.written[i / BITS] |= 1 << (i % BITS);
         let ((segment, place), words) = (self.sizes.find(i), self.sizes.words);
         &mut self.segments[segment][place * words..][..words]
     }
@@ -82,6 +91,11 @@ impl Stripe {
         let (segment, _) = self.sizes.find(i);
         while self.segments.len() <= segment {
             let records = self.sizes.len(self.segments.len());
+            let all = (self.sizes.start(self.segments.len()) + records).div_ceil(BITS);
+            self.written
+                .try_reserve(all - self.written.len())
+                .map_err(|_| Error::Memory(all))?;
+            self.written.resize(all, 0);
             let len = records.checked_mul(self.sizes.words);
             let room = Aligned::zeros(len.ok_or(Error::Memory(usize::MAX))?)?;
             self.segments
@@ -106,6 +120,7 @@ impl Slab {
         let stripe = || Stripe {
             sizes: Sizes::new(words),
             segments: Vec::new(),
+            written: Vec::new(),
         };
         Slab {
             stripes: std::iter::repeat_with(stripe).take(STRIPES).collect(),
@@ -133,6 +148,23 @@ impl Slab {
         self.stripes[slot % STRIPES].reach(slot / STRIPES)
     }
 
+    /// Whether a record was written since `clear`.
+    pub fn written(&self, slot: u32) -> bool {
+        let (stripe, i) = (
+            &self.stripes[slot as usize % STRIPES],
+            slot as usize / STRIPES,
+        );
+        let bits = stripe.written.get(i / BITS).unwrap_or(&0);
+        bits >> (i % BITS) & 1 == 1
+    }
+
+    /// From now on no record counts as written.
+    pub fn clear(&mut self) {
+        for stripe in &mut self.stripes {
+            stripe.written.fill(0);
+        }
+    }
+
     /// Shared out among so many threads, stripe after stripe.
     pub fn share(&mut self, threads: usize) -> Vec<Share<'_>> {
         let mut shares: Vec<Share<'_>> = (0..threads).map(|_| Share::default()).collect();
@@ -144,10 +176,13 @@ impl Slab {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let segments = self.stripes.iter().flat_map(|stripe| &stripe.segments);
-        segments
-            .map(|segment| size_of_val(&segment[..]) + size_of::<Aligned<f64>>())
-            .sum()
+        let of = |stripe: &Stripe| -> usize {
+            let segments = stripe.segments.iter();
+            let records: usize = segments.map(|segment| size_of_val(&segment[..])).sum();
+            let list = stripe.segments.capacity() * size_of::<Aligned<f64>>();
+            records + list + stripe.written.capacity() * size_of::<u64>()
+        };
+        self.stripes.iter().map(of).sum()
     }
 
     /// Numbers in a record.
@@ -245,6 +280,24 @@ mod tests {
             }
         }
         assert!((0..1000).all(|slot| slab.get(slot)[0] == 5.0));
+    }
+
+    #[test]
+    fn what_was_written_is_known() {
+        let mut slab = Slab::new(3);
+        for slot in 0..5000 {
+            slab.reach(slot).unwrap();
+            slab.get_mut(slot)[0] = 1.0;
+        }
+        assert!((0..5000).all(|slot| slab.written(slot)));
+        slab.clear();
+        assert!(!(0..5000).any(|slot| slab.written(slot)));
+        for slot in [0, 17, 4999] {
+            slab.share(3)[usize::from(owner(slot, 3))].get_mut(slot)[1] = 2.0;
+            let _ = slab.get(slot + 1 - 2 * u32::from(slot > 4000));
+        }
+        let found: Vec<_> = (0..6000).filter(|&slot| slab.written(slot)).collect();
+        assert_eq!(found, [0, 17, 4999]);
     }
 
     #[test]

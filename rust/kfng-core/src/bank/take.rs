@@ -119,8 +119,8 @@ pub(super) struct Taker<'a, T, R, O> {
     pub prior: &'a dyn Fn(u32) -> usize,
     pub out: O,
     pub sizes: Sizes,
-    /// Where records are kept before they are first changed in the piece of this number.
-    pub undo: Option<(&'a mut Undo, u64)>,
+    /// Where records are kept before they are first changed.
+    pub undo: Option<&'a mut Undo>,
 }
 
 impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
@@ -132,9 +132,6 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
         block: &Block<'_, T>,
         stop: &AtomicUsize,
     ) -> Result<(), (usize, Error)> {
-        if let Some((undo, _)) = &mut self.undo {
-            undo.clear();
-        }
         let (n, most) = (order.count(), self.work.room.as_ref().map_or(1, Abreast::n));
         let (mut at, mut asked) = (0, 0);
         let (mut rows, mut group) = ([0; MOST], [0; MOST]);
@@ -198,7 +195,7 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
         let said = room.said();
         for (l, (&slot, &i)) in slots.iter().zip(rows).enumerate() {
             let record = self.records.of_mut(slot);
-            keep(self.plan, &mut self.undo, slot, record);
+            keep(&mut self.undo, slot, record);
             let mut out = self.out.row(i);
             if said.taken[l] {
                 let (wide, narrow) = self.plan.open::<T>(record);
@@ -230,7 +227,7 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
         };
         let filter = &mut filters[prior];
         let record = self.records.of_mut(slot);
-        keep(plan, &mut self.undo, slot, record);
+        keep(&mut self.undo, slot, record);
         let mut open = false;
         for place in places {
             let i = order.at(place);
@@ -261,12 +258,9 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
 
 /// A record as it is before a piece first changes it.
 #[inline(always)]
-fn keep(plan: &Plan, undo: &mut Option<(&mut Undo, u64)>, slot: u32, record: &mut [f64]) {
-    if let Some((undo, piece)) = undo
-        && plan.stamp(record) != *piece
-    {
+fn keep(undo: &mut Option<&mut Undo>, slot: u32, record: &[f64]) {
+    if let Some(undo) = undo {
         undo.keep(slot, record);
-        plan.set_stamp(record, *piece);
     }
 }
 

@@ -108,6 +108,34 @@ impl BankCore {
         self.names(py, &known(slots)?)
     }
 
+    fn _key_arrays<'py>(
+        &self,
+        py: Python<'py>,
+        slots: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        self.key_arrays(py, &known(slots)?)
+    }
+
+    fn _reserve(&self, py: Python<'_>, ints: usize) -> PyResult<()> {
+        let result = self.detached(py, |core| either!(core, bank => bank.reserve(ints)))?;
+        result.map_err(|error| to_python(py, &error))
+    }
+
+    // -- what has changed
+    fn _mark(&self, py: Python<'_>) -> PyResult<()> {
+        self.detached(py, |core| either!(core, bank => bank.mark()))
+    }
+
+    fn _changed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let changed = self.detached(py, |core| either!(core, bank => bank.changed()))?;
+        let n = changed.len();
+        listed(py, changed.into_iter().map(i64::from), n)
+    }
+
+    fn _gone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.gone(py)
+    }
+
     fn _capacity(&self, py: Python<'_>) -> PyResult<usize> {
         self.detached(py, |core| either!(core, bank => bank.capacity()))
     }
@@ -270,6 +298,15 @@ impl BankCore {
         prior: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.append(py, &Column::new(keys)?, sections, prior)
+    }
+
+    fn _replace(
+        &self,
+        py: Python<'_>,
+        slots: &Bound<'_, PyAny>,
+        sections: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        self.replace(py, &known(slots)?, sections)
     }
 }
 

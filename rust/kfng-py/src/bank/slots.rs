@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList};
 
 use kfng_core::Error;
 use kfng_core::bank::{Bank, Key};
@@ -11,7 +11,7 @@ use kfng_core::scalar::Scalar;
 
 use super::BankCore;
 use super::core::Core;
-use crate::arrays::{Fresh, integers};
+use crate::arrays::{Fresh, Number, integers};
 use crate::errors::raise;
 use crate::keys::{self, Column};
 
@@ -33,6 +33,9 @@ pub fn look_up<T: Scalar>(
         let some = first..n.min(first + TOGETHER);
         for (i, hash) in some.clone().zip(&mut hashes) {
             *hash = bank.ask(column.key(start + i));
+        }
+        for (i, &hash) in some.clone().zip(&hashes) {
+            bank.ask_name(column.key(start + i), hash);
         }
         for (i, &hash) in some.zip(&hashes) {
             let key = column.key(start + i);
@@ -67,6 +70,13 @@ pub fn listed(
     Ok(out.done())
 }
 
+/// Numbers as a new array (n,).
+fn copied<'py, T: Number>(py: Python<'py>, x: &[T]) -> PyResult<Bound<'py, PyAny>> {
+    let mut out = Fresh::<T>::zeros(py, &[x.len()])?;
+    out.numbers().copy_from_slice(x);
+    Ok(out.done())
+}
+
 pub fn unknown(py: Python<'_>) -> PyErr {
     raise(py, "ParameterError", "keys", "keys of the bank", "others")
 }
@@ -90,6 +100,32 @@ pub fn known(slots: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
 }
 
 impl BankCore {
+    /// The keys of slots as a file has them: kinds, integers, texts and where each begins.
+    pub fn key_arrays<'py>(&self, py: Python<'py>, slots: &[u32]) -> PyResult<Bound<'py, PyDict>> {
+        let (mut kinds, mut ints, mut text, mut offsets) = (vec![], vec![], vec![], vec![0]);
+        let found = self.detached(py, |core| {
+            either!(core, bank => slots.iter().all(|&slot| bank.key(slot).map(|key| {
+                kinds.push(u8::from(matches!(key, Key::Text(_))));
+                match key {
+                    Key::Int(x) => ints.push(x),
+                    Key::Text(one) => {
+                        text.extend_from_slice(one.as_bytes());
+                        offsets.push(text.len() as i64);
+                    }
+                }
+            }).is_some()))
+        })?;
+        if !found {
+            return Err(unknown(py));
+        }
+        let dict = PyDict::new(py);
+        dict.set_item("keys.kind", copied(py, &kinds)?)?;
+        dict.set_item("keys.int", copied(py, &ints)?)?;
+        dict.set_item("keys.text", copied(py, &text)?)?;
+        dict.set_item("keys.offsets", copied(py, &offsets)?)?;
+        Ok(dict)
+    }
+
     /// The keys of slots, as Python has them.
     pub fn names<'py>(&self, py: Python<'py>, slots: &[u32]) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
@@ -120,6 +156,25 @@ impl BankCore {
                 };
                 list.append(keys::to_python(py, key)?)?;
             }
+        }
+        Ok(list)
+    }
+
+    /// The keys that are gone since the last `mark`, as Python has them.
+    pub fn gone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let gone: Vec<Result<i64, String>> = self.detached(py, |core| {
+            either!(core, bank => bank.gone().map(|key| match key {
+                Key::Int(x) => Ok(x),
+                Key::Text(text) => Err(text.to_owned()),
+            }).collect())
+        })?;
+        let list = PyList::empty(py);
+        for name in &gone {
+            let key = match name {
+                Ok(x) => Key::Int(*x),
+                Err(text) => Key::Text(text),
+            };
+            list.append(keys::to_python(py, key)?)?;
         }
         Ok(list)
     }

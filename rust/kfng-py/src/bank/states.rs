@@ -66,14 +66,42 @@ impl BankCore {
         let n = column.len();
         let priors = integers(prior).filter(|priors| priors.len() == n);
         let priors = priors.ok_or_else(|| {
-            raise(
-                py,
-                "BadValueError",
-                "prior",
-                "an index for each key",
-                "others",
-            )
+            let expected = "an index for each key";
+            raise(py, "BadValueError", "prior", expected, "others")
         })?;
+        let arrays = self.states(py, sections, n)?;
+        let mut slots = Fresh::<i64>::zeros(py, &[n])?;
+        let to = slots.numbers();
+        let result = self.detached(
+            py,
+            |core| either!(core, bank => append(bank, column, &arrays, &priors, to)),
+        )?;
+        result.map_err(|error| to_python(py, &error))?;
+        Ok(slots.done())
+    }
+
+    /// Other states of keys that are there, all different.
+    pub fn replace(
+        &self,
+        py: Python<'_>,
+        slots: &[u32],
+        sections: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let arrays = self.states(py, sections, slots.len())?;
+        let result = self.detached(py, |core| {
+            either!(core, bank => {
+                let (mut one, mut spare) = (single(&arrays), None);
+                slots.iter().enumerate().try_for_each(|(i, &slot)| {
+                    take(&arrays, i, &mut one);
+                    bank.replace(slot, &one, &mut spare)
+                })
+            })
+        })?;
+        result.map_err(|error| to_python(py, &error))
+    }
+
+    /// The arrays of n keys' states, of unknown origin.
+    fn states(&self, py: Python<'_>, sections: &Bound<'_, PyDict>, n: usize) -> PyResult<Arrays> {
         let names: Vec<String> = sections.keys().extract()?;
         let has = |name: &str| names.iter().any(|known| known == name);
         let wanted = self.detached(py, |core| either!(core, bank => bank.shapes(&has)))?;
@@ -92,14 +120,26 @@ impl BankCore {
             let got = format!("shape {:?}", array.shape);
             return Err(raise(py, "BadValueError", name, &format!("{n} rows"), &got));
         }
-        let mut slots = Fresh::<i64>::zeros(py, &[n])?;
-        let to = slots.numbers();
-        let result = self.detached(
-            py,
-            |core| either!(core, bank => append(bank, column, &arrays, &priors, to)),
-        )?;
-        result.map_err(|error| to_python(py, &error))?;
-        Ok(slots.done())
+        Ok(arrays)
+    }
+}
+
+/// Room for one key's state, out of the arrays of many.
+fn single(arrays: &Arrays) -> Arrays {
+    let one = |(name, array): (&String, &Array)| {
+        let shape = array.shape[1..].to_vec();
+        let values = vec![0.0; shape.iter().product()];
+        (name.clone(), Array { shape, values })
+    };
+    arrays.iter().map(one).collect()
+}
+
+/// The state of key i.
+fn take(arrays: &Arrays, i: usize, to: &mut Arrays) {
+    for (array, one) in arrays.values().zip(to.values_mut()) {
+        let len = one.values.len();
+        one.values
+            .copy_from_slice(&array.values[i * len..(i + 1) * len]);
     }
 }
 
@@ -111,25 +151,11 @@ fn append<T: Scalar>(
     priors: &[i64],
     to: &mut [i64],
 ) -> Result<(), Error> {
-    let mut state: Arrays = arrays
-        .iter()
-        .map(|(name, array)| {
-            let shape = array.shape[1..].to_vec();
-            let values = vec![0.0; shape.iter().product()];
-            (name.clone(), Array { shape, values })
-        })
-        .collect();
-    let mut spare = None;
+    let (mut one, mut spare) = (single(arrays), None);
     for i in 0..column.len() {
-        for (name, array) in arrays {
-            if let Some(one) = state.get_mut(name) {
-                let len = one.values.len();
-                one.values
-                    .copy_from_slice(&array.values[i * len..(i + 1) * len]);
-            }
-        }
+        take(arrays, i, &mut one);
         let prior = usize::try_from(priors[i]).unwrap_or(usize::MAX);
-        match bank.append(column.key(i), prior, &state, &mut spare) {
+        match bank.append(column.key(i), prior, &one, &mut spare) {
             Ok(slot) => to[i] = slot.into(),
             Err(error) => {
                 let made: Vec<u32> = to[..i].iter().map(|&slot| slot as u32).collect();
