@@ -25,7 +25,7 @@ from ._load import require_kind
 from .errors import BadDigestError, BadHeaderError, CheckpointError
 
 if TYPE_CHECKING:
-    from ._bank_base import BankBase
+    from ._bank_parts import BankParts
     from .checkpoint import Stored
 
 GONE = frozenset({"gone.kind", "gone.int", "gone.text", "gone.offsets"})
@@ -56,7 +56,7 @@ def _status(path: str) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def save(bank: BankBase, path: Any) -> None:
+def save(bank: BankParts, path: Any) -> None:
     from . import checkpoint
 
     target = os.path.realpath(checkpoint.as_path(path))
@@ -68,7 +68,7 @@ def save(bank: BankBase, path: Any) -> None:
     _clean(target, base)
 
 
-def _new_base(bank: BankBase, target: str) -> Base:
+def _new_base(bank: BankParts, target: str) -> Base:
     from . import checkpoint
 
     bank._base = None
@@ -87,7 +87,7 @@ def _new_base(bank: BankBase, target: str) -> Base:
     return bank._base
 
 
-def _changes(bank: BankBase, base: Base) -> Iterator[memoryview]:
+def _changes(bank: BankParts, base: Base) -> Iterator[memoryview]:
     from . import checkpoint
 
     header, arrays = contents(bank, bank._changed())
@@ -113,7 +113,7 @@ def _clean(target: str, base: Base) -> None:
 
 
 # -- reading
-def load(cls: type[BankBase], path: Any, found: Stored) -> Any:
+def load(cls: type[BankParts], path: Any, found: Stored) -> Any:
     """The bank of a file of changes, at `path`, and of its base, both of unknown origin."""
     from . import checkpoint
 
@@ -146,7 +146,7 @@ def _same_settings(whole: Stored, found: Stored) -> None:
         raise BadHeaderError(argument="spec", expected="the settings of the base", got="others")
 
 
-def _apply(bank: BankBase, stored: Stored) -> None:
+def _apply(bank: BankParts, stored: Stored) -> None:
     """What has changed since the base, which counts as changed from then on as well."""
     found = read(bank, stored.header, stored, GONE)
     gone = read_keys(found.small, len(found.small["gone.kind"].reshape(-1)), "gone")

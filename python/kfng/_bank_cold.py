@@ -18,7 +18,7 @@ from ._keys import Column, Key
 from .errors import ParameterError
 
 if TYPE_CHECKING:
-    from ._bank_base import BankBase
+    from ._bank_parts import BankParts
     from ._bank_store import Store
 
 Slots = NDArray[np.int64]
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 class Recency:
     """When each slot was used last, as a count of rows."""
 
-    def __init__(self, bank: BankBase, max_keys: int, path: str | None) -> None:
+    def __init__(self, bank: BankParts, max_keys: int, path: str | None) -> None:
         self._bank, self.max_keys, self.path = bank, max_keys, path
         self.used: Slots = np.zeros(0, dtype=np.int64)
         self._clock = 0
@@ -47,7 +47,7 @@ class Recency:
             self._store = Store(path, bank)
 
     @classmethod
-    def of(cls, bank: BankBase, max_keys: Any, evict_to: Any) -> Self | None:
+    def of(cls, bank: BankParts, max_keys: Any, evict_to: Any) -> Self | None:
         if max_keys is None:
             if evict_to is not None:
                 raise ParameterError(argument="evict_to", expected="None without max_keys", got=repr(evict_to)[:80])
@@ -174,7 +174,7 @@ class Recency:
             self._store.delete(_keys.values(keys))
 
     def _grown(self) -> Slots:
-        from ._bank_base import grown
+        from ._bank_parts import grown
 
         self.used = grown(self.used, self._bank._capacity(), 0)
         return self.used

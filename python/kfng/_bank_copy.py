@@ -14,7 +14,7 @@ from ._settings import AXES, Settings
 from .errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
-    from ._bank_base import BankBase
+    from ._bank_parts import BankParts
     from .checkpoint import Stored
 
     Arrays = Stored | dict[str, NDArray[Any]]
@@ -32,13 +32,13 @@ class Records(NamedTuple):
     last: NDArray[Any]
 
 
-def records(bank: BankBase, slots: Slots) -> Records:
+def records(bank: BankParts, slots: Slots) -> Records:
     kind = bank._time_kind
     last = np.zeros(0) if kind is None else bank._last_times(kind)[slots]
     return Records(bank._sections(slots), bank._prior_of(slots), list(bank._priors), kind, last)
 
 
-def put(bank: BankBase, keys: Column, new: Records) -> Slots:
+def put(bank: BankParts, keys: Column, new: Records) -> Slots:
     """Add keys that are not there, in order; all or none."""
     slots = bank._append(keys, new.sections, priors_here(bank, new))
     if new.kind is not None:
@@ -50,7 +50,7 @@ def put(bank: BankBase, keys: Column, new: Records) -> Slots:
     return slots
 
 
-def priors_here(bank: BankBase, new: Records) -> Slots:
+def priors_here(bank: BankParts, new: Records) -> Slots:
     """Each key's prior among those of the bank, which are made where they are not there."""
     known = [_prior_index(bank, prior) for prior in new.priors]
     prior = np.array([len(bank._priors) if index is None else index for index in known], dtype=np.int64)
@@ -64,18 +64,18 @@ def priors_here(bank: BankBase, new: Records) -> Slots:
     return prior[new.prior]
 
 
-def _prior_index(bank: BankBase, prior: Settings) -> int | None:
+def _prior_index(bank: BankParts, prior: Settings) -> int | None:
     return next((i for i, own in enumerate(bank._priors) if same_prior(own, prior)), None)
 
 
-def transfer(bank: BankBase, slots: Slots, other: BankBase, keys: Column) -> None:
+def transfer(bank: BankParts, slots: Slots, other: BankParts, keys: Column) -> None:
     """Copies of these keys for an empty bank of the same settings, whose new keys start as here."""
     put(other, keys, records(bank, slots))
     if not same_prior(other._priors[-1], bank._priors[-1]):
         other._set_prior(bank._priors[-1])
 
 
-def absorb(bank: BankBase, other: Any) -> None:
+def absorb(bank: BankParts, other: Any) -> None:
     if not isinstance(other, type(bank)):
         raise ParameterError(argument="other", expected="a bank of the same kind", got=type(other).__name__)
     first, second = sorted((bank, other), key=id)

@@ -27,10 +27,10 @@ from ._stamps import KIND, NONE
 from .errors import BadHeaderError, BadValueError, CheckpointError, KfngError, ParameterError
 
 if TYPE_CHECKING:
-    from ._bank_base import BankBase
+    from ._bank_parts import BankParts
     from .checkpoint import Stored
 
-    AnyBank = TypeVar("AnyBank", bound=BankBase)
+    AnyBank = TypeVar("AnyBank", bound=BankParts)
     Arrays = Stored | dict[str, NDArray[Any]]
 
 Slots = NDArray[np.int64]
@@ -50,7 +50,7 @@ NAMES = {
 
 
 # -- writing
-def encoded(bank: BankBase) -> Iterator[memoryview]:
+def encoded(bank: BankParts) -> Iterator[memoryview]:
     """A file, part after part. The bank does not change meanwhile: threads that would update it wait."""
     from . import checkpoint
 
@@ -58,7 +58,7 @@ def encoded(bank: BankBase) -> Iterator[memoryview]:
         yield from checkpoint.stream(*contents(bank, bank._live()))
 
 
-def contents(bank: BankBase, slots: Slots) -> tuple[dict[str, Any], dict[str, Any]]:
+def contents(bank: BankParts, slots: Slots) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and arrays of these keys, which must not change until the arrays have been written; `used` is of all."""
     from . import __version__, checkpoint
 
@@ -79,13 +79,13 @@ def contents(bank: BankBase, slots: Slots) -> tuple[dict[str, Any], dict[str, An
     return {"library": __version__, "object": "Bank", "spec": bank.spec(), "bank": about}, arrays
 
 
-def _states(bank: BankBase, slots: Slots, name: str) -> Iterator[NDArray[Any]]:
+def _states(bank: BankParts, slots: Slots, name: str) -> Iterator[NDArray[Any]]:
     """One array of the keys' states, of so many keys at once."""
     for start in range(0, len(slots), AT_ONCE):
         yield bank._sections(slots[start : start + AT_ONCE], (name,))[name]
 
 
-def _prior_arrays(bank: BankBase) -> dict[str, NDArray[Any]]:
+def _prior_arrays(bank: BankParts) -> dict[str, NDArray[Any]]:
     p, m = bank.settings.p, bank.settings.family.noise_scales(bank.settings.k)
     priors = bank._priors[1:]
     return {
@@ -124,7 +124,7 @@ def decoded(cls: type[AnyBank], header: dict[str, Any], arrays: Arrays) -> AnyBa
     return bank
 
 
-def read(bank: BankBase, header: dict[str, Any], arrays: Arrays, also: frozenset[str] = frozenset()) -> Found:
+def read(bank: BankParts, header: dict[str, Any], arrays: Arrays, also: frozenset[str] = frozenset()) -> Found:
     """All but the states, checked; `also`: names of more arrays."""
     from .checkpoint import Stored
 
@@ -173,7 +173,7 @@ def pieces(found: Found, rows: slice) -> Iterator[tuple[slice, dict[str, NDArray
         yield part, under(read, "state.")
 
 
-def add(bank: BankBase, found: Found, rows: slice, slots: Slots) -> None:
+def add(bank: BankParts, found: Found, rows: slice, slots: Slots) -> None:
     """Make some keys of a file, and note their slots; stops at one that is there."""
     new = found.records
     prior = priors_here(bank, new)
@@ -187,7 +187,7 @@ def add(bank: BankBase, found: Found, rows: slice, slots: Slots) -> None:
             return
 
 
-def finish(bank: BankBase, found: Found) -> None:
+def finish(bank: BankParts, found: Found) -> None:
     """What is about all keys: the newest prior, and which were used when."""
     current = found.records.priors[-1]
     if not same_prior(bank._priors[-1], current):
@@ -234,7 +234,7 @@ def read_keys(arrays: dict[str, NDArray[Any]], count: Any, of: str = "keys") -> 
     return keys
 
 
-def _read_records(bank: BankBase, arrays: dict[str, NDArray[Any]], kind: str | None, n: int) -> Records:
+def _read_records(bank: BankParts, arrays: dict[str, NDArray[Any]], kind: str | None, n: int) -> Records:
     """The records but for the states; the newest prior is the last."""
     p = bank.settings.p
     q = len(arrays["priors.theta"]) if arrays["priors.theta"].ndim else 0

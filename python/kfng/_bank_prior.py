@@ -15,7 +15,7 @@ from ._validate import finite_array
 from .errors import ParameterError
 
 if TYPE_CHECKING:
-    from ._bank_base import BankBase
+    from ._bank_parts import BankParts
 
 Float = NDArray[np.float64]
 SMALLEST_SHARE = 1e-3
@@ -35,8 +35,8 @@ class Prior(NamedTuple):
     """(m,), the `prior_scale` of learned noise variances"""
 
 
-def shared(bank: BankBase) -> Settings:
-    """The settings with the prior that the keys of a bank have in common; see `BankBase.share_prior`."""
+def shared(bank: BankParts) -> Settings:
+    """The settings with the prior that the keys of a bank have in common; see `BankParts.share_prior`."""
     slots = bank._live()
     slots = slots[bank._sections(slots, ("counters",))["counters"][:, COUNTERS.index("n_updates")] > 0]
     if len(slots) < 2:
@@ -80,7 +80,7 @@ def moments(m: Float, s2: Float, theta_0: Float, v: Float, noise: Float) -> tupl
     return np.where(few, np.nan, mean), np.where(few, np.nan, spread + of_mean / np.mean(noise))
 
 
-def _pooled_noise(bank: BankBase, slots: NDArray[np.int64], which: NDArray[np.int64]) -> Float:
+def _pooled_noise(bank: BankParts, slots: NDArray[np.int64], which: NDArray[np.int64]) -> Float:
     """The noise deviations (m,) that the rows of these keys show, with what is left of their priors taken off."""
     settings = bank.settings
     state = bank._sections(slots, ("noise", "clock"))

@@ -17,7 +17,7 @@ from ._validate import real_array
 from .errors import KfngError, NonFiniteError, ShapeError
 
 if TYPE_CHECKING:
-    from ._bank_base import BankBase
+    from ._bank_parts import BankParts
 
 Slots = NDArray[np.int64]
 PIECE_BYTES = 1 << 23
@@ -35,7 +35,7 @@ class Sweep:
     """The arguments of one update, checked as a whole; `go` applies them."""
 
     def __init__(
-        self, bank: BankBase, keys: Any, X: Any, y: Any, weight: Any, dt: Any, offset: Any, time: Any, skip: bool, trace: bool
+        self, bank: BankParts, keys: Any, X: Any, y: Any, weight: Any, dt: Any, offset: Any, time: Any, skip: bool, trace: bool
     ) -> None:  # fmt: skip
         self.bank, self.skip, settings = bank, skip, bank.settings
         self.rows = _border.Rows(settings, X, y, weight, dt, offset, names=("X", "y"))
@@ -199,12 +199,12 @@ def inputs(settings: Settings, X: Any, offset: Any, n: int) -> tuple[NDArray[Any
 class Reading:
     """Gives the slots of keys (n,), -1 where there is none, or UnknownKeyError; keys from the file are there till the end."""
 
-    def __init__(self, bank: BankBase, keys: Column, known: bool) -> None:
+    def __init__(self, bank: BankParts, keys: Column, known: bool) -> None:
         self._bank, self._keys, self._known = bank, keys, known
         self._guests: Slots = np.zeros(0, dtype=np.int64)
 
     def __enter__(self) -> Slots:
-        from ._bank_base import unknown
+        from ._bank_parts import unknown
 
         bank = self._bank
         slots, _ = bank._slots(self._keys, False)

@@ -24,7 +24,7 @@ from ._stamps import NONE
 from .errors import BadValueError, KfngError, UnreadableError, UnsupportedError
 
 if TYPE_CHECKING:
-    from ._bank_base import BankBase
+    from ._bank_parts import BankParts
 
 AT_ONCE = 500
 TABLES = """
@@ -48,7 +48,7 @@ class Record(NamedTuple):
 class Store:
     """The file, opened at once; sections, prior and last time of each key in it."""
 
-    def __init__(self, path: str, bank: BankBase) -> None:
+    def __init__(self, path: str, bank: BankParts) -> None:
         self._path, self._bank, self._pid = path, bank, 0
         self._connection: sqlite3.Connection | None = None
         with self._open() as db:
@@ -149,7 +149,7 @@ class Store:
             db.executemany("DELETE FROM keys WHERE key = ?", ((key,) for key in keys))
 
 
-def stacked(bank: BankBase, found: list[Record]) -> _bank_copy.Records:
+def stacked(bank: BankParts, found: list[Record]) -> _bank_copy.Records:
     """Records of the file as `_bank_copy.put` takes them."""
     priors: list[Settings] = []
     prior = []

@@ -64,7 +64,7 @@ mod tests {
     fn what_was_written_made_or_removed_is_known() {
         let (spec, arrays) = spec::<f64>(4, 3, &gaussian("0.5"), KALMAN, false);
         let mut bank = Bank::<f64>::new(&spec, &arrays, 1).unwrap();
-        let mut slot = |bank: &mut Bank<f64>, key: Key<'_>| {
+        let slot = |bank: &mut Bank<f64>, key: Key<'_>| {
             let hash = bank.ask(key);
             bank.find(key, hash)
                 .unwrap_or_else(|| bank.make(key, hash).unwrap())

@@ -110,7 +110,7 @@ impl BankCore {
                     Key::Int(x) => ints.push(x),
                     Key::Text(one) => {
                         text.extend_from_slice(one.as_bytes());
-                        offsets.push(text.len() as i64);
+                        offsets.push(i64::try_from(text.len()).unwrap_or(i64::MAX));
                     }
                 }
             }).is_some()))
