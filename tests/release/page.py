@@ -84,8 +84,8 @@ These have no size: `make test` runs all that there is.
 
 ## What is not promised
 
-- More than 1e-5 sd of theta after 1e6 rows whose columns are alike to one part in ten million (kappa 1e14). The aim was 1e-6,
-  which is missed there where many rows (a seventh in N2) have exactly no difference of such columns: what they change of an entry
+- 1e-6 sd of theta after 1e6 rows whose columns are alike to one part in ten million (kappa 1e14), although it is promised: it is
+  missed where many rows (a seventh in N2) have exactly no difference of such columns: what they change of an entry
   near 1 of the factor U is below half a unit of float64 and is lost, every time the same way. Without such rows roundings are
   independent and make about 2^-53 sqrt(kappa n) sd. U in more digits would take twice the memory and more time in every filter.
   Where columns have a large part in common, subtract it before they are given to the filter; a scale alone does no harm.
