@@ -93,7 +93,7 @@ These have no size: `make test` runs all that there is.
   turns the GIL on when kfng is imported.
 - A daemon thread that is inside a function of NumPy or Python called by kfng for more than two seconds while the interpreter
   ends may still abort the process (CPython before 3.14).
-- The fuzzer (M1) ran for minutes, not for weeks, on one machine, and not on the binding or on `StateFilter` and `JointEkf`.
+- The fuzzer (M1) ran for a few minutes in all, not for weeks, on one machine, and not on the binding or on `StateFilter` and `JointEkf`.
 - Memory that runs out (M5) is tried by a limit on the process, not by failing each allocation in turn.
 - Power cuts are simulated from the calls that a save makes, on a file system that keeps what was synced; no plug was pulled.
 """

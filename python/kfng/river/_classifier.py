@@ -41,6 +41,9 @@ class Classifier(Online, base.MiniBatchClassifier):
         What to do about NaN and None: 'raise' refuses the row, 'skip' learns nothing from it (time passes), 'mean' puts the
         feature's mean so far in its place. Where a row is predicted it is the mean by 'skip', too. A feature that is not in
         x is 0 by all of them.
+    hashing
+        So many columns that features go to by a hash of their names (`kfng.FeatureHasher`), so that their number is bounded;
+        a text counts as "name=text". Every number must be there. By default each feature has a weight of its own.
     dtype
         'float64' or 'float32'.
     num_threads
@@ -66,6 +69,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         iterations: int = 1,
         warmup: int = 32,
         missing: str = "raise",
+        hashing: int | None = None,
         dtype: str = "float64",
         num_threads: int | None = None,
     ) -> None:
@@ -76,6 +80,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         self.iterations = iterations
         self.warmup = warmup
         self.missing = missing
+        self.hashing = hashing
         self.dtype = dtype
         self.num_threads = num_threads
         self._classes: dict[Label, int] = {}
@@ -190,7 +195,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         learner = self._current()
         if learner is None:
             return pd.DataFrame(index=X.index)
-        mean = learner.flt.predict(learner.rows(names, self._whole_rows(names, rows))).astype(np.float64)
+        mean = learner.flt.predict(self._seen_rows(learner, names, rows)).astype(np.float64)
         return pd.DataFrame(self._shares(mean.reshape(len(rows), -1)), index=X.index, columns=list(self._classes))
 
     def predict_many(self, X: Any) -> Any:

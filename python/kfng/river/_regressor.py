@@ -48,6 +48,9 @@ class Regressor(Online, base.MiniBatchRegressor):
         'running': features are standardised by the mean and the deviation of the rows so far, and the filter goes with them
         exactly (`Filter.change_units`); the prior stays. Not with belief='diagonal'. By default they are centred by the first
         rows.
+    hashing
+        So many columns that features go to by a hash of their names (`kfng.FeatureHasher`), so that their number is bounded;
+        a text counts as "name=text". Every number must be there. By default each feature has a weight of its own.
     dtype
         'float64' or 'float32'.
     num_threads
@@ -76,6 +79,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         warmup: int = 32,
         missing: str = "raise",
         standardize: str | None = None,
+        hashing: int | None = None,
         dtype: str = "float64",
         num_threads: int | None = None,
     ) -> None:
@@ -89,6 +93,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         self.warmup = warmup
         self.missing = missing
         self.standardize = standardize
+        self.hashing = hashing
         self.dtype = dtype
         self.num_threads = num_threads
         self._law = family_of(family, dispersion)
@@ -146,7 +151,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         with_dist : bool, default False
         """
         learner = self._learner
-        if learner is not None and self._means is None and not with_dist:
+        if learner is not None and self._means is None and self._hasher is None and not with_dist:
             return learner.mean(x)
         learner = self._current()
         if not with_dist:
@@ -167,11 +172,7 @@ class Regressor(Online, base.MiniBatchRegressor):
 
         names, rows = columns(X)
         learner = self._current()
-        means = (
-            np.zeros(len(rows))
-            if learner is None
-            else learner.flt.predict(learner.rows(names, self._whole_rows(names, rows)))
-        )
+        means = np.zeros(len(rows)) if learner is None else learner.flt.predict(self._seen_rows(learner, names, rows))
         return pd.Series(means, index=X.index, dtype="float64")
 
     def predict_interval_one(self, x: Mapping[Name, Any], level: float = 0.9) -> tuple[float, float]:

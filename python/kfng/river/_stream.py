@@ -18,6 +18,7 @@ from river import base
 from .._clock import Moment
 from .._estimator import MISSING, Recipe, options_of, waited
 from .._filter import Filter
+from .._hasher import FeatureHasher
 from .._scaler import Scaler
 from .._validate import Array, choice, integer, number
 from ..errors import DtypeError, NonFiniteError, ParameterError
@@ -160,6 +161,7 @@ class Online(base.Estimator):
     warmup: Any
     missing: Any
     standardize: Any = None
+    hashing: Any = None
     _learner: Learner | None
 
     def _begin(self) -> None:
@@ -169,6 +171,9 @@ class Online(base.Estimator):
         self._means = None if choice("missing", self.missing, MISSING) == "raise" else Means()
         if self.standardize is not None:
             Recipe(Gaussian(), self._options, standardize=self.standardize)  # which checks it
+        self._hasher = None if self.hashing is None else FeatureHasher(integer("hashing", self.hashing, low=1))
+        if self._hasher is not None and self._means is not None:
+            raise ParameterError(argument="hashing", expected="None where missing is not 'raise'", got=self.hashing)
         self._learner = None
         self._held: list[Row] = []
         self._taught = 0
@@ -181,9 +186,17 @@ class Online(base.Estimator):
         """The law of y and how many outputs it needs, as far as y is known."""
         raise NotImplementedError
 
+    def _hashed(self, x: Mapping[Name, Any]) -> Mapping[Name, Any]:
+        """x by column, where features have columns by their hash; features that are not 0 alone."""
+        if self._hasher is None:
+            return x
+        row = self._hasher.transform([{name if isinstance(name, str) else str(name): x[name] for name in x}])
+        return dict(zip(row.indices.tolist(), row.data.tolist(), strict=True))
+
     # -- learning
     def _learn_at(self, t: Any, x: Mapping[Name, Any], y: float, w: float) -> None:
         """A row that may say when it was."""
+        x = self._hashed(x)
         if t is None and self._timed is False:
             self._learn(x, y, w)
             return
@@ -254,9 +267,11 @@ class Online(base.Estimator):
     def _learn_rows(self, names: list[Name], X: Array, y: Array, w: Array, new_y: Sequence[int] = ()) -> None:
         """Rows X (n, len(names)) in order, as one by one: in blocks between those that bring something new."""
         i = 0
-        if self._means is not None or self.standardize is not None:  # row by row, as the means move
+        if (
+            self._means is not None or self.standardize is not None or self._hasher is not None
+        ):  # row by row, as means move
             for x, target, w_i in zip(X.tolist(), y.tolist(), w.tolist(), strict=True):
-                self._learn(dict(zip(names, x, strict=True)), target, w_i)
+                self._learn(self._hashed(dict(zip(names, x, strict=True))), target, w_i)
             return
         while i < len(X):
             stop = i if self._learner is None else self._next_new(names, X, i, new_y)
@@ -285,18 +300,19 @@ class Online(base.Estimator):
 
     def _whole(self, x: Mapping[Name, Any]) -> Mapping[Name, Any]:
         """x to predict, with means in the place of what is missing."""
+        x = self._hashed(x)
         if self._means is None or not (gone := gaps(x)):
             return x
         means = self._means if self._learner is not None or self._early is None else self._early[1]
         assert means is not None
         return means.fill(x, gone)
 
-    def _whole_rows(self, names: Sequence[Name], X: Array) -> Array:
-        """The same for rows (n, len(names))."""
-        if self._means is None or not np.isnan(X).any():
-            return X
-        found = [self._whole(dict(zip(names, x, strict=True))) for x in X.tolist()]
-        return np.array([[x[name] for name in names] for x in found]).reshape(X.shape)
+    def _seen_rows(self, learner: Learner, names: Sequence[Name], X: Array) -> Array:
+        """U (n, d) of rows to predict, as the filter sees them."""
+        if self._hasher is None and (self._means is None or not np.isnan(X).any()):
+            return learner.rows(names, X)
+        found = [learner.row(self._whole(dict(zip(names, x, strict=True)))) for x in X.tolist()]
+        return np.array(found).reshape(len(X), len(learner.names))
 
     def _start(self, held: list[Row]) -> tuple[Learner, Means | None]:
         means = None
