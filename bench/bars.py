@@ -86,7 +86,8 @@ WHY: dict[str, str] = {
     "records into lanes and back takes as long as the arithmetic",
     "import of kfng": "ninety small modules with some forty dataclasses, a third to half a millisecond each",
     "stream-rnn": "three quarters of a row are the columns of its outputs through the covariance, which share a read of U but no sweep "
-    "over it, and a tenth to a fifth the product of f_s and the influence; the bars come from a machine with AVX-512",
+    "over it (one sweep for both was slower with two outputs), and a tenth to a fifth the product of f_s and the influence; the bars come "
+    "from a machine with AVX-512",
 }
 
 

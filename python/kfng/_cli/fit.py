@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -44,7 +45,10 @@ def add(commands: Any) -> None:
         "--dispersion", type=float, metavar="X", help="of the family; the gaussian's variance, else learned"
     )
     fit.add_argument(
-        "--classes", type=count, metavar="K", help="categorical: classes 0..K-1 (default: of the first rows)"
+        "--classes",
+        type=classes,
+        metavar="K|A,B",
+        help="categorical: classes 0..K-1 (default: of the first rows), or the labels that the target has",
     )
     fit.add_argument(
         "--model", default="linear", metavar="M", help="linear, mlp:32, mlp:32,16, rnn:16, gru:16, lstm:16"
@@ -66,6 +70,16 @@ def add(commands: Any) -> None:
     fit.set_defaults(run=run, about=lambda options: options.data)
 
 
+def classes(text: str) -> int | tuple[str, ...]:
+    """Their number, or their labels."""
+    labels = tuple(label.strip() for label in text.split(","))
+    if len(labels) < 2:
+        return count(text)
+    if len(set(labels)) < len(labels) or "" in labels:
+        raise argparse.ArgumentTypeError("expected labels that differ")
+    return labels
+
+
 def _half_life(text: str) -> float | str:
     try:
         return float(text)
@@ -85,7 +99,7 @@ def run(options: Any) -> None:
         print(f"kfng: no features, since they are dates: {', '.join(roles.left_out)}", file=sys.stderr)
     out, scores, whole = sink(options.predictions), Scores(options.report is not None), False
     try:
-        batches = _bar(rows, rows.batches(roles.schema(sample)))
+        batches: Iterator[Any] = map(roles.coded, _bar(rows, rows.batches(roles.schema(sample))))
         held, batches = first_rows(batches, roles)
         learner = begin(options, roles, held, levels_of_file(rows, roles, sample) if _rigid(options, roles) else None)
         for traces_of_batch, table in _passes(learner, held, batches):
@@ -171,14 +185,25 @@ def single(prediction: Any) -> Any:
 
 
 def predictions(roles: Roles, trace: Any, table: Any, *, unscored: bool, start: int) -> Any:
-    pl = polars()
     columns: dict[str, Any] = {"row": np.arange(start, start + len(trace))}
     if roles.key is not None:
         columns[roles.key] = table[roles.key]
-    columns[str(roles.target)] = table[roles.target]
+    said = table[roles.target]
+    columns[str(roles.target)] = said if roles.labels is None else roles.label(said.fill_null(float("nan")))
     made = {"prediction": single(trace.prediction)} | spread(trace.prediction, trace.std) | {"nll": trace.nll}
     if unscored:
         made = {name: np.full(len(trace), np.nan) for name in made}
+    return labelled(roles, columns, made)
+
+
+def labelled(roles: Roles, columns: dict[str, Any], made: dict[str, Any]) -> Any:
+    """A table of columns and numbers, with the label of the likeliest class where there are labels."""
+    pl = polars()
+    if roles.labels is not None:
+        likeliest = made["prediction"]
+        if "std" in made:  # the probability of the second class
+            likeliest = np.where(np.isnan(likeliest), np.nan, likeliest > 0.5)
+        columns = columns | {"class": pl.Series(roles.label(likeliest), dtype=pl.String)}
     return pl.DataFrame(columns | made).with_columns(pl.col(list(made)).cast(pl.Float64).fill_nan(None))
 
 

@@ -40,7 +40,7 @@ def fit(options: Any) -> None:
     roles = roles_of(sample, options)
     schema = roles.schema(sample)
     learner, scores, out = (
-        begin(options, roles, _typed(sample, schema)),
+        begin(options, roles, roles.coded(_typed(sample, schema))),
         Scores(options.report is not None),
         sink(options.predictions),
     )
@@ -58,9 +58,9 @@ def fit(options: Any) -> None:
 
     whole = False
     try:
-        one(_typed(sample, schema), True)
+        one(roles.coded(_typed(sample, schema)), True)
         for number, row in enumerate(rows, len(held) + 1):
-            one(_row(row, schema, number), False)
+            one(roles.coded(_row(row, schema, number)), False)
         whole = True
     except KeyboardInterrupt:
         whole = True

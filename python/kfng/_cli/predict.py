@@ -12,7 +12,7 @@ import kfng
 from .._bank_base import BankBase
 from .._filter_base import FilterBase
 from . import pipe
-from .fit import _bar, single, spread
+from .fit import _bar, classes, labelled, single, spread
 from .learner import Learner
 from .roles import Roles, roles_for
 from .sink import CsvSink, Sink, sink
@@ -28,6 +28,9 @@ def add(commands: Any) -> None:
     predict.add_argument("--out", metavar="FILE", help=".csv, .jsonl or .parquet (default: CSV on the screen)")
     predict.add_argument("--key", metavar="COLUMN", help="of a bank: which model each row is for")
     predict.add_argument("--offset", metavar="COLUMN", help="added to the linear predictor")
+    predict.add_argument(
+        "--classes", type=classes, metavar="A,B", help="labels of the classes in their order, to say the likeliest by"
+    )
     predict.set_defaults(run=run, about=lambda options: options.data, weight=None, time=None)
 
 
@@ -64,12 +67,10 @@ def load(path: str) -> Any:
 
 
 def made(roles: Roles, mean: Any, std: Any, table: Any, start: int) -> Any:
-    pl = polars()
     columns: dict[str, Any] = {"row": np.arange(start, start + len(mean))}
     if roles.key is not None:
         columns[roles.key] = table[roles.key]
-    found = {"prediction": single(mean)} | spread(mean, std)
-    return pl.DataFrame(columns | found).with_columns(pl.col(list(found)).cast(pl.Float64).fill_nan(None))
+    return labelled(roles, columns, {"prediction": single(mean)} | spread(mean, std))
 
 
 class Screen(CsvSink):

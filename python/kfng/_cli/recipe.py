@@ -19,14 +19,16 @@ CELLS = {"rnn": kfng.RNN, "gru": kfng.GRU, "lstm": kfng.LSTM}
 
 
 def family_of(options: Any, target: Any) -> kfng.reference.family.Family:
-    name, dispersion = options.family, options.dispersion
+    name, dispersion, classes = options.family, options.dispersion, options.classes
     if dispersion is not None and name in ("bernoulli", "categorical", "poisson"):
         raise Trouble(f"--dispersion is not for --family {name}")
+    if isinstance(classes, tuple) and name == "bernoulli" and len(classes) != 2:
+        raise Trouble(f"--family bernoulli has 2 classes, --classes says {len(classes)}")
     if name == "categorical":
-        classes = options.classes or int(max(target.max() or 0, 0)) + 1
-        return kfng.Categorical(max(2, classes))
-    if options.classes is not None:
-        raise Trouble("--classes is for --family categorical")
+        known = len(classes) if isinstance(classes, tuple) else classes
+        return kfng.Categorical(max(2, known or int(max(target.max() or 0, 0)) + 1))
+    if classes is not None and not (isinstance(classes, tuple) and name == "bernoulli"):
+        raise Trouble("--classes is for --family categorical, as labels for bernoulli too")
     if name == "gaussian":
         return kfng.Gaussian(variance=dispersion)
     if name == "negative-binomial":

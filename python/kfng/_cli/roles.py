@@ -23,19 +23,39 @@ class Roles:
     time: str | None = None
     left_out: tuple[str, ...] = ()
     """Dates, which are no features."""
+    labels: tuple[str, ...] | None = None
+    """What the target says for each class, where that is text."""
 
     def schema(self, sample: Any) -> dict[str, Any]:
         """The type to read each needed column as: numbers as floats, since a later row may have a fraction."""
         pl, found = polars(), {}
         for name in (self.target, *self.features, self.weight, self.offset):
             if name is not None:
-                found[name] = pl.String if name in self.categories else _number(pl, name, sample.schema[name])
+                text = name in self.categories or (name == self.target and self.labels is not None)
+                found[name] = pl.String if text else _number(pl, name, sample.schema[name])
         if self.key is not None:
             found[self.key] = pl.Int64 if sample.schema[self.key].is_integer() else pl.String
         if self.time is not None:
             kind = sample.schema[self.time]
             found[self.time] = kind if kind.is_temporal() else _number(pl, self.time, kind)
         return found
+
+    def coded(self, table: Any) -> Any:
+        """With the numbers of classes in the place of their labels."""
+        if self.labels is None:
+            return table
+        pl = polars()
+        said = table[self.target]
+        wrong = said.filter(~said.is_in(self.labels)).drop_nulls()
+        if len(wrong):
+            raise Trouble(f"column {self.target!r}: {wrong[0]!r} is none of the classes {', '.join(self.labels)}")
+        numbers = {label: float(i) for i, label in enumerate(self.labels)}
+        return table.with_columns(said.replace_strict(numbers, default=None, return_dtype=pl.Float64))
+
+    def label(self, numbers: Any) -> Any:
+        """The labels of numbers of classes (n,), null where a number is."""
+        assert self.labels is not None
+        return [self.labels[int(x)] if x == x else None for x in numbers]
 
 
 def _number(pl: Any, name: str, kind: Any) -> Any:
@@ -52,7 +72,10 @@ def roles_of(sample: Any, options: Any) -> Roles:
     others = (options.key, options.weight, options.offset, options.time)
     asked, forced, dropped = (_names(getattr(options, name, None)) for name in ("features", "categorical", "drop"))
     _there(sample, [name for name in (target, *others, *asked, *forced, *dropped) if name is not None])
-    _numbers(sample, target, options.weight, options.offset)
+    labels = options.classes if isinstance(options.classes, tuple) else None
+    if labels is None:
+        _no_labels(sample, str(target))
+    _numbers(sample, options.weight, options.offset)
     beside = {target, *others, *dropped}
     names = asked or [name for name in sample.columns if name not in beside]
     names += [name for name in forced if name not in names]
@@ -64,7 +87,7 @@ def roles_of(sample: Any, options: Any) -> Roles:
     if not names:
         raise Trouble("no column is left to be a feature")
     categories = tuple(name for name in names if name in forced or _is_category(sample, name))
-    return Roles(target, tuple(names), categories, *others, left_out=dates)
+    return Roles(target, tuple(names), categories, *others, left_out=dates, labels=labels)
 
 
 def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
@@ -79,7 +102,7 @@ def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
     others = (options.key, options.weight, options.offset, options.time)
     _there(sample, [*names, *levels, *(name for name in others if name is not None)])
     _numbers(sample, options.weight, options.offset)
-    return Roles(None, (*names, *levels), tuple(levels), *others)
+    return Roles(None, (*names, *levels), tuple(levels), *others, labels=_labels_for(settings, options.classes))
 
 
 def _names(text: str | None) -> list[str]:
@@ -98,6 +121,28 @@ def _numbers(sample: Any, *names: str | None) -> None:
     for name in names:
         if name is not None and sample.schema[name] == pl.String and sample[name].null_count() < len(sample):
             raise Trouble(f"column {name!r}: expected numbers, got text such as {sample[name].drop_nulls()[0]!r}")
+
+
+def _no_labels(sample: Any, target: str) -> None:
+    """Text is no number; where it may be a class the command that says so is shown."""
+    try:
+        _numbers(sample, target)
+    except Trouble as trouble:
+        found = sorted(sample[target].drop_nulls().unique().to_list())
+        if not 1 < len(found) <= 20:
+            raise
+        family = "bernoulli" if len(found) == 2 else "categorical"
+        raise Trouble(f"{trouble}; if it is a class: --family {family} --classes {','.join(found)}") from None
+
+
+def _labels_for(settings: Any, classes: Any) -> tuple[str, ...] | None:
+    if classes is None:
+        return None
+    k = {"Bernoulli": 2, "Categorical": settings.k}.get(type(settings.family).__name__)
+    if k is None or not isinstance(classes, tuple) or len(classes) != k:
+        expected = "a model of classes" if k is None else f"{k} labels, as A,B"
+        raise Trouble(f"--classes: expected {expected}")
+    return classes
 
 
 def _is_category(sample: Any, name: str) -> bool:
