@@ -508,18 +508,39 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE) -> bytes:
 
 @contextmanager
 def stored(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE) -> Iterator[Stored]:
-    """The checkpoint at `path`, whose arrays are read from the file when they are asked for.
+    """A context in which the checkpoint at `path` is open: its arrays are read from the file when they are asked for.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    max_bytes : int
+        A larger file is refused.
 
     Raises
     ------
-    As `read` and `decode`.
+    CheckpointError
+        Its kinds, as of `read` and `decode`.
     """
     with _plain(path, max_bytes) as source:
         yield Stored(source)
 
 
 def peek(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The header of the checkpoint at `path`, of which nothing else is looked at."""
+    """The header of the checkpoint at `path`, of which nothing else is looked at: the digest is not checked.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CheckpointError
+        Its kinds, as of `read` and `decode`.
+    """
     with _plain(path, MAX_FILE) as source:
         head = source.at(0, _HEAD.size)
         length = _HEAD.unpack(head)[2] if len(head) == _HEAD.size else 0
