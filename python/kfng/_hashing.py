@@ -20,6 +20,17 @@ class HashedRows:
     """Rows (n, d) in the layout of scipy's CSR: `indptr` (n + 1,), `indices` and `data`, ascending columns in every row.
 
     `scipy.sparse.csr_matrix((rows.data, rows.indices, rows.indptr), rows.shape)` makes one of them.
+
+    Parameters
+    ----------
+    starts : (n + 1,)
+        Where each row begins, and the end.
+    indices : (m,)
+        The column of each entry.
+    data : (m,)
+        Its value.
+    d : int
+        Columns.
     """
 
     format = "csr"
