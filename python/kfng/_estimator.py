@@ -268,13 +268,12 @@ class Stream:
             assert scaler is not None
             rest = slice(done, done + 2**12)
             Z = scaler.seen(U[rest])
-            n, _, _ = ahead = scaler.after(Z, weight[rest])
+            n, after, move = scaler.after(Z, weight[rest])
             taken = slice(done, done + n)
             flt.update_many(Z[:n], Y[taken], weight=weight[taken], dt=dt[taken], trace=False)
-            _, scaler, move = ahead
             if move is not None:
                 flt = flt.change_units(center=move.center, scale=move.scale)
-            made = made._replace(flt=flt, scaler=scaler, center=scaler.center)
+            made = made._replace(flt=flt, scaler=after, center=after.center)
             self._made, done = made, done + n
         return made
 
