@@ -100,22 +100,24 @@ class Scaler:
             sums = np.cumsum(np.concatenate([self.sums[:, None], terms], axis=1), axis=1)[:, 1:]
         return weight, sums
 
+    def _moments(self, weight: Any, sums: Array) -> tuple[Array, Array, Any]:
+        """Mean and deviation of each feature in these coordinates, and whether the deviation is more than rounding."""
+        mean = sums[0] / weight if self.shifts else np.zeros_like(sums[0])
+        deviation = np.sqrt(sums[1] / weight - mean**2)
+        return mean, deviation, deviation * self.scale > ROUNDING * np.abs(self.center + mean * self.scale)
+
     def _off(self, weight: Array, sums: Array) -> Any:
         """(n,): whether the coordinates are far from mean and deviation."""
         with np.errstate(all="ignore"):
-            mean = sums[0] / weight[:, None] if self.shifts else np.zeros_like(sums[0])
-            variance = sums[1] / weight[:, None] - mean**2
-            known = np.sqrt(variance) * self.scale > ROUNDING * np.abs(self.center + mean * self.scale)
-            deviation = np.where(known, np.sqrt(variance), 1.0)
+            mean, deviation, known = self._moments(weight[:, None], sums)
+            deviation = np.where(known, deviation, 1.0)
             off = (np.abs(mean) > FAR * deviation) | (deviation > WIDE) | (deviation * WIDE < 1)
             return (off & np.isfinite(mean) & np.isfinite(deviation)).any(axis=1)
 
     def _deviation(self) -> Move:
         """Of all rows so far, in these coordinates: 0 and 1 where it cannot be told."""
         with np.errstate(all="ignore"):
-            mean = self.sums[0] / self.weight if self.shifts else np.zeros_like(self.sums[0])
-            deviation = np.sqrt(self.sums[1] / self.weight - mean**2)
-            known = deviation * self.scale > ROUNDING * np.abs(self.center + mean * self.scale)
+            mean, deviation, known = self._moments(self.weight, self.sums)
         fine = np.isfinite(mean) & (np.isfinite(deviation) | ~known)
         return Move(np.where(fine, mean, 0.0), np.where(fine & known, deviation, 1.0))
 
