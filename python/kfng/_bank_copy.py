@@ -96,7 +96,7 @@ def absorb(bank: BankParts, other: Any) -> None:
 
 
 def _same_settings(mine: Settings, other: Settings) -> None:
-    for name in (*AXES, "iterations", "dtype", "feature_names", "categories"):
+    for name in (*AXES, "iterations", "dtype", "feature_names", "categories", "class_names"):
         ours, its = getattr(mine, name), getattr(other, name)
         if ours != its:
             raise UnsupportedError(argument=name, expected=f"the same in both: {ours!r:.80}", got=repr(its)[:80])

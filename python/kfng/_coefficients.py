@@ -62,14 +62,15 @@ def coefficients(flt: Any) -> Coefficients:
 
 def _names(flt: Any) -> Iterator[str]:
     """The feature's name where it is known, else `name[i, j]`."""
-    features = flt.spec().get("feature_names")
+    features, labels = (flt.spec().get(name) for name in ("feature_names", "class_names"))
     parameters = flt.parameters
     outputs = len(parameters["intercept"]) if "intercept" in parameters else 1
     for name, array in parameters.items():
         for index in np.ndindex(array.shape):
             if features is not None and name == "weight":
-                yield features[index[1]] + (f" -> output {index[0]}" if array.shape[0] > 1 else "")
-            elif name == "intercept" and outputs == 1:
-                yield name
+                output = f"output {index[0]}" if labels is None else labels[index[0]]
+                yield features[index[1]] + (f" -> {output}" if array.shape[0] > 1 else "")
+            elif name == "intercept" and (outputs == 1 or labels is not None):
+                yield name if outputs == 1 else f"{name} -> {labels[index[0]]}"
             else:
                 yield f"{name}[{', '.join(map(str, index))}]"

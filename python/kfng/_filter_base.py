@@ -76,6 +76,8 @@ class FilterBase(Hidden):
     categories : list of strings, optional
         Columns of tables, and names in dicts, that say one of several levels: each level is a feature `column=level`,
         named so in `feature_names`, which is 1 where the column says that level and 0 elsewhere.
+    class_names : list of strings, optional
+        Of `Bernoulli` (two) and `Categorical`: what the classes 0, 1, ... are called, kept in the file; y stays a number.
     seed : int, default 0
         Of a random theta_0.
     sensitivity : Sensitivity, default RTRL()
@@ -140,6 +142,7 @@ class FilterBase(Hidden):
         num_threads: int | None = None,
         feature_names: Any = None,
         categories: Any = None,
+        class_names: Any = None,
         seed: int = 0,
     ) -> Self:
         settings = Settings.build(
@@ -159,6 +162,7 @@ class FilterBase(Hidden):
             num_threads=num_threads,
             feature_names=feature_names,
             categories=categories,
+            class_names=class_names,
             seed=seed,
         )
         return cls._from_settings(settings)
@@ -703,7 +707,7 @@ class FilterBase(Hidden):
 
         return _grow.add_features(self, n, prior_variance, names)
 
-    def add_outputs(self, n: int, *, prior_variance: Any = None, level: Any = None) -> Self:
+    def add_outputs(self, n: int, *, prior_variance: Any = None, level: Any = None, names: Any = None) -> Self:
         """A filter of a linear model with n outputs more: with `Categorical` n new classes, the last ones.
 
         As with `add_features` the old block is the same bit for bit, and the new one independent of it.
@@ -715,6 +719,8 @@ class FilterBase(Hidden):
             Of the new parameters, in their order. Default: as for `add_features`.
         level : (n,), optional
             Where their intercepts start, by default at 0.
+        names : list of n strings
+            Of the new classes; with `class_names`, and only with them.
 
         Raises
         ------
@@ -724,7 +730,7 @@ class FilterBase(Hidden):
         """
         from . import _grow
 
-        return _grow.add_outputs(self, n, prior_variance, level)
+        return _grow.add_outputs(self, n, prior_variance, level, names)
 
     # -- other coordinates
     def change_units(self, *, center: Any = 0.0, scale: Any = 1.0) -> Self:

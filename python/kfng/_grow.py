@@ -40,14 +40,21 @@ def add_features(flt: AnyFilter, n: int, prior_variance: Any, names: Any) -> Any
     parameter_count(larger, settings.belief)  # before anything of its size is made
     keep = _places(larger, slice(None), slice(0, model.n_features))
     return _grown(
-        flt, larger, settings.family, keep, prior_variance, np.zeros(larger.n_parameters), _names(settings, n, names)
+        flt,
+        larger,
+        settings.family,
+        keep,
+        prior_variance,
+        np.zeros(larger.n_parameters),
+        _longer("feature_names", settings.feature_names, n, names),
     )
 
 
-def add_outputs(flt: AnyFilter, n: int, prior_variance: Any, level: Any) -> AnyFilter:
+def add_outputs(flt: AnyFilter, n: int, prior_variance: Any, level: Any, names: Any = None) -> AnyFilter:
     """See `Filter.add_outputs`."""
     settings, n = _linear(flt, "add_outputs"), integer("n", n, low=1)
     family, model = settings.family, cast(Linear, settings.model)
+    labels = _longer("class_names", settings.class_names, n, names)
     if isinstance(family, Categorical):
         family = replace(family, n_classes=family.n_classes + n)
     elif not (isinstance(family, Gaussian) and isinstance(family.variance, float) and family.covariance is None):
@@ -61,7 +68,8 @@ def add_outputs(flt: AnyFilter, n: int, prior_variance: Any, level: Any) -> AnyF
             raise UnsupportedError(argument="level", expected="None without an intercept", got=type(level).__name__)
         larger.split(start)["intercept"][-n:] = finite_array("level", level, (n,))
     keep = _places(larger, slice(0, model.n_outputs), slice(None))
-    return _grown(flt, larger, family, keep, prior_variance, start, settings.feature_names)
+    named = replace(settings, class_names=labels)
+    return _grown(flt, larger, family, keep, prior_variance, start, settings.feature_names, named)
 
 
 def as_categorical(flt: AnyFilter) -> AnyFilter:
@@ -122,17 +130,15 @@ def _linear(flt: FilterBase, call: str) -> Settings:
     return settings
 
 
-def _names(settings: Settings, n: int, names: Any) -> list[str] | None:
-    """Of all features."""
-    if settings.feature_names is None:
+def _longer(what: str, old: Sequence[str] | None, n: int, names: Any) -> tuple[str, ...] | None:
+    """The names that there were, and the n new ones."""
+    if old is None:
         if names is not None:
-            raise ParameterError(
-                argument="names", expected="None for a filter without feature_names", got=repr(names)[:80]
-            )
+            raise ParameterError(argument="names", expected=f"None for a filter without {what}", got=repr(names)[:80])
         return None
     if isinstance(names, str) or not isinstance(names, Sequence) or len(names) != n:
-        raise ShapeError(argument="names", expected=f"{n} names, as the filter has feature_names", got=repr(names)[:80])
-    return [*settings.feature_names, *names]
+        raise ShapeError(argument="names", expected=f"{n} names, as the filter has {what}", got=repr(names)[:80])
+    return (*old, *names)
 
 
 def _places(larger: Linear, outputs: slice, features: slice) -> Indices:
@@ -148,9 +154,16 @@ def _places(larger: Linear, outputs: slice, features: slice) -> Indices:
 
 
 def _grown(
-    flt: AnyFilter, model: Linear, family: Family, keep: Indices, prior_variance: Any, start: Array, names: Any
+    flt: AnyFilter,
+    model: Linear,
+    family: Family,
+    keep: Indices,
+    prior_variance: Any,
+    start: Array,
+    names: Any,
+    named: Settings | None = None,
 ) -> AnyFilter:
-    """The old parameters at `keep`; the others start at `start` (p,) with their prior."""
+    """The old parameters at `keep`; the others start at `start` (p,) with their prior. `named` has names of more classes."""
     settings, p = flt.settings, model.n_parameters
     new = np.ones(p, dtype=bool)
     new[keep] = False
@@ -158,7 +171,7 @@ def _grown(
     theta = start.copy()
     theta[keep] = settings.theta
     given = theta if settings.theta_given or start.any() else None
-    made = _settings(settings, model, family, given, prior, names)
+    made = _settings(named or settings, model, family, given, prior, names)
     old, state = flt._state(), type(flt)._from_settings(made)._state()
     for name, part in old.items():
         if name == "U":
@@ -218,6 +231,7 @@ def _settings(
         num_threads=settings.num_threads,
         feature_names=names,
         categories=settings.categories,
+        class_names=settings.class_names,
         seed=settings.seed,
     )
 

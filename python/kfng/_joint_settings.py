@@ -42,6 +42,7 @@ class JointSettings(Derived):
     model: Any = None
     feature_names: None = None
     categories: None = None
+    class_names: None = None
     rule: Rule = field(default_factory=Kalman)
     """Any dt >= 0 is one that a row can have."""
 

@@ -87,7 +87,17 @@ def _refuse(settings: Settings, others: list[Settings]) -> None:
     if any(other.evidence for other in others):
         raise UnsupportedError(argument="evidence", expected="filters made with evidence=False", got=True)
     for other in others:
-        for name in ("model", "family", "belief", "rule", "robust", "dtype", "feature_names", "categories"):
+        for name in (
+            "model",
+            "family",
+            "belief",
+            "rule",
+            "robust",
+            "dtype",
+            "feature_names",
+            "categories",
+            "class_names",
+        ):
             mine, its = getattr(settings, name), getattr(other, name)
             if mine != its:
                 raise UnsupportedError(argument=name, expected=f"the same in all: {mine!r}", got=repr(its)[:80])

@@ -41,7 +41,7 @@ AXES: dict[str, Mapping[str, type[Component]]] = {
     "rule": RULES,
     "guards": {"Guards": Guards},
 }
-OPTIONAL = ("iterations", "robust", "sensitivity", "state", "state_prior", "categories")
+OPTIONAL = ("iterations", "robust", "sensitivity", "state", "state_prior", "categories", "class_names")
 """Keys that a spec has only where they say something."""
 
 
@@ -113,6 +113,8 @@ class Settings(Derived):
     """Columns of tables that features `column=level` stand for."""
     robust: Robust | None = None
     """How rows that are far off are weighed."""
+    class_names: tuple[str, ...] | None = None
+    """What the classes of y are called, in their order."""
 
     @classmethod
     def build(
@@ -134,6 +136,7 @@ class Settings(Derived):
         num_threads: Any = None,
         feature_names: Any = None,
         categories: Any = None,
+        class_names: Any = None,
         seed: Any = 0,
     ) -> Self:
         """Check the arguments of `Filter` one by one, then against one another."""
@@ -176,6 +179,7 @@ class Settings(Derived):
             else check.integer("num_threads", num_threads, low=1, high=MAX_THREADS),
             feature_names=_names(feature_names, model),
             categories=_categories(categories, feature_names),
+            class_names=_class_names(class_names, family),
             seed=seed,
             theta_given=theta is not None,
             iterations=iterations,
@@ -248,8 +252,8 @@ class Settings(Derived):
     # -- JSON form
     def spec(self) -> Spec:
         """Plain JSON values; arrays stand as {"shape": [...]} and are found in `arrays()`."""
-        categories = {} if self.categories is None else {"categories": list(self.categories)}
-        return self._spec({axis: getattr(self, axis).spec() for axis in AXES}) | self._memory() | categories
+        names = {name: list(own) for name in ("categories", "class_names") if (own := getattr(self, name)) is not None}
+        return self._spec({axis: getattr(self, axis).spec() for axis in AXES}) | self._memory() | names
 
     def _spec(self, parts: Spec) -> Spec:
         optional: Spec = {} if self.iterations == 1 else {"iterations": self.iterations}
@@ -353,7 +357,7 @@ class Settings(Derived):
         if self.state_prior is not None:
             prior = self.state_prior
             shown["state_prior"] = prior.tolist() if isinstance(prior, np.ndarray) else prior
-        for name in ("feature_names", "categories"):
+        for name in ("feature_names", "categories", "class_names"):
             if getattr(self, name) is not None:
                 shown[name] = list(getattr(self, name))
         return shown
@@ -401,6 +405,25 @@ def _names(names: Any, model: Model) -> tuple[str, ...] | None:
         raise ParameterError(argument="feature_names", expected="different names", got="a name twice")
     if len(result) != model.inputs:
         raise ShapeError(argument="feature_names", expected=f"({model.inputs},)", got=(len(result),))
+    return result
+
+
+def _class_names(names: Any, family: Family) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    n = {"Bernoulli": 2, "Categorical": getattr(family, "n_classes", None)}.get(type(family).__name__)
+    if n is None:
+        expected = "None but with Bernoulli and Categorical"
+        raise ParameterError(argument="class_names", expected=expected, got=repr(family)[:80])
+    if isinstance(names, (str, Mapping)) or not isinstance(names, (Sequence, np.ndarray)):
+        raise ParameterError(argument="class_names", expected="a list of strings", got=repr(names)[:80])
+    result = tuple(str(name) if isinstance(name, str) else name for name in names)
+    if not all(isinstance(name, str) and name for name in result):
+        raise ParameterError(argument="class_names", expected="a list of strings", got=repr(names)[:80])
+    if len(set(result)) != len(result):
+        raise ParameterError(argument="class_names", expected="different names", got="a name twice")
+    if len(result) != n:
+        raise ShapeError(argument="class_names", expected=f"({n},), a name for each class", got=(len(result),))
     return result
 
 

@@ -33,7 +33,8 @@ def test_labels_are_the_numbers_of_their_classes(family, form, tmp_path, capsys)
         classes = ["--classes", ",".join(labels)] if text else []
         run("fit", data, "--target", "kind", "--family", family, *classes, "--out", model, "--predictions", out)
         found[name], theta[name] = read(out), kfng.load(model).theta
-        run("predict", model, data, *classes, "--out", tmp_path / f"{name}.predict.{form}")
+        run("predict", model, data, "--out", tmp_path / f"{name}.predict.{form}")  # the labels are in the file
+        assert kfng.load(model).settings.class_names == (labels if text else None)
     assert np.array_equal(theta["labels"], theta["numbers"])
     table, numbers = found["labels"], found["numbers"]
     assert table["kind"].to_list() == table_of(family)["kind"].to_list()
@@ -55,6 +56,32 @@ def test_from_a_pipe(family):
     answers = pl.read_csv(out.encode())
     assert answers["kind"].to_list() == data["kind"].to_list()
     assert set(answers["class"].drop_nulls().unique()) == set(LABELS[family])
+
+
+@FAMILY
+def test_a_saved_model_says_them(family, tmp_path, capsys):
+    """Through a pipe, of a bank, in `inspect`, and not where others are given."""
+    labels = LABELS[family]
+    data = (
+        table_of(family)
+        .drop_nulls()
+        .with_columns(pl.Series("shop", ["north", "south"]).sample(N - 3, with_replacement=True, seed=0))
+    )
+    rows, bank, model = write(data, tmp_path / "rows.csv"), tmp_path / "bank.kfng", tmp_path / "model.kfng"
+    fit = ["--target", "kind", "--family", family, "--classes", ",".join(labels)]
+    piped(["fit", "-", *fit, "--drop", "shop", "--out", str(model)], data.write_csv())
+    run("fit", rows, *fit, "--key", "shop", "--out", bank)
+    capsys.readouterr()
+    wanted = data["kind"].to_list()
+    for made, key in ((model, []), (bank, ["--key", "shop"])):
+        assert kfng.load(made).settings.class_names == labels
+        out, _ = piped(["predict", str(made), "-", *key], data.write_csv())
+        assert 0.7 < (pl.read_csv(out.encode())["class"] == pl.Series(wanted)).mean() < 1.0
+        run("inspect", made)
+        assert labels[0] in capsys.readouterr().out
+    other = [label.upper() for label in labels]
+    run("predict", model, rows, "--classes", ",".join(other), "--out", tmp_path / "other.csv")
+    assert set(read(tmp_path / "other.csv")["class"]) == set(other)
 
 
 def test_what_is_refused(tmp_path, capsys):

@@ -81,7 +81,7 @@ def test_the_constructor_shows_its_arguments(impl):
     assert names[:2] == ["model", "family"]
     assert set(names[2:]) == {
         "belief", "rule", "sensitivity", "guards", "theta", "state", "state_prior", "iterations", "robust", "evidence",
-        "dtype", "num_threads", "feature_names", "categories", "seed",
+        "dtype", "num_threads", "feature_names", "categories", "class_names", "seed",
     }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     predict.add_argument("--key", metavar="COLUMN", help="of a bank: which model each row is for")
     predict.add_argument("--offset", metavar="COLUMN", help="added to the linear predictor")
     predict.add_argument(
-        "--classes", type=classes, metavar="A,B", help="labels of the classes in their order, to say the likeliest by"
+        "--classes", type=classes, metavar="A,B", help="labels of the classes in their order (default: the model's own)"
     )
     predict.set_defaults(run=run, about=lambda options: options.data, weight=None, time=None)
 

@@ -78,6 +78,7 @@ def start(options: Any, roles: Roles, rows: Any, levels: dict[str, list[str]] | 
         seed=options.seed,
         feature_names=names,
         categories=categories,
+        class_names=roles.labels,
     )
     return _from_rows.start(settings, U, given.Y, given.weight, _center(settings, U))
 

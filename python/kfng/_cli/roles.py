@@ -102,7 +102,13 @@ def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
     others = (options.key, options.weight, options.offset, options.time)
     _there(sample, [*names, *levels, *(name for name in others if name is not None)])
     _numbers(sample, options.weight, options.offset)
-    return Roles(None, (*names, *levels), tuple(levels), *others, labels=_labels_for(settings, options.classes))
+    return Roles(
+        None,
+        (*names, *levels),
+        tuple(levels),
+        *others,
+        labels=_labels_for(settings, options.classes) or settings.class_names,
+    )
 
 
 def _names(text: str | None) -> list[str]:
