@@ -117,13 +117,13 @@ class Trace:
     @cached_property
     def nll(self) -> Float:
         """-log predictive density of y, theta integrated out, (n,); NaN where y is missing."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self.likelihood.nll(self._seen())
 
     @cached_property
     def nll_plugin(self) -> Float:
         """-log density of y at the mean theta, (n,)."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self.likelihood.plugin_nll(self._seen())
 
     def quantiles(self, q: Any) -> Float:

@@ -120,6 +120,15 @@ def test_skip_equals_the_stream_without_those_rows(impl, kind):
     assert len(trace) == N
 
 
+@pytest.mark.parametrize("y", [7.0, -1.0, 0.5, np.inf, -np.inf])
+def test_a_skipped_class_that_does_not_exist_has_no_density(impl, y):
+    flt = impl.Filter(impl.Linear(2, 3), impl.Categorical(3))
+    trace = flt.update_many(np.ones((3, 2)), [1.0, y, 2.0], on_bad_row="skip")
+    assert trace.skipped.tolist() == [False, True, False]
+    for density in (trace.nll, trace.nll_plugin):
+        assert np.isnan(density).tolist() == [False, True, False]
+
+
 def test_skip_does_not_forgive_arrays_that_are_wrong_as_a_whole(impl):
     flt = fed(impl, "gaussian")
     with refused(impl.ShapeError, "U", flt):

@@ -199,6 +199,28 @@ def test_steps_are_not_clipped(impl):
         assert (abs(flt.theta[0] - np.log(1000.0)) < 1e-6) == (clipped == 0)
 
 
+@pytest.mark.parametrize("at", ["the mode", "the prior"])
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_learned_variance_gains_what_is_left_at_the_mode(impl, k, at):
+    """b += (w|y - z(theta)|² + d'P^-1 d)/2 at the mode, theta = theta_0 + d: Laplace's posterior of sigma², theta integrated out."""
+    rng = np.random.default_rng(k)
+    model = MLP([2, 3, k], "tanh")
+    theta_0, u, y, w, a, b = (
+        model.initial_theta(1),
+        rng.normal(size=2),
+        rng.normal(size=k) + 1.0,
+        1.3,
+        2.0,
+        2.0 * 0.6**2,
+    )
+    law = impl.Gaussian(variance=None, prior_dof=2 * a, prior_scale=0.6)
+    flt = impl.Filter(model, law, belief=impl.Full(0.5), theta=theta_0, iterations=1000 if at == "the mode" else 1)
+    flt.update(u, y, weight=w)
+    d = flt.theta - theta_0
+    left = w * np.sum((y - model.forward(flt.theta, u)[0]) ** 2) + d @ d / 0.5
+    judge(error(flt.noise_variance[0], (b + left / 2) / (a + w * k / 2 - 1)), TOLERANCE, control=at == "the prior")
+
+
 @pytest.mark.parametrize("rule", ["Fading", "NaturalGradient"])
 def test_rules_weigh_the_row(impl, rule):
     """decay·J + metric_rate·w: the same implicit equation with P/decay and metric_rate·w."""

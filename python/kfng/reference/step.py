@@ -149,8 +149,11 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction, 
         new.evidence -= row.weight * float(
             settings.family.predictive_nll(*(part[None] for part in (seen.z, seen.C, y, seen.a, seen.b)))[0]
         )
-    innovations = cut**2 * settings.family.noise_innovations(seen.z, seen.C, y, seen.a, seen.b, w)
-    new.noise = noise.learn(new.noise, innovations, y, observed, w)
+    if settings.family.relative:
+        innovations = np.array([squared_innovation(taught.r, taught.G)])
+    else:
+        innovations = settings.family.noise_innovations(seen.z, seen.C, y, seen.a, seen.b, w)
+    new.noise = noise.learn(new.noise, cut**2 * innovations, y, observed, w)
     return Fate(flags, trust)
 
 

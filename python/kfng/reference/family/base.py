@@ -125,7 +125,10 @@ class Family(Component):
         return int(observed.sum())
 
     def noise_innovations(self, z: Array, C: Array, y: Array, a: Array, b: Array, weight: float) -> Array:
-        """Squared innovations (m,) that b gains from in one row, weight/2 of each; relative to 1 + weight·C."""
+        """Squared innovations (m,) that b gains from in one row, weight/2 of each; relative to 1 + weight·C.
+
+        Of the one sigma² of `relative` families it is e'S^-1 e where the row was last linearised, S = I + weight·C.
+        """
         return np.zeros(0)
 
     # -- many rows: moments and densities

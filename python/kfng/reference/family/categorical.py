@@ -136,7 +136,7 @@ class Categorical(Family):
 
 
 def _of_class(values: Array, y: Array) -> Array:
-    """values (n, K) at the classes y (n, 1), NaN where y is, (n,)."""
-    seen = ~np.isnan(y[:, 0])
+    """values (n, K) at the classes y (n, 1), (n,); NaN where y is, and of a row that was refused for what it is."""
+    seen = (y[:, 0] >= 0) & (y[:, 0] < values.shape[1])
     found = values[np.arange(len(y)), np.where(seen, y[:, 0], 0).astype(np.intp)]
     return np.where(seen, found, np.nan)

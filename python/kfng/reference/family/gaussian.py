@@ -112,14 +112,12 @@ class Gaussian(Family):
         return ~np.isnan(y)
 
     def noise_innovations(self, z: Array, C: Array, y: Array, a: Array, b: Array, weight: float) -> Array:
-        """e'S^-1 e with S = I + w·C for the one sigma²; e_j²/(1 + w·C_jj/R_j) for those of each output, 0 where y_j is missing."""
-        seen = ~np.isnan(y)
-        e, C = (y - z)[seen], C[np.ix_(seen, seen)]
-        if self.each:
-            gains = np.zeros(len(y))
-            gains[seen] = e**2 / (1 + weight * np.diagonal(C) * (a / b)[seen])
-            return gains
-        return np.array([e @ np.linalg.solve(np.eye(len(e)) + weight * C, e)] if self.relative else [])
+        """e_j²/(1 + w·C_jj/R_j) where each output has its variance, 0 where y_j is missing."""
+        if not self.each:
+            return np.zeros(0)
+        seen, gains = ~np.isnan(y), np.zeros(len(y))
+        gains[seen] = (y - z)[seen] ** 2 / (1 + weight * np.diagonal(C) * a / b)[seen]
+        return gains
 
     # -- one row
     def score(self, z: Array, y: Array, observed: Mask) -> Array:

@@ -194,7 +194,7 @@ impl Likelihood for Categorical {
     }
 
     fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
-        if row.y[0].is_nan() {
+        if row.y[0].is_nan() || row.z[0].is_nan() {
             return f64::NAN;
         }
         log_sum_exp(row.z.iter().copied()) - row.z[row.y[0] as usize]
