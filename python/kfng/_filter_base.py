@@ -691,7 +691,7 @@ class FilterBase(Hidden):
         Parameters
         ----------
         n : int
-        prior_variance : number or (n k,), optional
+        prior_variance : number, (n k,) or (n k, n k), optional
             Of the new weights, in the order of `parameters["weight"][:, -n:]`; relative to sigma² where that is learned.
             Default: the belief's own where that is a number, else the median of those of the weights.
         names : list of n strings
@@ -715,7 +715,7 @@ class FilterBase(Hidden):
         Parameters
         ----------
         n : int
-        prior_variance : number or (n (d + 1),), optional
+        prior_variance : number, (n (d + 1),) or square, optional
             Of the new parameters, in their order. Default: as for `add_features`.
         level : (n,), optional
             Where their intercepts start, by default at 0.

@@ -167,7 +167,7 @@ def _grown(
     settings, p = flt.settings, model.n_parameters
     new = np.ones(p, dtype=bool)
     new[keep] = False
-    prior, variance = _prior(settings, keep, new, prior_variance)
+    prior = _prior(settings, keep, new, prior_variance)
     theta = start.copy()
     theta[keep] = settings.theta
     given = theta if settings.theta_given or start.any() else None
@@ -175,7 +175,7 @@ def _grown(
     old, state = flt._state(), type(flt)._from_settings(made)._state()
     for name, part in old.items():
         if name == "U":
-            state[name] = _packed(part, old["D"], keep, p)
+            state[name] = _packed(part, old["D"], keep, state[name], p)
         elif name == "P":
             state[name][np.ix_(keep, keep)] = part
         elif name == "turn":
@@ -190,8 +190,8 @@ def _grown(
     return twin
 
 
-def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any) -> tuple[Any, Array]:
-    """prior_variance of the larger filter, and that of the new parameters, one each."""
+def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any) -> Any:
+    """prior_variance of the larger filter; `value` is that of the new parameters, or their covariance."""
     old = settings.belief.prior_variance
     model, p, count = cast(Linear, settings.model), len(new), int(new.sum())
     diagonal = settings.belief.prior_diagonal(settings.p)
@@ -201,16 +201,17 @@ def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any
     if np.ndim(value) == 0:
         value = float(finite_array("prior_variance", value, ()))
         if np.ndim(old) == 0 and value == old:
-            return old, np.full(count, value)
-    variance = np.broadcast_to(finite_array("prior_variance", value, np.shape(value) and (count,)), (count,))
-    if np.ndim(old) == 2:
-        prior: Array = np.zeros((p, p))
-        prior[np.ix_(keep, keep)] = old
-        prior[new, new] = variance
-    else:
-        prior = np.empty(p)
+            return old
+    square = np.ndim(value) == 2
+    variance = finite_array("prior_variance", value, (count, count) if square else np.shape(value) and (count,))
+    if not square and np.ndim(old) < 2:
+        prior: Array = np.empty(p)
         prior[keep], prior[new] = diagonal, variance
-    return prior, variance
+        return prior
+    prior = np.zeros((p, p))
+    prior[np.ix_(keep, keep)] = old if np.ndim(old) == 2 else np.diag(diagonal)
+    prior[np.ix_(new, new)] = variance if square else np.diag(np.broadcast_to(variance, (count,)))
+    return prior
 
 
 def _settings(
@@ -236,10 +237,15 @@ def _settings(
     )
 
 
-def _packed(U: NDArray[Any], D: NDArray[Any], keep: Indices, p: int) -> NDArray[Any]:
-    """U of the larger filter, packed as it is in a state: strictly upper, column by column."""
-    dense = np.zeros((len(D), len(D)), dtype=U.dtype)
-    dense.T[np.tril_indices(len(D), -1)] = U
-    larger = np.zeros((p, p), dtype=U.dtype)
-    larger[np.ix_(keep, keep)] = dense
+def _packed(U: NDArray[Any], D: NDArray[Any], keep: Indices, fresh: NDArray[Any], p: int) -> NDArray[Any]:
+    """U of the larger filter, packed as it is in a state: strictly upper, column by column. `fresh` has that of the prior."""
+    old, larger = _dense(U, len(D)), _dense(fresh, p)
+    larger[keep], larger[:, keep] = 0, 0
+    larger[np.ix_(keep, keep)] = old
     return larger.T[np.tril_indices(p, -1)]
+
+
+def _dense(U: NDArray[Any], p: int) -> NDArray[Any]:
+    dense = np.zeros((p, p), dtype=U.dtype)
+    dense.T[np.tril_indices(p, -1)] = U
+    return dense

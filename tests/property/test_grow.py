@@ -151,6 +151,43 @@ def test_a_new_class(impl, belief):
     assert (larger.predict(U)[:, 3] > q[:, 3]).all()
 
 
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_new_class_whose_prior_is_correlated(impl, dense):
+    """It is what a filter of these classes from the start would be. Control: the variances alone."""
+    rng = np.random.default_rng(3)
+    block = np.cov(rng.normal(size=(D + 1, 9)))
+    old = np.kron(np.eye(3), block) if dense else 2.0
+    make = lambda k, prior: impl.Filter(impl.Linear(D, k), impl.Gaussian(0.3), belief=impl.Full(prior))  # noqa: E731
+    keep = np.concatenate([np.arange(3 * D), 4 * D + np.arange(3)])
+    order = np.concatenate([np.arange(k * D, (k + 1) * D).tolist() + [3 * D + k] for k in range(3)])
+    prior = np.zeros((12, 12))
+    prior[np.ix_(order, order)] = old if dense else 2 * np.eye(12)
+    U, y = rows()
+    Y = np.column_stack([y, -y, y**2])
+    flt = make(3, prior if dense else old)
+    flt.update_many(U[:60], Y[:60])
+    new = np.setdiff1d(np.arange(16), keep)
+    whole = np.zeros((16, 16))
+    whole[np.ix_(keep, keep)], whole[np.ix_(new, new)] = prior, block
+    start = make(4, whole)
+    start.update_many(U[:60], np.column_stack([Y[:60], np.full(60, np.nan)]))
+    Y = np.column_stack([Y, y - 1])
+    start.update_many(U[60:], Y[60:])
+
+    def error(value):
+        larger = flt.add_outputs(1, prior_variance=value)
+        larger.update_many(U[60:], Y[60:])
+        return theta_error(larger.theta, start.theta, start.cov()), covariance_error(larger.cov(), start.cov())
+
+    assert max(error(block)) < TOLERANCE
+    assert max(error(np.diag(block))) > CONTROL * TOLERANCE
+    for wrong in (block[:2], np.zeros((4, 4)), -block):
+        with pytest.raises(errors.KfngError):
+            flt.add_outputs(1, prior_variance=wrong)
+    with pytest.raises(errors.KfngError):
+        impl.Filter(impl.Linear(D, 3), impl.Gaussian(0.3), belief=impl.Diagonal()).add_outputs(1, prior_variance=block)
+
+
 @pytest.mark.parametrize("rule", [None, 30])
 @pytest.mark.parametrize("prior", [2.0, [1.0, 2.0, 3.0, 4.0], np.eye(4) * 2 + 0.5], ids=["number", "vector", "matrix"])
 def test_a_bernoulli_filter_as_two_classes(impl, rule, prior):

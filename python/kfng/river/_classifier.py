@@ -12,7 +12,7 @@ from .._grow import as_categorical
 from .._validate import Array
 from ..errors import ParameterError
 from ..reference.family import Bernoulli, Categorical, Family
-from ._stream import Learner, Name, Online, columns, made, weights
+from ._stream import Learner, Name, Online, columns, weights
 
 Label = Hashable
 
@@ -41,6 +41,10 @@ class Classifier(Online, base.MiniBatchClassifier):
         What to do about NaN and None: 'raise' refuses the row, 'skip' learns nothing from it (time passes), 'mean' puts the
         feature's mean so far in its place. Where a row is predicted it is the mean by 'skip', too. A feature that is not in
         x is 0 by all of them.
+    standardize
+        'running': features are standardised by the mean and the deviation of the rows so far, and the filter goes with them
+        exactly (`Filter.change_units`); the prior stays. Not with belief='diagonal'. By default they are centred by the first
+        rows.
     hashing
         So many columns that features go to by a hash of their names (`kfng.FeatureHasher`), so that their number is bounded;
         a text counts as "name=text". Every number must be there. By default each feature has a weight of its own.
@@ -69,6 +73,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         iterations: int = 1,
         warmup: int = 32,
         missing: str = "raise",
+        standardize: str | None = None,
         hashing: int | None = None,
         dtype: str = "float64",
         num_threads: int | None = None,
@@ -80,6 +85,7 @@ class Classifier(Online, base.MiniBatchClassifier):
         self.iterations = iterations
         self.warmup = warmup
         self.missing = missing
+        self.standardize = standardize
         self.hashing = hashing
         self.dtype = dtype
         self.num_threads = num_threads
@@ -107,8 +113,8 @@ class Classifier(Online, base.MiniBatchClassifier):
             return learner
         flt = as_categorical(learner.flt) if settings.k == 1 else learner.flt
         while flt.settings.k < k:
-            flt = flt.add_outputs(1, prior_variance=_prior_of_one(flt), level=[_level(flt)])
-        return made(flt, learner.names, learner.center)
+            flt = flt.add_outputs(1, prior_variance=_prior_of_one(flt), level=[_level(flt, learner)])
+        return learner.with_outputs(flt)
 
     def learn_one(self, x: Mapping[Name, Any], y: Label, w: float = 1.0, t: Any = None) -> None:
         """Learn from features `x` and a label `y`; `w` multiplies its log-likelihood.
@@ -222,15 +228,23 @@ class Classifier(Online, base.MiniBatchClassifier):
 
 
 def _prior_of_one(flt: Any) -> Array:
-    """Prior variances of one class, (d + 1,): all classes have the same."""
-    k = flt.settings.k
-    prior = flt.settings.belief.prior_diagonal(flt.settings.p)
-    d = len(prior) // k - 1
-    return np.append(prior[:d], prior[k * d])
+    """Prior variances of one class, (d + 1,) or their covariance: all classes have the same."""
+    settings = flt.settings
+    first = np.zeros(settings.p, dtype=bool)
+    for part in settings.model.split(np.arange(settings.p, dtype=np.float64)).values():
+        first[part[0].astype(np.intp)] = True
+    prior = settings.belief.prior_variance
+    found: Array = (
+        prior[np.ix_(first, first)] if np.ndim(prior) == 2 else settings.belief.prior_diagonal(settings.p)[first]
+    )
+    return found
 
 
-def _level(flt: Any) -> float:
-    """Where a class that did not come in n rows has the probability 1/(2n + 1), for a typical x."""
+def _level(flt: Any, learner: Learner) -> float:
+    """Where a class that did not come in n rows has the probability 1/(2n + 1), for a typical x of the first rows."""
     c = flt.parameters["intercept"].astype(np.float64)
+    if learner.scaler is not None:
+        weights = flt.parameters["weight"].astype(np.float64)
+        c = c + weights @ ((learner.origin - learner.scaler.center) / learner.scaler.scale)
     top = c.max()
     return float(top + np.log(np.exp(c - top).sum()) - np.log(2 * flt.n_updates + 1))

@@ -49,6 +49,8 @@ class Learner(NamedTuple):
     """The centre, as numbers of Python."""
     unit: Array
     """(k,): prior variance of the intercepts when it started, of which that of new weights is made."""
+    origin: Array
+    """Where features were centred when it started, of later ones 0: the row that the prior of the intercepts speaks of."""
     scaler: Scaler | None = None
     """Where features are standardised as they come; `center` is then its own."""
 
@@ -132,8 +134,14 @@ class Learner(NamedTuple):
         variance = self.unit[:, None] / np.array([new[name] for name in names]) ** 2
         flt = self.flt.add_features(n, prior_variance=variance.ravel())
         scaler = None if self.scaler is None else self.scaler.with_features(n)
-        grown = made(flt, (*self.names, *names), np.concatenate([self.center, np.zeros(n)]))
-        return grown._replace(unit=self.unit, scaler=scaler)
+        center, origin = (np.append(where, np.zeros(n)) for where in (self.center, self.origin))
+        return made(flt, (*self.names, *names), center)._replace(unit=self.unit, origin=origin, scaler=scaler)
+
+    def with_outputs(self, flt: Filter) -> Learner:
+        """The same with a filter of more classes, all of whose priors are that of the first one."""
+        grown, k = made(flt, self.names, self.center), flt.settings.k
+        share = 2 if self.many == 0 else 1  # (two classes have half of a logit's variance each)
+        return grown._replace(unit=np.full(k, self.unit[0] / share), origin=self.origin, scaler=self.scaler)
 
 
 def made(flt: Filter, names: tuple[Name, ...], center: Array) -> Learner:
@@ -143,7 +151,9 @@ def made(flt: Filter, names: tuple[Name, ...], center: Array) -> Learner:
     settings = flt.settings
     unit = settings.belief.prior_diagonal(settings.p)[-k:]  # variance of y in link units
     many = k if k > 1 else 0
-    return Learner(flt, names, place, center, values, many, settings.z_clamp, settings.family, center.tolist(), unit)
+    return Learner(
+        flt, names, place, center, values, many, settings.z_clamp, settings.family, center.tolist(), unit, center
+    )
 
 
 def expit(z: float) -> float:
