@@ -11,44 +11,7 @@ from ._core import __version__
 from ._filter import Filter
 from ._later import later as _later
 from .errors import *  # noqa: F403
-from .reference import (
-    GRU,
-    LRU,
-    LSTM,
-    MLP,
-    RNN,
-    RTRL,
-    SGD,
-    UORO,
-    Adam,
-    Bernoulli,
-    Binomial,
-    Categorical,
-    Diagonal,
-    DiagonalRTRL,
-    External,
-    ExternalRecurrent,
-    Fading,
-    Full,
-    Gamma,
-    Gaussian,
-    GaussianMeanVariance,
-    Guards,
-    Imq,
-    InverseTime,
-    Kalman,
-    Linear,
-    LinearStateSpace,
-    NaturalGradient,
-    NegativeBinomial,
-    Point,
-    Poisson,
-    Power,
-    ProcessNoise,
-    SnAp,
-    Student,
-    Winsor,
-)
+from .reference import _COMPONENTS, Diagonal, Full, Guards, Imq, InverseTime, Point, Power, Student, Winsor
 
 if TYPE_CHECKING:
     from . import diagnostics as diagnostics
@@ -63,9 +26,38 @@ if TYPE_CHECKING:
     from ._merge import merge
     from ._mixture import Mixture
     from ._report import report
+    from .reference import (
+        GRU,
+        LRU,
+        LSTM,
+        MLP,
+        RNN,
+        RTRL,
+        SGD,
+        UORO,
+        Adam,
+        Bernoulli,
+        Binomial,
+        Categorical,
+        DiagonalRTRL,
+        External,
+        ExternalRecurrent,
+        Fading,
+        Gamma,
+        Gaussian,
+        GaussianMeanVariance,
+        Kalman,
+        Linear,
+        LinearStateSpace,
+        NaturalGradient,
+        NegativeBinomial,
+        Poisson,
+        ProcessNoise,
+        SnAp,
+    )
     from .schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
 
-_LATER = {
+_LATER = _COMPONENTS | {
     "Bank": "kfng._bank",
     "FeatureHasher": "kfng._hasher",
     "JointEkf": "kfng._joint",

@@ -11,21 +11,13 @@ from typing import TYPE_CHECKING, Any
 # the components before the filter: kfng's shared Python, which the filter needs, imports them from here
 from .._later import later as _later  # isort: skip
 from .belief import Diagonal, Full, Point
-from .family import (
-    Bernoulli,
-    Binomial,
-    Categorical,
-    Gamma,
-    Gaussian,
-    GaussianMeanVariance,
-    NegativeBinomial,
-    Poisson,
-)
+from .family import FAMILIES as _FAMILIES
 from .guards import Guards
-from .model import GRU, LRU, LSTM, MLP, RNN, External, ExternalRecurrent, Linear, LinearStateSpace
+from .model import MODELS as _MODELS
 from .robust import Imq, Student, Winsor
-from .rule import SGD, Adam, Fading, InverseTime, Kalman, NaturalGradient, Power, ProcessNoise
-from .sensitivity import RTRL, UORO, DiagonalRTRL, SnAp
+from .rule import RULES as _RULES
+from .rule import InverseTime, Power
+from .sensitivity import SENSITIVITIES as _SENSITIVITIES
 
 from .. import errors  # isort: skip
 from ..errors import *  # isort: skip  # noqa: F403
@@ -35,13 +27,27 @@ if TYPE_CHECKING:
     from .._report import report
     from ..schedules import forgetting_to_learning_rate, learning_rate_to_forgetting
     from .bank import Bank
+    from .family import (
+        Bernoulli,
+        Binomial,
+        Categorical,
+        Gamma,
+        Gaussian,
+        GaussianMeanVariance,
+        NegativeBinomial,
+        Poisson,
+    )
     from .filter import Filter
     from .hashing import FeatureHasher
     from .joint import JointEkf, StateFilter
     from .mixture import Mixture
+    from .model import GRU, LRU, LSTM, MLP, RNN, External, ExternalRecurrent, Linear, LinearStateSpace
+    from .rule import SGD, Adam, Fading, Kalman, NaturalGradient, ProcessNoise
+    from .sensitivity import RTRL, UORO, DiagonalRTRL, SnAp
 
 # What `import kfng` does not need is read when it is first asked for: it would take as long as half of NumPy.
-_LATER = {
+_COMPONENTS = _MODELS.where | _FAMILIES.where | _RULES.where | _SENSITIVITIES.where
+_LATER = _COMPONENTS | {
     "Bank": "kfng.reference.bank",
     "FeatureHasher": "kfng.reference.hashing",
     "Filter": "kfng.reference.filter",

@@ -1,21 +1,42 @@
-"""The models: `MODELS` and, of those with a hidden state, `RECURRENT` are the lists of their names."""
+"""The models: `MODELS` is the one list of their names, each read from its module when it is first asked for."""
 
+from typing import TYPE_CHECKING, Any
+
+from ..._later import Kinds as _Kinds
+from ..._later import later as _later
 from .base import Model
-from .external import External
-from .external_recurrent import ExternalRecurrent
-from .gru import GRU
-from .linear import Linear
-from .linear_state_space import LinearStateSpace
-from .lru import LRU
-from .lstm import LSTM
-from .mlp import MLP
 from .recurrent import Cell, Recurrent
-from .rnn import RNN
 
-RECURRENT: dict[str, type[Recurrent]] = {
-    cls.__name__: cls for cls in (RNN, GRU, LSTM, LinearStateSpace, LRU, ExternalRecurrent)
-}
-MODELS: dict[str, type[Model]] = {**{cls.__name__: cls for cls in (Linear, External, MLP)}, **RECURRENT}
+if TYPE_CHECKING:
+    from .external import External as External
+    from .external_recurrent import ExternalRecurrent as ExternalRecurrent
+    from .gru import GRU as GRU
+    from .linear import Linear as Linear
+    from .linear_state_space import LinearStateSpace as LinearStateSpace
+    from .lru import LRU as LRU
+    from .lstm import LSTM as LSTM
+    from .mlp import MLP as MLP
+    from .rnn import RNN as RNN
+
+MODELS = _Kinds(
+    __name__,
+    {
+        "Linear": "linear",
+        "External": "external",
+        "MLP": "mlp",
+        "RNN": "rnn",
+        "GRU": "gru",
+        "LSTM": "lstm",
+        "LinearStateSpace": "linear_state_space",
+        "LRU": "lru",
+        "ExternalRecurrent": "external_recurrent",
+    },
+)
+
+
+def __getattr__(name: str) -> Any:
+    return _later(globals(), MODELS.where, name)
+
 
 __all__ = [
     "GRU",
@@ -23,7 +44,6 @@ __all__ = [
     "LSTM",
     "MLP",
     "MODELS",
-    "RECURRENT",
     "RNN",
     "Cell",
     "External",

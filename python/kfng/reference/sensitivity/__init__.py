@@ -1,11 +1,37 @@
 """The sensitivities: how ds/dtheta, the influence of the parameters on the state, is carried from row to row."""
 
+from typing import TYPE_CHECKING, Any
+
+from ..._later import Kinds as _Kinds
+from ..._later import later as _later
 from .base import Sensitivity
-from .diagonal_rtrl import DiagonalRTRL
-from .rtrl import RTRL
-from .snap import SnAp
-from .uoro import UORO
 
-SENSITIVITIES: dict[str, type[Sensitivity]] = {cls.__name__: cls for cls in (RTRL, SnAp, DiagonalRTRL, UORO)}
+if TYPE_CHECKING:
+    from .diagonal_rtrl import DiagonalRTRL as DiagonalRTRL
+    from .rtrl import RTRL as RTRL
+    from .snap import SnAp as SnAp
+    from .uoro import UORO as UORO
 
-__all__ = ["RTRL", "SENSITIVITIES", "UORO", "DiagonalRTRL", "Sensitivity", "SnAp"]
+SENSITIVITIES = _Kinds(
+    __name__,
+    {
+        "RTRL": "rtrl",
+        "SnAp": "snap",
+        "DiagonalRTRL": "diagonal_rtrl",
+        "UORO": "uoro",
+    },
+)
+
+
+def __getattr__(name: str) -> Any:
+    return _later(globals(), SENSITIVITIES.where, name)
+
+
+__all__ = [
+    "RTRL",
+    "SENSITIVITIES",
+    "UORO",
+    "DiagonalRTRL",
+    "Sensitivity",
+    "SnAp",
+]
