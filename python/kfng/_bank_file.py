@@ -1,4 +1,4 @@
-"""A bank in a file, in checkpoint.py's format, for K keys of which m are whole numbers, and q priors besides the bank's own:
+"""A bank in a file, in the format of checkpoint, for K keys of which m are whole numbers, and q priors besides the bank's own:
 
     keys.kind (K,) u1, 0 a whole number, 1 text;  keys.int (m,) i8;  keys.text u1, UTF-8, and keys.offsets (K-m+1,) i8
     state.NAME (K, ...): the arrays of each key's filter;  prior (K,) i8, of its prior: 0 the bank's own

@@ -1,4 +1,4 @@
-"""A mixture in a file (checkpoint.py), for m filters:
+"""A mixture in a file (checkpoint), for m filters:
 
 header: object "Mixture", names or null, forgetting, filters: the spec of each
 log_prior (m,), scores (m,), sums (m + 1,) f8;  I.spec.NAME and I.state.NAME: the arrays of filter I

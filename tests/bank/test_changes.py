@@ -195,7 +195,7 @@ def test_a_save_that_fails_leaves_the_file(impl, tmp_path, monkeypatch):
     for keys in ([1], np.arange(20)):  # changes; a new base
         bank.update(keys, np.ones((len(keys), 3)), np.ones(len(keys)))
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint, "_write_new", full)
+            patch.setattr(checkpoint._write, "_write_new", full)
             with pytest.raises(OSError, match="no space"):
                 bank.save(path, incremental=True)
         assert bits(impl.load(path)) == saved
