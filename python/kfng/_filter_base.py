@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import time
 import warnings as _warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _border, _validate
+from ._filter_learn import Learning
+from ._filter_save import Saving
 from ._health import Explanation, band, explain, warnings
 from ._hidden import Hidden
 from ._posterior import Factored, Independent
 from ._settings import Settings
-from ._trace import Likelihood, Seen, Trace, TraceBuilder, quantiles
-from .errors import (
-    BadHeaderError,
-    CheckpointError,
-    FarOffWarning,
-    KfngError,
-    NonFiniteError,
-    ParameterError,
-    UnsupportedError,
-)
+from ._trace import Seen, quantiles
+from .errors import FarOffWarning, NonFiniteError, ParameterError, UnsupportedError
 from .reference.belief import Belief, Full
 from .reference.family import Family
 from .reference.guards import Guards
@@ -33,19 +26,13 @@ from .reference.robust import Robust
 from .reference.rule import Kalman, Rule
 from .reference.sensitivity import Sensitivity
 
-if TYPE_CHECKING:
-    from ._clock import Moment
-    from ._units import Units
-
 Float = NDArray[np.float64]
-Progress = bool | Callable[[int, int], Any] | None
 COUNTERS = ("n_seen", "n_updates", "missing", "skipped", "clipped", "clamped", "windup", "floored")
-CHUNK_SECONDS = 0.05
 MOST_SHOWN = 1000
 """Parameters of a filter whose repr reads its gauges, O(p²)."""
 
 
-class FilterBase(Hidden):
+class FilterBase(Learning, Saving, Hidden):
     """An online estimate of theta with its uncertainty: a Kalman filter that is, exactly, a natural gradient.
 
     Parameters
@@ -95,33 +82,6 @@ class FilterBase(Hidden):
     ParameterError, ShapeError, DtypeError, NonFiniteError, NotPositiveDefiniteError, UnknownNameError, UnsupportedError
     """
 
-    # What does not depend on how the step is computed is written here; an implementation supplies what is declared next.
-
-    settings: Settings
-    theta: NDArray[Any]
-    n_updates: int
-    _likelihood: Likelihood
-    _when: Moment | None = None
-    """When the last row was, of those that came with a time."""
-
-    if TYPE_CHECKING:  # supplied by kfng._core.Filter and kfng.reference.Filter
-        _takes_bare_rows: bool
-        _takes_sparse_rows: bool
-        _run_sparse: Callable[..., Any]
-
-        def _run(self, U: Any, Y: Any, weight: Any, dt: Any, offset: Any, blank: Any, *, reordered: bool) -> Any: ...
-        def _refuse(self, n: int) -> None: ...
-        def _predict(self, U: Any, offset: Any) -> tuple[Float, Float]: ...
-        def _noise(self) -> tuple[Float, Float]: ...
-        def _factors(self) -> tuple[Float, Float]: ...
-        def _covariance(self) -> Float: ...
-        def _state(self) -> dict[str, NDArray[Any]]: ...
-        def _set_state(self, state: dict[str, NDArray[Any]]) -> None: ...
-        def _recurrence(self) -> dict[str, NDArray[Any]]: ...
-        def _reset_state(self, state: Float | None) -> None: ...
-        def _spread(self, dz: Float) -> Float: ...
-        def _in_units(self, belief: dict[str, NDArray[Any]], units: Units) -> dict[str, NDArray[Any]]: ...
-
     # -- construction
     def __new__(
         cls,
@@ -169,10 +129,6 @@ class FilterBase(Hidden):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Everything is set up in `__new__`, so that subclasses may have an `__init__` of their own."""
-
-    @classmethod
-    def _from_settings(cls, settings: Settings) -> Self:
-        raise NotImplementedError
 
     @classmethod
     def from_rows(
@@ -241,183 +197,6 @@ class FilterBase(Hidden):
             _warnings.warn(said, FarOffWarning, stacklevel=2)
         flt.update_many(U0, Y0, weight=weight, dt=dt, time=time, trace=False)
         return flt
-
-    # -- learning
-    def update_many(
-        self,
-        U: Any,
-        Y: Any = None,
-        *,
-        target: Any = None,
-        weight: Any = None,
-        dt: Any = None,
-        offset: Any = None,
-        time: Any = None,
-        progress: Progress = None,
-        on_bad_row: str = "raise",
-        deterministic: bool = True,
-        trace: bool = True,
-        lengths: Any = None,
-    ) -> Trace | None:
-        """One pass over rows in order: each is predicted, then learned from; the same bits as a loop of `update`.
-
-        Parameters
-        ----------
-        U : (n, d)
-            An array, or what NumPy makes one of; rows as dicts are for `update`. Or a table of pandas, polars or pyarrow,
-            whose columns are found by the names in `feature_names`, whatever their order; other columns play no part.
-            Or sparse rows, as those of scipy.sparse: a linear model of one output with `Diagonal` under `Kalman`, or `Fading`
-            to nothing, learns from one in O(entries that are not 0); others have them dense, block by block.
-        Y : (n,) or (n, k)
-            NaN is missing: time passes, nothing is learned.
-        target : name or list of names, instead of Y
-            The columns of the table that are Y. `weight`, `dt`, `offset` and `time` may be names of columns, too.
-        weight, dt : number or (n,), default 1
-            Multiplier of each row's log-likelihood (0: only time passes); time since the row before it.
-        offset : number, (n,) or (n, k), default 0
-            Added to z.
-        time : (n,) numbers or dates, instead of dt
-            When each row was, not before the row before it. dt is then the time since the last row that had one, 0 where
-            there is none: in seconds for dates, to the nanosecond, else in the unit of the numbers.
-        progress : None, True or callable(done, total)
-            True draws a tqdm bar.
-        on_bad_row : 'raise' or 'skip'
-            'skip' leaves bad rows out as if they were not in the stream, and counts them.
-        deterministic : bool, default True
-            False allows reordered sums where they are faster: equal to rounding, no longer the same bits.
-        trace : bool, default True
-            False returns None.
-        lengths : (m,) of integers >= 0, optional
-            Of recurrent models: the rows are so many sequences, one behind the other, and before each of them
-            `reset_state()` is called. None goes on from the present state.
-
-        Returns
-        -------
-        Trace or None
-
-        Raises
-        ------
-        ShapeError, DtypeError, UnknownNameError
-            Before any row is used: also where a table lacks a column, or has a level of a category that is not known.
-        NonFiniteError, ParameterError
-            At a bad row; `error.row` is its index, `error.trace` the rows applied before it, which stay applied.
-        """
-        _validate.choice("on_bad_row", on_bad_row, ("raise", "skip"))
-        _validate.flag("deterministic", deterministic)
-        _validate.flag("trace", trace)
-        if _border.is_table(U):
-            from . import _tables
-
-            U, Y, weight, dt, offset, time = _tables.given(self.settings, U, Y, target, weight, dt, offset, time)
-        else:
-            _border.no_target(target)
-        if time is None:
-            _border.need_time(self.settings, dt)
-        if lengths is not None and self.settings.sensitivity is None:
-            raise UnsupportedError(
-                argument="lengths", expected="None (the model has no state)", got=type(lengths).__name__
-            )
-        rows = _border.Rows(self.settings, U, Y, weight, dt, offset)
-        rows.sparse = self._takes_sparse_rows and _border.is_sparse(U)
-        if time is not None:
-            from ._clock import Clock
-
-            rows.clock = Clock(self.settings.rule, time, dt, len(rows), self._when)
-        sequences = None if lengths is None else _border.lengths(lengths, len(rows))
-        builder = TraceBuilder(self.settings, self._likelihood, rows.Y) if trace else None
-        skip = on_bad_row == "skip"
-        with _Progress(progress, len(rows)) as report:
-            if sequences is None:
-                self._sweep(rows, (0, len(rows)), builder, skip, not deterministic, report)
-            start = 0
-            for length in sequences or ():
-                self._reset_state(None)
-                self._sweep(rows, (start, start + length), builder, skip, not deterministic, report)
-                start += length
-        return builder.trace(len(rows)) if builder else None
-
-    def _waited(self, time: Any, alone: bool) -> tuple[float, Moment]:
-        """dt of one row at this time, a number or a date that came `alone`, without a dt; and the moment it was."""
-        from ._clock import Clock
-
-        clock = Clock(self.settings.rule, [time], None if alone else 0.0, 1, self._when)
-        dt = clock.passed(0, np.zeros(1, dtype=bool))
-        fault = clock.fault(0, 0) if clock.bad[0] else None
-        if fault is not None:
-            raise fault
-        return float(dt[0]), clock.took(0)
-
-    def _sweep(
-        self,
-        rows: _border.Rows,
-        between: tuple[int, int],
-        builder: TraceBuilder | None,
-        skip: bool,
-        reordered: bool,
-        report: Callable[[int], None],
-    ) -> None:
-        """Rows in pieces of about 50 ms and at most a megabyte, so that signals and progress are served between them."""
-        (start, end), size, bare = between, 64, self._takes_bare_rows and rows.clock is None
-        while start < end:
-            begun = time.perf_counter()
-            stop = min(start + min(size, rows.largest_block(bare)), end)
-            block, bad = rows.block(start, stop, bare)
-            done, error = self._apply(rows, block, bad, start, builder, skip, reordered)
-            if error is None and start + done < stop and rows.clock is not None:
-                stop = start + done  # the rows behind one that was left out wait since the one before it
-            elif error is None and start + done < stop:  # a row that nobody has looked at and that is not finite
-                start, stop = start + done, start + done + 1
-                block, bad = rows.block(start, stop)
-                done, error = self._apply(rows, block, bad, start, builder, skip, reordered)
-            if error is not None:
-                error.row = start + done
-                error.trace = builder.trace(start + done) if builder else None
-                raise error
-            report(stop)
-            elapsed = time.perf_counter() - begun
-            size = max(16, min(8 * (stop - start), int((stop - start) * CHUNK_SECONDS / max(elapsed, 1e-9))))
-            start = stop
-
-    def _apply(
-        self,
-        rows: _border.Rows,
-        block: _border.Block,
-        bad: NDArray[np.bool_],
-        start: int,
-        builder: TraceBuilder | None,
-        skip: bool,
-        reordered: bool,
-    ) -> tuple[int, KfngError | None]:
-        """One piece: runs of good rows go to the implementation, bad rows are refused. Returns rows done, and the error."""
-        stops = [*np.flatnonzero(bad).tolist(), len(bad)]
-        i = 0
-        for stop in stops:
-            while i < stop:
-                parts: list[Any] = [part[i:stop] for part in block]
-                if rows.sparse:
-                    done, error, *out = self._run_sparse(*parts[0].arrays, *parts[1:])
-                else:
-                    done, error, *out = self._run(*parts, reordered=reordered)
-                if builder:
-                    builder.put(start + i, *out)
-                i += done
-                if rows.clock is not None and done:
-                    self._when = rows.clock.took(start + i - 1)
-                if error is None and i < stop:
-                    return i, None
-                if error is not None:
-                    if not (skip and isinstance(error, NonFiniteError)):  # a rule's schedule out of its range stays so
-                        return i, error
-                    self._refuse(1)
-                    i += 1
-                    if rows.clock is not None:
-                        return i, None
-            if stop < len(bad):
-                if not skip:
-                    return i, rows.fault(block, start, stop)
-                self._refuse(1)
-                i = stop + 1
-        return len(bad), None
 
     # -- prediction at the present time
     def predict(
@@ -767,83 +546,6 @@ class FilterBase(Hidden):
 
         return _units.change_units(self, center, scale)
 
-    # -- saving and copying
-    def spec(self) -> dict[str, Any]:
-        """The settings as plain JSON values (arrays by shape)."""
-        return self.settings.spec()
-
-    def _to_bytes(self) -> bytes:
-        from . import __version__, checkpoint
-
-        arrays = {f"spec.{name}": array for name, array in self.settings.arrays().items()}
-        arrays |= {f"state.{name}": array for name, array in self._state().items()}
-        when = {} if self._when is None else {"time": list(self._when)}
-        return checkpoint.encode({"library": __version__, "object": "Filter", "spec": self.spec()} | when, arrays)
-
-    @classmethod
-    def _from_bytes(cls, data: bytes) -> Self:
-        from . import checkpoint
-        from ._load import require_kind
-
-        header, arrays = checkpoint.decode(data)
-        require_kind(header, "Filter")
-        return cls._from_file(header, arrays)
-
-    @classmethod
-    def _from_file(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        from ._load import under
-
-        own, state = under(arrays, "spec."), under(arrays, "state.")
-        if len(own) + len(state) != len(arrays):
-            raise BadHeaderError(argument="layout", expected="arrays of spec and state", got=sorted(arrays))
-        try:
-            settings = Settings.from_spec(header.get("spec"), own)
-        except CheckpointError:
-            raise
-        except (KfngError, TypeError) as error:
-            raise BadHeaderError(argument="spec", expected="settings of a filter", got=str(error)) from error
-        flt = cls._from_settings(settings)
-        flt._set_state(state)
-        if "time" in header:
-            from ._clock import Moment
-
-            flt._when = Moment.read(header["time"])
-        return flt
-
-    def save(self, path: Any) -> None:
-        """Write the filter to a file: atomically, with a digest, the file before it kept as `<path>.prev`.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-
-        Raises
-        ------
-        OSError
-            The file cannot be written; what was there is as before.
-        UnsupportedError
-            The settings hold something that a file cannot (a callable).
-        """
-        from . import checkpoint
-
-        checkpoint.write(path, self._to_bytes())
-
-    def copy(self) -> Self:
-        """An independent filter in the same state."""
-        twin = self._from_settings(self.settings)
-        twin._set_state(self._state())
-        twin._when = self._when
-        return twin
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: Any) -> Self:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._from_bytes, (self._to_bytes(),)
-
     def __repr__(self) -> str:
         s = self.settings
         shown = [repr(s.model), repr(s.family), *(f"{name}={value!r}" for name, value in s.arguments().items())]
@@ -867,38 +569,3 @@ def _generator(seed: Any) -> np.random.Generator:
         return np.random.default_rng(seed)
     except (TypeError, ValueError):
         raise ParameterError(argument="seed", expected="an integer >= 0 or a Generator", got=repr(seed)[:80]) from None
-
-
-class _Progress:
-    """Turns `progress=` into a function of the rows done."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        if not (progress is None or isinstance(progress, bool) or callable(progress)):
-            raise ParameterError(
-                argument="progress", expected="None, True or callable(done, total)", got=repr(progress)
-            )
-        self._progress, self._total, self._bar = progress, total, None
-
-    def __enter__(self) -> Callable[[int], None]:
-        if self._progress is True:
-            try:
-                from tqdm.auto import tqdm
-            except ImportError:
-                raise UnsupportedError(
-                    'progress=True needs tqdm: pip install "kfng[progress]"',
-                    argument="progress",
-                    expected="tqdm",
-                    got="none",
-                ) from None
-            self._bar = tqdm(total=self._total, unit="row", unit_scale=True)
-        return self._report
-
-    def _report(self, done: int) -> None:
-        if self._bar is not None:
-            self._bar.update(done - self._bar.n)
-        elif callable(self._progress):
-            self._progress(done, self._total)
-
-    def __exit__(self, *exception: Any) -> None:
-        if self._bar is not None:
-            self._bar.close()

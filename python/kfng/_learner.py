@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _border, _validate
+from . import _border, _progress, _validate
 from ._filter import Filter
-from ._filter_base import Progress, _Progress
 from ._trace import Seen, Trace, TraceBuilder, quantiles
 from .errors import KfngError, NonFiniteError, ShapeError, UnsupportedError
 from .reference.family import Family
@@ -108,7 +107,7 @@ class Learner:
         dt: Any = None,
         offset: Any = None,
         block: int | None = None,
-        progress: Progress = None,
+        progress: _progress.Given = None,
         on_bad_row: str = "raise",
         trace: bool = True,
     ) -> Trace | None:
@@ -160,7 +159,7 @@ class Learner:
         dt: Any = None,
         offset: Any = None,
         block: int | None = None,
-        progress: Progress = None,
+        progress: _progress.Given = None,
         on_bad_row: str = "raise",
         trace: bool = True,
     ) -> Trace | None:
@@ -174,7 +173,7 @@ class Learner:
         n = self._count(rows)
         given = _Given(settings, n, *(self._numbers(part) for part in (Y, weight, dt, offset)))
         builder = TraceBuilder(settings, self.filter._likelihood, given.rows.Y) if trace else None
-        with _Progress(progress, n) as report:
+        with _progress.Progress(progress, n) as report:
             for start in range(0, n, size):
                 stop = min(start + size, n)
                 try:

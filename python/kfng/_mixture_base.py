@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _border, _validate
+from . import _border, _progress, _validate
 from ._evidence import Evidence
-from ._filter_base import CHUNK_SECONDS, FilterBase, Progress, _Progress
+from ._filter_base import FilterBase
 from ._mixture_rows import Rows, Run, TraceBuilders
 from ._mixture_settings import default_names, parsed, prior_weights, require_fit
 from ._mixture_trace import MixtureStep, MixtureTrace, mixed_mean, mixed_std
@@ -111,7 +111,7 @@ class MixtureBase:
         weight: Any = None,
         dt: Any = None,
         offset: Any = None,
-        progress: Progress = None,
+        progress: _progress.Given = None,
         on_bad_row: str = "raise",
         trace: bool = True,
         lengths: Any = None,
@@ -145,7 +145,7 @@ class MixtureBase:
         _validate.flag("trace", trace)
         rows = Rows([flt.settings for flt in self._filters], U, Y, target, weight, dt, offset, lengths)
         builders = TraceBuilders(self._filters, self.names, rows) if trace else None
-        with self._lock, _Progress(progress, len(rows)) as report:
+        with self._lock, _progress.Progress(progress, len(rows)) as report:
             if not len(rows) and len(rows.starts):
                 self._reset()
             start, size = 0, 64
@@ -159,8 +159,7 @@ class MixtureBase:
                     self._refuse()
                     stop += 1
                 report(stop)
-                elapsed = time.perf_counter() - begun
-                size = max(16, min(8 * (stop - start), int((stop - start) * CHUNK_SECONDS / max(elapsed, 1e-9))))
+                size = _progress.next_size(stop - start, time.perf_counter() - begun)
                 start = stop
         return builders.trace(len(rows)) if builders else None
 
