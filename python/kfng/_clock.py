@@ -31,12 +31,12 @@ class Moment(NamedTuple):
 
 
 class Clock:
-    """The `time` of one `update_many`, of n rows behind the moment `last`."""
+    """The `time` of one `update_many`, of n rows behind the moment `last`; it may be there as `Stamps`."""
 
     def __init__(self, rule: Rule, time: Any, dt: Any, n: int, last: Moment | None) -> None:
         if dt is not None:
             raise ParameterError(argument="time", expected="one of time and dt", got="both")
-        self._rule, self._stamps = rule, Stamps(time, n)
+        self._rule, self._stamps = rule, time if isinstance(time, Stamps) else Stamps(time, n)
         kind = self._stamps.kind
         if last is not None and last.kind != kind:
             raise ParameterError(argument="time", expected=f"{last.kind}s, as before", got=f"{kind}s")
@@ -67,3 +67,13 @@ class Clock:
         if at < len(self._good) and self._good[at] == i:
             return self._passed.fault(at, self._rule)
         return None
+
+
+def waited(rule: Rule, time: Any, alone: bool, last: Moment | None) -> tuple[float, Moment]:
+    """dt of one row at this time, a number or a date that came `alone`, without a dt; and the moment it was."""
+    clock = Clock(rule, [time], None if alone else 0.0, 1, last)
+    dt = clock.passed(0, np.zeros(1, dtype=bool))
+    fault = clock.fault(0, 0) if clock.bad[0] else None
+    if fault is not None:
+        raise fault
+    return float(dt[0]), clock.took(0)

@@ -116,14 +116,9 @@ class Learning(FilterParts):
 
     def _waited(self, time: Any, alone: bool) -> tuple[float, Moment]:
         """dt of one row at this time, a number or a date that came `alone`, without a dt; and the moment it was."""
-        from ._clock import Clock
+        from ._clock import waited
 
-        clock = Clock(self.settings.rule, [time], None if alone else 0.0, 1, self._when)
-        dt = clock.passed(0, np.zeros(1, dtype=bool))
-        fault = clock.fault(0, 0) if clock.bad[0] else None
-        if fault is not None:
-            raise fault
-        return float(dt[0]), clock.took(0)
+        return waited(self.settings.rule, time, alone, self._when)
 
     def _sweep(
         self,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections.abc import Iterable, Mapping
+from time import perf_counter
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _border, _progress, _validate
+from ._clock import Moment
 from ._evidence import Evidence
 from ._filter_base import FilterBase
 from ._mixture_rows import Rows, Run, TraceBuilders
@@ -54,6 +55,8 @@ class MixtureBase:
     _given_names: tuple[str, ...] | None
     _undo: Undo
     _lock: threading.RLock
+    _when: Moment | None
+    """When the last row was, of those that came with a time."""
 
     def __new__(cls, filters: Any, *, prior: Any = None, forgetting: float = 0.0) -> Self:
         found, names = parsed(cls._filter_type, filters)
@@ -66,41 +69,68 @@ class MixtureBase:
         """Everything is set up in `__new__`, so that subclasses may have an `__init__` of their own."""
 
     @classmethod
-    def _made(cls, filters: Iterable[Any], names: tuple[str, ...] | None, evidence: Evidence) -> Self:
+    def _made(
+        cls, filters: Iterable[Any], names: tuple[str, ...] | None, evidence: Evidence, when: Moment | None = None
+    ) -> Self:
         self = object.__new__(cls)
-        self._filters, self._evidence = tuple(filters), evidence
+        self._filters, self._evidence, self._when = tuple(filters), evidence, when
         self._given_names = names
         self._undo, self._lock = Undo(self._filters), threading.RLock()
         return self
 
     # -- learning
-    def update(self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = _border.NO_TIME, offset: Any = 0.0) -> MixtureStep:
+    def update(
+        self,
+        u: Any,
+        y: Any,
+        *,
+        weight: Any = 1.0,
+        dt: Any = _border.NO_TIME,
+        offset: Any = 0.0,
+        time: Any = None,
+    ) -> MixtureStep:
         """One row: every filter predicts it, then learns from it, and the weights move.
 
         Arguments and errors are those of `Filter.update`; where a filter refuses the row, all are as before it.
 
         Parameters
         ----------
-        u, y, weight, dt, offset
+        u, y, weight, dt, offset, time
             As for `Filter.update`.
         """
         options = {"weight": weight, "offset": offset} | ({} if dt is _border.NO_TIME else {"dt": dt})
         with self._lock:
+            waited = None if time is None else self._waits(time, dt is _border.NO_TIME)
+            dts = None if waited is None else [passed for passed, _ in waited]
+            learn = _learner(u, y, options, dts)
             self._undo.before(1)
             steps: list[Any] = []
             try:
-                for flt in self._filters:
-                    steps.append(flt.update(u, y, **options))  # type: ignore[attr-defined]
+                for i, flt in enumerate(self._filters):
+                    steps.append(learn(flt, i))
                 w = _border.scalar("weight", weight)
-                time = 1.0 if dt is _border.NO_TIME else _border.scalar("dt", dt)
-                weighed = self._evidence.weigh_one([step.nll for step in steps], w, time)
+                passed = dts[-1] if dts else 1.0 if dt is _border.NO_TIME else _border.scalar("dt", dt)
+                weighed = self._evidence.weigh_one([step.nll for step in steps], w, passed)
             except BaseException as error:
                 if steps or not isinstance(error, KfngError):
                     self._undo.back()
                 raise
-            self._undo.after(1, lambda: _one_more(u, y, options))
+            self._undo.after(1, lambda: _one_more(u, y, options, dts))
             self._evidence = weighed.after
+            if waited is not None:
+                self._now_is([moment for _, moment in waited])
         return MixtureStep(steps, weighed.weights, float(weighed.nll[0]))
+
+    def _waits(self, time: Any, alone: bool) -> list[tuple[float, Moment]]:
+        from ._mixture_clock import waits
+
+        return waits(self._filters, self._when, time, alone)
+
+    def _now_is(self, moments: list[Moment]) -> None:
+        """When the last row was, for each filter and for the evidence."""
+        *own, self._when = moments
+        for flt, moment in zip(self._filters, own, strict=True):
+            flt._when = moment
 
     def update_many(
         self,
@@ -111,6 +141,7 @@ class MixtureBase:
         weight: Any = None,
         dt: Any = None,
         offset: Any = None,
+        time: Any = None,
         progress: _progress.Given = None,
         on_bad_row: str = "raise",
         trace: bool = True,
@@ -120,8 +151,9 @@ class MixtureBase:
 
         Parameters
         ----------
-        U, Y, target, weight, dt, offset, progress
-            As for `Filter.update_many`.
+        U, Y, target, weight, dt, offset, time, progress
+            As for `Filter.update_many`. With `time` each filter waits since its own last row that had one, the evidence since
+            the mixture's; the unit of time of its `forgetting` is then that of the numbers, of dates a second.
         on_bad_row : 'raise' or 'skip'
             'skip' leaves a row that some filter refuses out of all of them, and all count it.
         trace : bool, default True
@@ -143,15 +175,21 @@ class MixtureBase:
         """
         skip = _validate.choice("on_bad_row", on_bad_row, ("raise", "skip")) == "skip"
         _validate.flag("trace", trace)
-        rows = Rows([flt.settings for flt in self._filters], U, Y, target, weight, dt, offset, lengths)
+        rows = Rows([flt.settings for flt in self._filters], U, Y, target, weight, dt, offset, lengths, time)
         builders = TraceBuilders(self._filters, self.names, rows) if trace else None
         with self._lock, _progress.Progress(progress, len(rows)) as report:
+            if time is not None:
+                from ._mixture_clock import Clocks
+
+                rows.clocks = Clocks(self._filters, self._when, rows.time, dt, len(rows))
             if not len(rows) and len(rows.starts):
                 self._reset()
             start, size = 0, 64
             while start < len(rows):
-                begun = time.perf_counter()
+                begun = perf_counter()
                 stop, error = self._piece(rows.run(start, size, skip), rows, builders)
+                if error is None and not skip:
+                    error = rows.fault(stop)
                 if error is not None and not (skip and isinstance(error, NonFiniteError)):
                     error.row, error.trace = stop, builders.trace(stop) if builders else None
                     raise error
@@ -159,7 +197,7 @@ class MixtureBase:
                     self._refuse()
                     stop += 1
                 report(stop)
-                size = _progress.next_size(stop - start, time.perf_counter() - begun)
+                size = _progress.next_size(stop - start, perf_counter() - begun)
                 start = stop
         return builders.trace(len(rows)) if builders else None
 
@@ -174,7 +212,7 @@ class MixtureBase:
             for i, flt in enumerate(self._filters):
                 traces.append(rows.learn(flt, i, run))
             nll = np.stack([trace.nll for trace in traces])
-            weighed = self._evidence.weigh(nll, rows.weight[run.rows], rows.dt[run.rows])
+            weighed = self._evidence.weigh(nll, rows.weight[run.rows], rows.dt(run))
         except BaseException as error:
             self._undo.back()
             if not isinstance(error, KfngError) or error.row is None:
@@ -184,6 +222,8 @@ class MixtureBase:
             return stop, earlier or error
         self._undo.after(count, lambda: rows.again(run))
         self._evidence = weighed.after
+        if rows.clocks is not None and count:
+            self._now_is(rows.clocks.took(run.stop - 1))
         if builders is not None:
             builders.put(run.start, traces, weighed)
         return run.stop, None
@@ -380,7 +420,7 @@ class MixtureBase:
     def copy(self) -> Self:
         """An independent mixture in the same state."""
         with self._lock:
-            return self._made([flt.copy() for flt in self._filters], self._given_names, self._evidence)
+            return self._made([flt.copy() for flt in self._filters], self._given_names, self._evidence, self._when)
 
     def __copy__(self) -> Self:
         return self.copy()
@@ -396,10 +436,16 @@ class MixtureBase:
         return f"<Mixture of {len(self._filters)} filters, weights {shown}>"
 
 
-def _one_more(u: Any, y: Any, options: dict[str, Any]) -> Replay:
+def _learner(u: Any, y: Any, options: dict[str, Any], dts: list[float] | None) -> Replay:
+    if dts is None:
+        return lambda flt, i: flt.update(u, y, **options)  # type: ignore[attr-defined]
+    return lambda flt, i: flt.update(u, y, **options, dt=dts[i])  # type: ignore[attr-defined]
+
+
+def _one_more(u: Any, y: Any, options: dict[str, Any], dts: list[float] | None) -> Replay:
     u = dict(u) if isinstance(u, Mapping) else copy.deepcopy(u) if _border.is_sparse(u) else np.array(u)
     y, options = _kept(y), {name: _kept(value) for name, value in options.items()}
-    return lambda flt, i: flt.update(u, y, **options)  # type: ignore[attr-defined]
+    return _learner(u, y, options, dts)
 
 
 def _kept(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """A mixture in a file (checkpoint), for m filters:
 
-header: object "Mixture", names or null, forgetting, filters: the spec of each
+header: object "Mixture", names or null, forgetting, filters: the spec of each; where rows came with a time, times: of the last
+one for each filter and for the mixture, or null
 log_prior (m,), scores (m,), sums (m + 1,) f8;  I.spec.NAME and I.state.NAME: the arrays of filter I
 """
 
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._clock import Moment
 from ._evidence import Evidence
 from ._filter_base import FilterBase
 from ._load import under
@@ -20,7 +22,7 @@ from .errors import BadHeaderError, BadValueError, CheckpointError, KfngError
 if TYPE_CHECKING:
     from ._mixture_base import MixtureBase
 
-Made = tuple[list[FilterBase], tuple[str, ...] | None, Evidence]
+Made = tuple[list[FilterBase], tuple[str, ...] | None, Evidence, Moment | None]
 
 
 def encode(mixture: MixtureBase) -> bytes:
@@ -31,13 +33,16 @@ def encode(mixture: MixtureBase) -> bytes:
     for i, flt in enumerate(mixture._filters):
         arrays |= {f"{i}.spec.{name}": array for name, array in flt.settings.arrays().items()}
         arrays |= {f"{i}.state.{name}": array for name, array in flt._state().items()}
-    header = {
+    header: dict[str, Any] = {
         "library": __version__,
         "object": "Mixture",
         "names": None if names is None else list(names),
         "forgetting": evidence.forgetting,
         "filters": [flt.spec() for flt in mixture._filters],
     }
+    times = [*(flt._when for flt in mixture._filters), mixture._when]
+    if any(when is not None for when in times):
+        header["times"] = [None if when is None else list(when) for when in times]
     return checkpoint.encode(header, arrays)
 
 
@@ -67,4 +72,14 @@ def decode(kind: type[FilterBase], header: dict[str, Any], arrays: dict[str, NDA
     except KfngError as error:
         raise BadHeaderError(argument="filters", expected="filters of one y", got=str(error)) from error
     evidence = Evidence(arrays["log_prior"], float(forgetting), arrays["scores"], arrays["sums"])
-    return filters, None if names is None else tuple(names), evidence
+    *times, when = _times(header, m + 1)
+    for flt, moment in zip(filters, times, strict=True):
+        flt._when = moment
+    return filters, None if names is None else tuple(names), evidence, when
+
+
+def _times(header: dict[str, Any], count: int) -> list[Moment | None]:
+    found = header.get("times", [None] * count)
+    if not isinstance(found, list) or len(found) != count:
+        raise BadHeaderError(argument="times", expected=f"{count} times of last rows", got=repr(found)[:80])
+    return [None if when is None else Moment.read(when) for when in found]

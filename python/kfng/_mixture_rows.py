@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from ._filter_base import FilterBase
 from ._mixture_trace import MixtureTrace
 from ._settings import Settings
 from ._trace import Trace, TraceBuilder
-from .errors import UnsupportedError
+from .errors import KfngError, UnsupportedError
+
+if TYPE_CHECKING:
+    from ._mixture_clock import Clocks
 
 Float = NDArray[np.float64]
 
@@ -57,8 +60,9 @@ class Rows:
         dt: Any,
         offset: Any,
         lengths: Any,
+        time: Any = None,
     ) -> None:
-        for one in settings:
+        for one in settings if time is None else ():
             _border.need_time(one, dt)
         if lengths is not None and all(one.sensitivity is None for one in settings):
             expected = "None (no model has a state)"
@@ -66,16 +70,24 @@ class Rows:
         if _border.is_table(U):  # each filter finds its columns by its own names
             from . import _tables
 
-            each = [_tables.given(one, U, Y, target, weight, dt, offset, None)[:5] for one in settings]
+            found = [_tables.given(one, U, Y, target, weight, dt, offset, time) for one in settings]
+            each, time = [one[:5] for one in found], found[0].time
         else:
             _border.no_target(target)
             each = [(_border.matrix(settings[0], "U", U), Y, weight, dt, offset)] * len(settings)
         self._each = [_border.Rows(one, *given) for one, given in zip(settings, each, strict=True)]
-        self._timed, self._shifted = dt is not None, offset is not None
+        self.time = time
+        """As a filter takes it: of a table no longer the name of a column."""
+        self._timed, self._shifted = dt is not None or time is not None, offset is not None
         sizes = [] if lengths is None else _border.lengths(lengths, len(self))
         self.starts = np.cumsum([0, *sizes])[: len(sizes)]
         """The row that each sequence begins with."""
         self._bad = np.zeros(0, dtype=bool)
+        self.clocks: Clocks | None = None
+        self._dts: tuple[int, list[Float]] = (0, [])
+        """With clocks dt of the rows from this one on, for each filter and for the evidence."""
+        self._late: int | None = None
+        """The row after a run that a clock did not take."""
 
     def __len__(self) -> int:
         return len(self._each[0])
@@ -89,9 +101,12 @@ class Rows:
     def weight(self) -> Float:
         return self._each[0].weight
 
-    @property
-    def dt(self) -> Float:
-        return self._each[0].dt
+    def dt(self, run: Run, i: int = -1) -> Float:
+        """Of the rows of a run, for filter i or for the evidence."""
+        if self.clocks is None:
+            return self._each[0].dt[run.rows]
+        start, dts = self._dts
+        return dts[i][run.start - start : run.stop - start]
 
     def run(self, start: int, size: int, skip: bool) -> Run:
         """At most so many rows from `start` on: whole sequences, or the rest of one; with `skip` up to a bad row."""
@@ -102,11 +117,19 @@ class Rows:
         if skip:
             bad = np.flatnonzero(self._vetted(stop)[start:stop])
             stop = start + int(bad[0]) if len(bad) else stop
-        return Run(start, stop, self.starts, closing=stop == len(self) or self.bad(stop, skip))
+        if self.clocks is not None:
+            end, dts = self.clocks.passed(start, stop)
+            self._dts, self._late, stop = (start, dts), end if end < stop else None, end
+        closing = stop == len(self) or stop == self._late or self.bad(stop, skip)
+        return Run(start, stop, self.starts, closing=closing)
+
+    def fault(self, i: int) -> KfngError | None:
+        """What is wrong with row i, the one after a run, if a clock did not take it."""
+        return None if self.clocks is None or i != self._late else self.clocks.fault(i, self._each)
 
     def bad(self, i: int, skip: bool) -> bool:
         """Whether row i, the one after a run, is to be left out."""
-        return skip and i < len(self) and bool(self._vetted(i + 1)[i])
+        return skip and i < len(self) and (i == self._late or bool(self._vetted(i + 1)[i]))
 
     def _vetted(self, stop: int) -> NDArray[np.bool_]:
         """Rows that some filter would refuse, as far as `stop` at least."""
@@ -145,7 +168,7 @@ class Rows:
         """Keyword arguments; copies where `flt` is None."""
         rows = self._each[i]
         options: dict[str, Any] = {"weight": rows.weight[run.rows]}
-        options |= {"dt": rows.dt[run.rows]} if self._timed else {}
+        options |= {"dt": self.dt(run, i)} if self._timed else {}
         options |= {"offset": rows.offset[run.rows]} if self._shifted else {}
         if flt is None:
             return {name: np.array(part) for name, part in options.items()}

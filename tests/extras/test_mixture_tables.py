@@ -26,6 +26,11 @@ def test_a_table_is_its_arrays():
     ]
     np.testing.assert_allclose(mixture.predict(table), np.average(means, axis=0, weights=mixture.weights), rtol=1e-12)
     assert mixture.predict_quantiles(table[:3], [0.1, 0.9]).shape == (3, 2)
+    times = np.datetime64("2024-03-01", "us") + np.arange(200) * np.timedelta64(90, "m")
+    twin = mixture.copy()
+    mixture.update_many(table.with_columns(polars.Series("when", times)), target="y", time="when")
+    twin.update_many(table, target="y", time=times)
+    assert mixture._to_bytes() == twin._to_bytes()
     before = mixture._to_bytes()
     with pytest.raises(kfng.UnknownNameError):
         mixture.update_many(table.drop("b"), target="y")
