@@ -117,6 +117,7 @@ def _smallest(tail: Tail, level: float, low: Float, high: Float) -> Float:
 def _root(tail: Tail, level: float, low: Float, high: Float) -> Float:
     """Where the tail is that of the level: inverse quadratic interpolation, halving where it is not to be trusted.
 
+    An end that rounding has put on the wrong side of the level, as that of a filter with all the weight may be, is the root.
     Source: Chandrupatla 1997, Advances in Engineering Software 28.
     """
     side, target = (-1.0, math.log(1 - level)) if level > 0.5 else (1.0, math.log(level))
@@ -126,7 +127,7 @@ def _root(tail: Tail, level: float, low: Float, high: Float) -> Float:
 
     a, b = high, low
     fa, fb = excess(a), excess(b)
-    t, best, moving = np.full(len(a), 0.5), np.array(a), np.ones(len(a), dtype=bool)
+    t, best, moving = np.full(len(a), 0.5), np.where((fb >= 0) & (fa > 0), b, a), ~((fa <= 0) | (fb >= 0))
     for _ in range(100):
         x = a + t * (b - a)
         fx = excess(x)

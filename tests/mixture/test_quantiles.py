@@ -144,3 +144,14 @@ def test_parity_and_pieces(both):
         found.append(trace.quantiles([0.1, 0.9]))
         np.testing.assert_allclose(trace[3:9].quantiles([0.1, 0.9]), found[-1][3:9], rtol=1e-12)
     np.testing.assert_allclose(*found, rtol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [1e-30, 1e-17, 1e-9])
+def test_a_filter_with_all_the_weight_has_the_quantiles(impl, weight):
+    """Rounding of its own tail, and of the weights, may put its quantile on either side of the level."""
+    U, q = np.random.default_rng(0).normal(size=(60, 2)), np.linspace(0.01, 0.99, 9)
+    for variances in ((4.0, 0.3), (0.3, 4.0)):
+        filters = [impl.Filter(impl.Linear(2), impl.Gaussian(v), belief=impl.Full(v)) for v in variances]
+        mixture = impl.Mixture(filters, prior=[weight, 1.0])
+        got, exact = mixture.predict_quantiles(U, q), filters[1].predict_quantiles(U, q)
+        assert np.abs(got - exact).max() < 1e-12 + 1e3 * weight
