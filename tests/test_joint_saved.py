@@ -1,5 +1,7 @@
 """Joint and state filters go through files: they go on bit for bit, either implementation reads the other's, damage is named."""
 
+import pickle
+
 import numpy as np
 import pytest
 from tolerances import PARITY, covariance_error
@@ -39,11 +41,15 @@ MAKERS = {
 
 @pytest.mark.parametrize("dtype", PARITY)
 @pytest.mark.parametrize("maker", MAKERS)
-def test_a_loaded_filter_goes_on_bit_for_bit(impl, maker, dtype, tmp_path):
+@pytest.mark.parametrize("how", ["file", "pickle"])
+def test_a_loaded_filter_goes_on_bit_for_bit(impl, maker, dtype, how, tmp_path):
     flt = MAKERS[maker](impl, dtype)
     feed(flt, 0)
-    flt.save(tmp_path / "joint.kfng")
-    twin = impl.load(tmp_path / "joint.kfng")
+    if how == "file":
+        flt.save(tmp_path / "joint.kfng")
+        twin = impl.load(tmp_path / "joint.kfng")
+    else:
+        twin = pickle.loads(pickle.dumps(flt))
     assert type(twin) is type(flt)
     assert repr(twin) == repr(flt)
     assert twin.health() == flt.health()

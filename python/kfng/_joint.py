@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
@@ -27,7 +26,8 @@ class Factored:
     def step(self, row: Moved, commit: bool = True) -> Seen:
         noise = None if row.noise is None else roots("noise", row.noise)
         scalars = (row.weight, row.decay, row.dt, row.owed)
-        s, F, z, H, y = map(np.ascontiguousarray, (row.state, row.transition, row.output, row.jacobian, row.y))
+        given = (row.state, row.transition, row.output, row.jacobian, row.y)
+        s, F, z, H, y = (real_array("row", part) for part in given)
         return Seen(*self._core.step(s, F, z, H, y, scalars, noise, row.blank, row.learns, commit))
 
     def mean(self) -> NDArray[Any]:

@@ -74,12 +74,12 @@ def _integers(array: NDArray[Any]) -> NDArray[np.int64]:
         large = array > np.uint64(HIGH)
         if large.any():
             raise _at(int(np.argmax(large)), ParameterError, "whole numbers of 64 bits", int(array[np.argmax(large)]))
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return np.require(array, np.int64, ["C", "A"])
 
 
 def _text(array: NDArray[Any]) -> NDArray[np.str_]:
     """A surrogate belongs to no text in Unicode; it could not be written to a file."""
-    native = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    native = np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
     if native.size and native.dtype.itemsize:
         points = native.view(np.uint32).reshape(len(native), -1)
         wrong = ((points >= SURROGATES[0]) & (points <= SURROGATES[1])).any(axis=1)

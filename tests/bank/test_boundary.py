@@ -29,6 +29,7 @@ COLUMNS = {
     "int8": np.array([3, 1, 3, -2], dtype=np.int8),
     "big endian": np.array([3, 1, 3, -2], dtype=">i4"),
     "strided": np.array([3, 0, 1, 0, 3, 0, -2, 0])[::2],
+    "unaligned": np.frombuffer(b"?" + np.array([3, 1, 3, -2]).tobytes(), np.int64, offset=1),
     "objects": np.array([3, 1, 3, -2], dtype=object),
     "numpy ints in a list": [np.int32(3), 1, np.int64(3), np.int16(-2)],
     "a column": Series([3, 1, 3, -2]),
@@ -37,6 +38,7 @@ COLUMNS = {
 TEXTS = {
     "list of strings": ["b", "é", "b", ""],
     "U": np.array(["b", "é", "b", ""]),
+    "unaligned U": np.frombuffer(b"?" + np.array(["b", "é", "b", ""]).tobytes(), "<U1", offset=1),
     "strided U": np.array(["b", "?", "é", "?", "b", "?", "", "?"])[::2],
     "objects": np.array(["b", "é", "b", ""], dtype=object),
     "numpy strings": [np.str_("b"), "é", np.str_("b"), ""],
