@@ -183,6 +183,27 @@ class BankBase(BankUpdate, BankRead, BankSave):
         """
         _bank_copy.absorb(self, other)
 
+    def add_features(self, n: int, *, prior_variance: Any = None, names: Any = None) -> Self:
+        """A bank whose filters have n features more, as `Filter.add_features` of each; this one stays as it is.
+
+        Parameters
+        ----------
+        n : int
+        prior_variance, names
+            As for `Filter.add_features`.
+
+        Raises
+        ------
+        UnsupportedError
+            As there; also of a bank with `max_keys`.
+        ParameterError, ShapeError, NonFiniteError, DtypeError
+        """
+        from . import _bank_grow
+
+        with self._lock:
+            made: Self = _bank_grow.add_features(self, n, prior_variance, names)
+            return made
+
     def share_prior(self) -> None:
         """Empirical Bayes: keys created from now on start at mean and spread of what the keys so far have learned.
 

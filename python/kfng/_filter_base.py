@@ -461,25 +461,28 @@ class FilterBase(Learning, Saving, Hidden):
 
     # -- growing
     def add_features(self, n: int, *, prior_variance: Any = None, names: Any = None) -> Self:
-        """A filter of a linear model with n features more, in the order of the old ones and then these.
+        """A filter of a model with n features more, in the order of the old ones and then these.
 
         The old block of theta and of its covariance is the same bit for bit; what is new is independent of it, with mean
         0 and its prior. For a feature that was 0 in all rows this is what a filter that had it from the start would be
-        (with `Kalman()`). This filter stays as it is. O(p²), with a diagonal belief O(p).
+        (with `Kalman()`; of a network one whose first weights of that feature start at 0). A cell scales what is new by 1
+        around 0. This filter stays as it is. O(p²), with a diagonal belief O(p).
 
         Parameters
         ----------
         n : int
         prior_variance : number, (n k,) or (n k, n k), optional
-            Of the new weights, in the order of `parameters["weight"][:, -n:]`; relative to sigma² where that is learned.
-            Default: the belief's own where that is a number, else the median of those of the weights.
+            Of the new weights, in the order of `parameters["weight"][:, -n:]` (of an MLP "weight0", of a cell "weight_ih");
+            relative to sigma² where that is learned. Default: the belief's own where that is a number, else the median of those
+            of these weights.
         names : list of n strings
             With `feature_names`, and only with them.
 
         Raises
         ------
         UnsupportedError
-            Another model, or another rule than `Kalman()`, `Fading` and `ProcessNoise(number)`.
+            A model that lives elsewhere; another rule than `Kalman()`, `Fading` and
+            `ProcessNoise(number)`; another sensitivity than RTRL, or an unknown initial state.
         ParameterError, ShapeError, NonFiniteError, DtypeError
         """
         from . import _grow

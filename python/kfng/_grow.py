@@ -1,9 +1,10 @@
-"""More features, or more outputs, for a linear model that has already learned: its posterior in a larger space.
+"""More features, or more outputs, for a model that has already learned: its posterior in a larger space.
 
     theta <- (theta, theta_new),    P <- [P, 0; 0, P_new]        in the order of the larger model
 
-Exact: of a coefficient whose feature was 0 in every row so far, the rows say nothing, and it is what its prior says. The
-old numbers are moved, not computed again: U of P = U D U' gets rows and columns of the identity, O(p²).
+Exact: of a coefficient whose feature was 0 in every row so far, the rows say nothing, and it is what its prior says: of a linear
+model, and of the first weights of a network. The old numbers are moved, not computed again: U of P = U D U' gets rows and
+columns of the identity, O(p²).
 """
 
 from __future__ import annotations
@@ -20,39 +21,65 @@ from ._settings import Settings
 from ._validate import Array, finite_array, integer
 from .errors import ParameterError, ShapeError, UnsupportedError
 from .reference.family import Bernoulli, Categorical, Family, Gaussian
-from .reference.model import Linear
+from .reference.model import MLP, Cell, Linear, Model
 from .reference.rule import Fading, Kalman, ProcessNoise
+from .reference.sensitivity import RTRL
 
 if TYPE_CHECKING:
     from ._filter_base import FilterBase
 
     AnyFilter = TypeVar("AnyFilter", bound=FilterBase)
 
+INPUTS = {"weight", "weight0", "weight_ih"}
+"""The parameters (units, d) that meet the features."""
 Indices = NDArray[np.intp]
 State = dict[str, NDArray[Any]]
 
 
 def add_features(flt: AnyFilter, n: int, prior_variance: Any, names: Any) -> AnyFilter:
     """See `Filter.add_features`."""
-    settings, n = _linear(flt, "add_features"), integer("n", n, low=1)
-    model = cast(Linear, settings.model)
-    larger = replace(model, n_features=model.n_features + n)
+    return _grown(flt, *with_features(flt.settings, n, prior_variance, names))
+
+
+def with_features(settings: Settings, n: int, prior_variance: Any, names: Any) -> tuple[Settings, Indices]:
+    """The settings with n features more, and where the old parameters are in the new theta, ascending."""
+    model, n = settings.model, integer("n", n, low=1)
+    if not isinstance(model, (Linear, MLP, Cell)) or INPUTS.isdisjoint(model.shapes()):
+        expected = "a model of kfng's own, with inputs"
+        raise UnsupportedError(argument="add_features", expected=expected, got=repr(model)[:80])
+    if settings.free or settings.sensitivity not in (None, RTRL(), RTRL(state_correction=False)):
+        expected = "the sensitivity RTRL and a known initial state"
+        raise UnsupportedError(argument="add_features", expected=expected, got=repr(settings.sensitivity))
+    _growing(settings, "add_features")
+    d, larger = cast(int, model.inputs), _wider(model, n)
     parameter_count(larger, settings.belief)  # before anything of its size is made
-    keep = _places(larger, slice(None), slice(0, model.n_features))
-    return _grown(
-        flt,
-        larger,
-        settings.family,
-        keep,
-        prior_variance,
-        np.zeros(larger.n_parameters),
-        _longer("feature_names", settings.feature_names, n, names),
+    labels = _longer("feature_names", settings.feature_names, n, names)
+    parts = larger.split(np.arange(larger.n_parameters, dtype=np.float64))
+    found = [part[:, :d] if name in INPUTS else part for name, part in parts.items()]
+    keep = np.concatenate([part.ravel() for part in found]).astype(np.intp)
+    return _settings_of(
+        settings, larger, settings.family, keep, prior_variance, np.zeros(larger.n_parameters), labels
+    ), keep
+
+
+def _wider(model: Model, n: int) -> Model:
+    """The model of n features more."""
+    if isinstance(model, Linear):
+        return replace(model, n_features=model.n_features + n)
+    if isinstance(model, MLP):
+        return replace(model, layers=(model.layers[0] + n, *model.layers[1:]))
+    cell: Any = model
+    center, scale = (
+        None if own is None else np.append(own, np.full(n, new))
+        for own, new in ((cell.input_center, 0.0), (cell.input_scale, 1.0))
     )
+    wider: Model = replace(cell, n_inputs=cell.n_inputs + n, input_center=center, input_scale=scale)
+    return wider
 
 
 def add_outputs(flt: AnyFilter, n: int, prior_variance: Any, level: Any, names: Any = None) -> AnyFilter:
     """See `Filter.add_outputs`."""
-    settings, n = _linear(flt, "add_outputs"), integer("n", n, low=1)
+    settings, n = _linear(flt.settings, "add_outputs"), integer("n", n, low=1)
     family, model = settings.family, cast(Linear, settings.model)
     labels = _longer("class_names", settings.class_names, n, names)
     if isinstance(family, Categorical):
@@ -69,7 +96,7 @@ def add_outputs(flt: AnyFilter, n: int, prior_variance: Any, level: Any, names: 
         larger.split(start)["intercept"][-n:] = finite_array("level", level, (n,))
     keep = _places(larger, slice(0, model.n_outputs), slice(None))
     named = replace(settings, class_names=labels)
-    return _grown(flt, larger, family, keep, prior_variance, start, settings.feature_names, named)
+    return _grown(flt, _settings_of(named, larger, family, keep, prior_variance, start, settings.feature_names), keep)
 
 
 def as_categorical(flt: AnyFilter) -> AnyFilter:
@@ -78,7 +105,7 @@ def as_categorical(flt: AnyFilter) -> AnyFilter:
     The prior of each class has half the variance. Of the sum of the two, which no row speaks of, the prior is kept; a
     diagonal belief cannot, and gives each class half of the variance.
     """
-    settings = _linear(flt, "as_categorical")
+    settings = _linear(flt.settings, "as_categorical")
     if not isinstance(settings.family, Bernoulli):
         raise UnsupportedError(argument="family", expected="Bernoulli", got=repr(settings.family)[:80])
     if not (settings.rule.forgets or isinstance(settings.rule, Kalman)):
@@ -119,10 +146,13 @@ def as_categorical(flt: AnyFilter) -> AnyFilter:
 # -- what may grow
 
 
-def _linear(flt: FilterBase, call: str) -> Settings:
-    settings = flt.settings
+def _linear(settings: Settings, call: str) -> Settings:
     if not isinstance(settings.model, Linear):
         raise UnsupportedError(argument=call, expected="a linear model", got=repr(settings.model)[:80])
+    return _growing(settings, call)
+
+
+def _growing(settings: Settings, call: str) -> Settings:
     rule = settings.rule
     if not (isinstance(rule, (Kalman, Fading)) or (isinstance(rule, ProcessNoise) and np.ndim(rule.Q) == 0)):
         expected = "Kalman(), Fading or ProcessNoise(number)"
@@ -141,6 +171,12 @@ def _longer(what: str, old: Sequence[str] | None, n: int, names: Any) -> tuple[s
     return (*old, *names)
 
 
+def input_weights(model: Model, values: Array) -> Array:
+    """Of values (p,) those of the weights of inputs, (units, d)."""
+    found: Array = next(part for name, part in model.split(values).items() if name in INPUTS)
+    return found
+
+
 def _places(larger: Linear, outputs: slice, features: slice) -> Indices:
     """Where the parameters of these outputs and features are in theta of the larger model, ascending."""
     parts = larger.split(np.arange(larger.n_parameters, dtype=np.float64))
@@ -153,50 +189,66 @@ def _places(larger: Linear, outputs: slice, features: slice) -> Indices:
 # -- the larger filter
 
 
-def _grown(
-    flt: AnyFilter,
-    model: Linear,
-    family: Family,
-    keep: Indices,
-    prior_variance: Any,
-    start: Array,
-    names: Any,
-    named: Settings | None = None,
-) -> AnyFilter:
-    """The old parameters at `keep`; the others start at `start` (p,) with their prior. `named` has names of more classes."""
-    settings, p = flt.settings, model.n_parameters
-    new = np.ones(p, dtype=bool)
+def _grown(flt: AnyFilter, made: Settings, keep: Indices) -> AnyFilter:
+    """The filter with these settings, its parameters at `keep`; the others are what their prior says."""
+    twin = type(flt)._from_settings(made)
+    twin._set_state(larger(flt._state(), twin._state(), keep))
+    twin._when = flt._when
+    return twin
+
+
+def larger(old: State, fresh: State, keep: Indices) -> State:
+    """The old numbers at `keep`, all others as in a fresh state; of many states at once (K, ...), too."""
+    state, p = {}, len(fresh["theta"])
+    for name, part in old.items():
+        new = fresh[name]
+        lead = part.shape[: part.ndim - new.ndim]
+        if name in ("theta", "D", "V", "turns", "influence"):
+            state[name] = np.array(np.broadcast_to(new, (*lead, *new.shape)))
+            state[name][..., keep] = part
+        elif name == "U":
+            apart = np.zeros_like(new)  # nothing ties the new ones to the old
+            fresh_ones = _packed(np.setdiff1d(np.arange(p), keep))
+            apart[fresh_ones] = new[fresh_ones]
+            state[name] = np.array(np.broadcast_to(apart, (*lead, *new.shape)))
+            state[name][..., _packed(keep)] = part
+        elif name == "P":
+            state[name] = np.array(np.broadcast_to(new, (*lead, *new.shape)))
+            state[name][..., keep[:, None], keep] = part
+        elif name == "turn":
+            state[name] = part.copy()
+            state[name][..., 1] = keep[part[..., 1].astype(np.intp)]
+        else:
+            state[name] = part
+    return state
+
+
+def _packed(places: Indices) -> Indices:
+    """Where the entries of U between these parameters, ascending, are in a state: strictly upper, column by column."""
+    columns, rows = (places[index] for index in np.tril_indices(len(places), -1))
+    return columns * (columns - 1) // 2 + rows
+
+
+def _settings_of(
+    settings: Settings, model: Model, family: Family, keep: Indices, prior_variance: Any, start: Array, names: Any
+) -> Settings:
+    """Of the larger filter, whose new parameters begin at `start` (p,) with their prior."""
+    new = np.ones(len(start), dtype=bool)
     new[keep] = False
     prior = _prior(settings, keep, new, prior_variance)
     theta = start.copy()
     theta[keep] = settings.theta
-    given = theta if settings.theta_given or start.any() else None
-    made = _settings(named or settings, model, family, given, prior, names)
-    old, state = flt._state(), type(flt)._from_settings(made)._state()
-    for name, part in old.items():
-        if name == "U":
-            state[name] = _packed(part, old["D"], keep, state[name], p)
-        elif name == "P":
-            state[name][np.ix_(keep, keep)] = part
-        elif name == "turn":
-            state[name] = np.array([part[0], keep[int(part[1])]], dtype=np.float64)
-        elif name in ("theta", "D", "V", "turns"):
-            state[name][keep] = part
-        else:
-            state[name] = part
-    twin = type(flt)._from_settings(made)
-    twin._set_state(state)
-    twin._when = flt._when
-    return twin
+    given = theta if settings.theta_given or theta.any() else None
+    return _settings(settings, model, family, given, prior, names)
 
 
 def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any) -> Any:
     """prior_variance of the larger filter; `value` is that of the new parameters, or their covariance."""
     old = settings.belief.prior_variance
-    model, p, count = cast(Linear, settings.model), len(new), int(new.sum())
+    p, count = len(new), int(new.sum())
     diagonal = settings.belief.prior_diagonal(settings.p)
     if value is None:
-        weights = diagonal[: model.n_features * model.n_outputs]
+        weights = input_weights(settings.model, diagonal)
         value = old if np.ndim(old) == 0 else float(np.median(weights if len(weights) else diagonal))
     if np.ndim(value) == 0:
         value = float(finite_array("prior_variance", value, ()))
@@ -215,7 +267,7 @@ def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any
 
 
 def _settings(
-    settings: Settings, model: Linear, family: Family, theta: Array | None, prior: Any, names: Any
+    settings: Settings, model: Model, family: Family, theta: Array | None, prior: Any, names: Any
 ) -> Settings:
     """Everything is checked again: a larger model may be too large."""
     return Settings.build(
@@ -225,6 +277,8 @@ def _settings(
         rule=settings.rule,
         guards=settings.guards,
         theta=theta,
+        sensitivity=settings.sensitivity,
+        state=settings.state if settings.state_given else None,
         iterations=settings.iterations,
         robust=settings.robust,
         evidence=settings.evidence,
@@ -235,17 +289,3 @@ def _settings(
         class_names=settings.class_names,
         seed=settings.seed,
     )
-
-
-def _packed(U: NDArray[Any], D: NDArray[Any], keep: Indices, fresh: NDArray[Any], p: int) -> NDArray[Any]:
-    """U of the larger filter, packed as it is in a state: strictly upper, column by column. `fresh` has that of the prior."""
-    old, larger = _dense(U, len(D)), _dense(fresh, p)
-    larger[keep], larger[:, keep] = 0, 0
-    larger[np.ix_(keep, keep)] = old
-    return larger.T[np.tril_indices(p, -1)]
-
-
-def _dense(U: NDArray[Any], p: int) -> NDArray[Any]:
-    dense = np.zeros((p, p), dtype=U.dtype)
-    dense.T[np.tril_indices(p, -1)] = U
-    return dense

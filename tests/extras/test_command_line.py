@@ -229,7 +229,7 @@ def test_a_key_makes_a_bank(rows, tmp_path, capsys):
     mean = bank.predict(rows["plane"].to_list(), rows.select("x").to_numpy())
     assert read(tmp_path / "q.csv")["prediction"].to_numpy() == pytest.approx(mean, rel=1e-6)
     assert "--key" in refused(capsys, "predict", tmp_path / "b.kfng", data)
-    # categories: all levels of the file are known before the first row
+    # categories: levels of the first rows, then in the order in which they come
     run(
         "fit",
         data,

@@ -1,5 +1,7 @@
 """Models that grow: what was known stays bit for bit, what is new has its prior, and it is as if it had always been there."""
 
+import pickle
+
 import numpy as np
 import pytest
 from tolerances import CONTROL, covariance_error, theta_error
@@ -223,10 +225,84 @@ def test_a_diagonal_bernoulli_filter_as_two_classes(impl):
 
 
 REFUSED = {
-    "network": lambda impl: impl.Filter(impl.MLP([D, 4, 1]), impl.Gaussian()),
+    "external": lambda impl: impl.Filter(impl.External(D, 1), impl.Gaussian()),
+    "sparse sensitivity": lambda impl: impl.Filter(impl.RNN(D, 2, 1), impl.Gaussian(), sensitivity=impl.SnAp(1)),
+    "unknown start": lambda impl: impl.Filter(impl.RNN(D, 2, 1), impl.Gaussian(), state_prior=1.0),
     "natural gradient": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(), rule=impl.NaturalGradient(0.1)),
     "matrix of noise": lambda impl: impl.Filter(impl.Linear(D), impl.Gaussian(), rule=impl.ProcessNoise(np.ones(4))),
 }
+
+
+NETWORKS = {
+    "mlp": lambda impl, d: impl.MLP([d, 4, 1]),
+    "deep": lambda impl, d: impl.MLP([d, 4, 3, 1], "relu"),
+    "rnn": lambda impl, d: impl.RNN(d, 3, 1, input_center=np.append([1.0, 0, 2], np.zeros(d - D)), input_scale=np.full(d, 1.0)),
+    "gru": lambda impl, d: impl.GRU(d, 2, 1),
+    "lstm": lambda impl, d: impl.LSTM(d, 2, 1),
+    "lru": lambda impl, d: impl.LRU(d, 2, 1),
+    "state space": lambda impl, d: impl.LinearStateSpace(d, 2, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("belief", ["Full", "Diagonal"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_is_one_that_had_the_features_from_the_start(impl, name, belief):
+    """Whose weights begin at 0. Control: another prior of theirs."""
+    n, U, y = 60, np.hstack([rows()[0], np.zeros((N, 2))]), rows()[1]
+    U[n // 2 :, D:] = np.random.default_rng(5).normal(size=(N - n // 2, 2))
+    small = NETWORKS[name](impl, D)
+    flt = impl.Filter(small, impl.Gaussian(0.3), belief=getattr(impl, belief)(0.5), feature_names=list("abc"))
+    large = NETWORKS[name](impl, D + 2)
+    theta, own = np.zeros(large.n_parameters), small.split(flt.theta.copy())
+    for part, numbers in large.split(theta).items():
+        numbers[(..., *(slice(0, size) for size in own[part].shape[-1:]))] = own[part]
+    start = impl.Filter(large, impl.Gaussian(0.3), belief=getattr(impl, belief)(0.5), theta=theta)
+    flt.update_many(U[: n // 2, :D], y[: n // 2])
+    start.update_many(U[:n], y[:n])
+
+    def error(**prior):
+        grown = flt.add_features(2, names=["d", "e"], **prior)
+        grown.update_many(U[n // 2 : n], y[n // 2 : n])
+        return np.abs(grown.theta - start.theta).max() + np.abs(grown.cov() - start.cov()).max()
+
+    assert error() < TOLERANCE
+    assert error(prior_variance=2.0) > CONTROL * TOLERANCE
+    assert flt.add_features(1, names=["d"]).settings.feature_names == ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("name", ["full", "diagonal", "learned", "towards", "fading", "mlp"])
+def test_a_bank_grows_as_its_filters_do(impl, name, shared):
+    one = FILTERS[name](impl) if name in FILTERS else impl.Filter(impl.MLP([D, 3, 1]), impl.Gaussian(0.3))
+    bank = impl.Bank._made(one.settings)
+    U, y = rows("bernoulli" if name == "fading" else "gaussian")
+    keys = [f"k{i % 5}" for i in range(N)]
+    times = np.arange(N, dtype=float)
+    bank.update(keys[:70], U[:70], y[:70], time=times[:70])
+    if shared:
+        bank.share_prior()
+        bank.update(["new"], U[:1], y[:1], time=[70.0])
+    prior = {} if name == "mlp" else {"prior_variance": [0.5, 3.0]}
+    grown = bank.add_features(2, **prior)
+    assert grown.keys() == bank.keys()
+    filters = {key: bank[key].add_features(2, **prior) for key in bank}
+    more = np.hstack([U, np.random.default_rng(7).normal(size=(N, 2))])
+    for key, flt in filters.items():
+        assert grown[key]._to_bytes() == flt._to_bytes()
+    grown.update(keys[70:], more[70:], y[70:], time=times[70:] + 1)
+    late = ["late"] * 3
+    grown.update(late, more[:3], y[:3], time=times[-3:] + 5)
+    for key, flt in filters.items():
+        own = [i for i in range(70, N) if keys[i] == key]
+        last = max((i for i in range(70) if keys[i] == key), default=0)
+        flt.update_many(more[own], y[own], dt=np.diff([times[last], *(times[own] + 1)]))
+        assert grown[key]._to_bytes() == flt._to_bytes()
+    assert grown["late"].settings.p == filters["k0"].settings.p
+    assert pickle.loads(pickle.dumps(grown)).theta(["k0"]).tolist() == grown.theta(["k0"]).tolist()
+    assert len(bank["k0"].theta) < len(grown["k0"].theta)
+    assert impl.Bank._made(one.settings).add_features(1).keys() == []
+    with pytest.raises(errors.UnsupportedError):
+        impl.Bank._made(one.settings, max_keys=3).add_features(1)
 
 
 @pytest.mark.parametrize("name", REFUSED)

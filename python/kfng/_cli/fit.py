@@ -101,7 +101,7 @@ def run(options: Any) -> None:
     try:
         batches: Iterator[Any] = map(roles.coded, _bar(rows, rows.batches(roles.schema(sample))))
         held, batches = first_rows(batches, roles)
-        learner = begin(options, roles, held, levels_of_file(rows, roles, sample) if _rigid(options, roles) else None)
+        learner = begin(options, roles, held)
         for traces_of_batch, table in _passes(learner, held, batches):
             put(out, scores, roles, traces_of_batch, table, unscored=table is held)
         whole = True
@@ -143,24 +143,10 @@ def _behind(rest: Any, batches: Iterator[Any]) -> Iterator[Any]:
     yield from batches
 
 
-def begin(options: Any, roles: Roles, held: Any, levels: dict[str, list[str]] | None = None) -> Learner:
-    settings = recipe.start(options, roles, held, levels)
-    return Learner.start(settings, roles, options.strict, options.max_levels)
-
-
-def _rigid(options: Any, roles: Roles) -> bool:
-    """Models that cannot grow have to know all levels before they start."""
-    return bool(roles.categories) and (roles.key is not None or options.model != "linear")
-
-
-def levels_of_file(rows: Any, roles: Roles, sample: Any) -> dict[str, list[str]]:
-    schema = roles.schema(sample)
-    found: dict[str, set[str]] = {name: set() for name in roles.categories}
-    for table in rows.batches({name: schema[name] for name in roles.categories}):
-        for name, levels in found.items():
-            levels |= set(table[name].drop_nulls().unique().to_list())
-    rows.done = 0
-    return {name: sorted(levels) for name, levels in found.items()}
+def begin(options: Any, roles: Roles, held: Any) -> Learner:
+    return Learner.start(
+        recipe.start(options, roles, held), roles, options.strict, options.max_levels, options.data == "-"
+    )
 
 
 # -- what comes of a batch

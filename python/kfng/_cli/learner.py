@@ -1,40 +1,49 @@
-"""A filter, or a bank, that learns tables as a command gives them: new levels of categories become features on their way."""
+"""A filter, or a bank, that learns tables as a command gives them: new levels of categories become features on their way.
+
+A category that has more than `most_levels` stops a pass over a file. A pipe cannot be read again: there all further levels are one,
+`column=(other)`, which has a coefficient as the others have.
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 import kfng
 
-from .. import _tables
+from .. import _grow, _tables
 from .._bank_base import BankBase
 from .._settings import Settings
 from .._trace import SKIPPED, Trace
 from .roles import Roles
-from .trouble import Trouble
+from .trouble import Trouble, polars
 
 MOST_LEVELS = 1000
+OTHER = "(other)"
 
 
 class Learner:
     """`model` is a filter, or with a key a bank."""
 
-    def __init__(self, model: Any, roles: Roles, strict: bool = False, most_levels: int = MOST_LEVELS) -> None:
-        self.model, self.roles, self.most_levels = model, roles, most_levels
+    def __init__(
+        self, model: Any, roles: Roles, strict: bool = False, most_levels: int = MOST_LEVELS, shares: bool = False
+    ) -> None:
+        self.model, self.roles, self.most_levels, self._shares = model, roles, most_levels, shares
         self._bad = "raise" if strict else "skip"
         if isinstance(model, BankBase) != (roles.key is not None):
             raise Trouble("--key goes with a bank, and a bank with --key")
 
     @classmethod
-    def start(cls, settings: Settings, roles: Roles, strict: bool, most_levels: int) -> Learner:
+    def start(cls, settings: Settings, roles: Roles, strict: bool, most_levels: int, shares: bool) -> Learner:
         made = kfng.Filter._from_settings(settings) if roles.key is None else kfng.Bank._made(settings)
-        return cls(made, roles, strict, most_levels)
+        return cls(made, roles, strict, most_levels, shares)
 
     def learn(self, table: Any) -> list[Trace]:
         """The traces of consecutive rows."""
         traces, at = [], 0
+        table = self._within(table)
         for row, name in _tables.unseen(self.model.settings, table):
             if row > at:
                 traces.append(self._learn(table[at:row]))
@@ -61,8 +70,9 @@ class Learner:
 
     def predict(self, table: Any) -> tuple[Any, Any]:
         """Mean and deviation; NaN where an input is missing. A level that is new is one whose coefficient the prior knows."""
+        table = self._as_other(table)
         new = [name for _, name in _tables.unseen(self.model.settings, table)]
-        model = self.grown(new) if new else self.model
+        model = self.grown(new, table) if new else self.model
         rows, offset = _tables.inputs(model.settings, table, 0.0 if self.roles.offset is None else self.roles.offset)
         U = rows[:]
         offset = np.broadcast_to(np.asarray(offset, dtype=np.float64), (len(U),))
@@ -88,21 +98,48 @@ class Learner:
     def grow(self, names: list[str]) -> None:
         self.model = self.grown(names)
 
-    def grown(self, names: list[str]) -> Any:
-        """With a feature more for each of these, whose prior is that of the other levels."""
-        settings, model = self.model.settings, self.model
+    def grown(self, names: list[str], table: Any = None) -> Any:
+        """With a feature more for each of these, whose prior is that of the other levels; of a bank the keys of `table` alone."""
+        model = self.model
+        if table is not None and isinstance(model, BankBase):
+            model = model.export([key for key in table[self.roles.key].drop_nulls().unique() if key in model])
         for name in names:
             category, _, level = name.partition("=")
-            if isinstance(model, BankBase) or not isinstance(settings.model, kfng.Linear):
-                what = "a bank" if isinstance(model, BankBase) else type(settings.model).__name__
-                raise Trouble(f"column {category!r}: {level!r} is a new level, and {what} cannot grow")
             own = _tables.levels_of(model.settings)[category]
-            if len(own) >= self.most_levels:
+            if len(own) >= self.most_levels and level != OTHER:
                 raise Trouble(
                     f"column {category!r} has more than {self.most_levels:,} levels: --drop {category}, or raise --max-levels"
                 )
             model = model.add_features(1, names=[name], prior_variance=_prior(model, category, own))
         return model
+
+    # -- more levels than there may be
+    def _within(self, table: Any) -> Any:
+        """The table with one name for all levels beyond the most."""
+        if not self._shares:
+            return self._as_other(table)
+        beyond: dict[str, set[str]] = {}
+        seen = {name: len(set(own) - {OTHER}) for name, own in _tables.levels_of(self.model.settings).items()}
+        for _, feature in _tables.unseen(self.model.settings, table):
+            name, _, level = feature.partition("=")
+            seen[name] += level != OTHER
+            if seen[name] > self.most_levels:
+                beyond.setdefault(name, set()).add(level)
+        for name, levels in beyond.items():
+            if f"{name}={OTHER}" not in self.model.settings.feature_names:
+                print(
+                    f"kfng: column {name!r} has more than {self.most_levels:,} levels: all others are one, {OTHER}",
+                    file=sys.stderr,
+                )
+            table = _renamed(table, name, levels)
+        return table
+
+    def _as_other(self, table: Any) -> Any:
+        """The table with that name for levels which the model does not know, where it knows this one."""
+        for name, known in _tables.levels_of(self.model.settings).items():
+            if OTHER in known:
+                table = _renamed(table, name, set(table[name].drop_nulls().unique()) - set(known))
+        return table
 
     def save(self, path: str) -> None:
         self.model.save(path)
@@ -120,9 +157,15 @@ def _among(trace: Trace, there: Any) -> Trace:
     return Trace(trace.settings, trace.likelihood, **parts, flags=flags)
 
 
+def _renamed(table: Any, name: str, levels: set[str]) -> Any:
+    pl = polars()
+    column = pl.col(name)
+    return table.with_columns(pl.when(column.is_in(sorted(levels))).then(pl.lit(OTHER)).otherwise(column).alias(name))
+
+
 def _prior(flt: Any, category: str, levels: list[str]) -> Any:
-    """Variances (k,) of a new level's coefficients: the median of those of its category."""
+    """Variances (units,) of a new level's weights: the median of those of its category."""
     settings = flt.settings
-    weights = settings.model.split(settings.belief.prior_diagonal(settings.p))["weight"]
+    weights = _grow.input_weights(settings.model, settings.belief.prior_diagonal(settings.p))
     places = [settings.feature_names.index(f"{category}={level}") for level in levels]
     return np.median(weights[:, places], axis=1) if places else None

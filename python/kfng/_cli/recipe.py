@@ -54,16 +54,14 @@ def model_of(text: str, outputs: int) -> Callable[[int], kfng.reference.model.Mo
     raise Trouble(f"--model: expected linear, mlp:32, mlp:32,16, rnn:16, gru:16 or lstm:16, got {text!r}")
 
 
-def start(options: Any, roles: Roles, rows: Any, levels: dict[str, list[str]] | None = None) -> Settings:
-    """Settings whose level and prior follow from the first rows, a polars table; `levels` are those known beforehand."""
+def start(options: Any, roles: Roles, rows: Any) -> Settings:
+    """Settings whose level and prior follow from the first rows, a polars table."""
     family = family_of(options, rows[roles.target])
     outputs = family.outputs_needed() or 1
     given, names, categories = _tables.first_rows(
         rows, None, roles.target, roles.weight, None, roles.time, roles.features, roles.categories
     )
     U = given.U
-    if levels is not None:
-        names, U = _with_levels(names, U, levels)
     half_life = options.half_life
     if half_life is None and options.forgetting is None:
         rule: Any = kfng.Kalman()
@@ -81,12 +79,6 @@ def start(options: Any, roles: Roles, rows: Any, levels: dict[str, list[str]] | 
         class_names=roles.labels,
     )
     return _from_rows.start(settings, U, given.Y, given.weight, _center(settings, U))
-
-
-def _with_levels(names: list[str], U: Any, levels: dict[str, list[str]]) -> tuple[list[str], Any]:
-    """More levels than the first rows have."""
-    more = [f"{name}={level}" for name, own in levels.items() for level in own if f"{name}={level}" not in names]
-    return [*names, *more], np.column_stack([U, np.zeros((len(U), len(more)))])
 
 
 def _center(settings: Settings, U: Any) -> Any:
