@@ -43,14 +43,10 @@ class Frame(Pieces):
         self.shape = (len(frame), len(settings.feature_names))
         self._dtype = settings.float
         levels = levels_of(settings)
-        _all_there(
-            frame, [*levels, *(name for name in settings.feature_names if name not in _indicators(levels))], argument
-        )
-        self._numbers = [
-            (j, _numbers(frame, name, argument))
-            for j, name in enumerate(settings.feature_names)
-            if name not in _indicators(levels)
-        ]
+        indicators = _indicators(levels)
+        plain = [(j, name) for j, name in enumerate(settings.feature_names) if name not in indicators]
+        _all_there(frame, [*levels, *(name for _, name in plain)], argument)
+        self._numbers = [(j, _numbers(frame, name, argument)) for j, name in plain]
         place = {name: j for j, name in enumerate(settings.feature_names)}
         self._categories = [
             (*_known(frame, name, own, argument), np.array([place[f"{name}={level}"] for level in own], dtype=np.int64))

@@ -22,6 +22,8 @@ from .source import source
 from .trouble import Trouble, polars, tabulator
 
 FIRST_ROWS = 32
+COMPLETE_ROWS = 8
+"""Of these with all of their features, at least: level and scale come from them."""
 
 
 def add(commands: Any) -> None:
@@ -95,8 +97,7 @@ def run(options: Any) -> None:
     tabulator()
     sample = rows.sample()
     roles = roles_of(sample, options)
-    if roles.left_out:
-        print(f"kfng: no features, since they are dates: {', '.join(roles.left_out)}", file=sys.stderr)
+    roles.tell()
     out, scores, whole = sink(options.predictions), Scores(options.report is not None), False
     try:
         batches: Iterator[Any] = map(roles.coded, _bar(rows, rows.batches(roles.schema(sample))))
@@ -122,19 +123,27 @@ def _passes(learner: Learner, held: Any, batches: Iterator[Any]) -> Iterator[tup
 
 
 def first_rows(batches: Iterator[Any], roles: Roles) -> tuple[Any, Iterator[Any]]:
-    """The rows up to the 32nd with a target, and an iterator over all others."""
+    """The rows up to the 32nd with a target, and on until 8 of them are complete; and an iterator over all others."""
     held: list[Any] = []
-    taught = 0
+    taught = complete = 0
     for table in batches:
         known = np.cumsum(table[roles.target].is_not_null().to_numpy())
-        stop = int(np.searchsorted(taught + known, FIRST_ROWS)) + 1
+        whole = np.cumsum(roles.complete(table))
+        stop = 1 + max(
+            int(np.searchsorted(taught + known, FIRST_ROWS)), int(np.searchsorted(complete + whole, COMPLETE_ROWS))
+        )
         held.append(table[:stop])
         if stop <= len(table):
             return polars().concat(held), _behind(table[stop:], batches)
-        taught += int(known[-1])
+        taught, complete = taught + int(known[-1]), complete + int(whole[-1])
     if not held:
         raise Trouble("there are no rows")
     return polars().concat(held), iter(())
+
+
+def enough(roles: Roles, table: Any) -> bool:
+    """Whether rows that have their targets are complete ones, too."""
+    return int(roles.complete(table).sum()) >= COMPLETE_ROWS
 
 
 def _behind(rest: Any, batches: Iterator[Any]) -> Iterator[Any]:
@@ -144,6 +153,11 @@ def _behind(rest: Any, batches: Iterator[Any]) -> Iterator[Any]:
 
 
 def begin(options: Any, roles: Roles, held: Any) -> Learner:
+    if not roles.complete(held).any():
+        emptiest = max(roles.features, key=lambda name: int(held[name].null_count()))
+        if not held[roles.target].null_count() < len(held):
+            raise Trouble(f"column {roles.target!r}: no row has a target")
+        raise Trouble(f"no row has its target and all features: {emptiest!r} is missing most often (--drop {emptiest})")
     return Learner.start(
         recipe.start(options, roles, held), roles, options.strict, options.max_levels, options.data == "-"
     )

@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 def fit(options: Any) -> None:
     """Predictions to stdout, the closing table to stderr."""
-    from .fit import FIRST_ROWS, begin, closing, keep, predictions, put
+    from .fit import FIRST_ROWS, begin, closing, enough, keep, predictions, put
     from .sink import sink
 
     text, rows = opened(sys.stdin)
@@ -38,7 +38,12 @@ def fit(options: Any) -> None:
         raise Trouble("there are no rows")
     sample = table_of(held)
     roles = roles_of(sample, options)
+    while not enough(roles, sample) and (more := list(itertools.islice(rows, 1))):
+        held += more
+        sample = table_of(held)
+        roles = roles_of(sample, options)
     schema = roles.schema(sample)
+    roles.tell()
     learner, scores, out = (
         begin(options, roles, roles.coded(_typed(sample, schema))),
         Scores(options.report is not None),
@@ -140,7 +145,7 @@ def _json_rows(lines: Iterator[str]) -> Iterator[Row]:
 
 
 def _csv_rows(reader: Iterator[list[str]]) -> Iterator[Row]:
-    names = next(reader)
+    names = [name.strip() for name in next(reader)]
     if len(set(names)) != len(names):
         raise Trouble("a column comes twice")
     for number, values in enumerate(reader, 1):

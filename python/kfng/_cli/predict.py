@@ -49,7 +49,7 @@ def run(options: Any) -> None:
     whole, start = False, 0
     try:
         for table in _bar(rows, rows.batches(schema)):
-            out.put(made(roles, *learner.predict(table), table, start))
+            out.put(made(roles, *learner.predict(roles.numbered(table)), table, start))
             start += len(table)
         whole = True
     finally:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .trouble import Trouble, polars
+
+MOST_MARKS = 0.2
+"""Share of the values in a column of numbers that may say something else."""
+FEW_LEVELS = 50
+"""With as many at most a category may be different in every row of the first piece of a file."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +29,10 @@ class Roles:
     weight: str | None = None
     offset: str | None = None
     time: str | None = None
-    left_out: tuple[str, ...] = ()
-    """Dates, which are no features."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Columns that are no features, and why."""
+    marks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Columns of numbers that say something else where there is none, and what."""
     labels: tuple[str, ...] | None = None
     """What the target says for each class, where that is text."""
 
@@ -31,7 +41,11 @@ class Roles:
         pl, found = polars(), {}
         for name in (self.target, *self.features, self.weight, self.offset):
             if name is not None:
-                text = name in self.categories or (name == self.target and self.labels is not None)
+                text = (
+                    name in self.categories
+                    or name in dict(self.marks)
+                    or (name == self.target and self.labels is not None)
+                )
                 found[name] = pl.String if text else _number(pl, name, sample.schema[name])
         if self.key is not None:
             found[self.key] = pl.Int64 if sample.schema[self.key].is_integer() else pl.String
@@ -40,8 +54,39 @@ class Roles:
             found[self.time] = kind if kind.is_temporal() else _number(pl, self.time, kind)
         return found
 
+    def complete(self, table: Any) -> Any:
+        """(n,): the rows with a target and all features."""
+        there = np.ones(len(table), dtype=bool)
+        for name in (self.target, *self.features):
+            there &= table[name].is_not_null().to_numpy()
+        return there
+
+    def tell(self) -> None:
+        """On stderr: what a user might miss."""
+        for why in dict.fromkeys(why for _, why in self.left_out):
+            names = ", ".join(name for name, reason in self.left_out if reason == why)
+            print(f"kfng: no features, since {why}: {names}", file=sys.stderr)
+        for name, texts in (mark for mark in self.marks if mark[1]):
+            shown = ", ".join(map(repr, texts[:3])) + (", ..." if len(texts) > 3 else "")
+            print(f"kfng: column {name!r} has numbers; {shown} there is read as missing", file=sys.stderr)
+
+    def numbered(self, table: Any) -> Any:
+        """With numbers in the columns that say something else where there is none."""
+        pl = polars()
+        for name, texts in self.marks:
+            said = table[name]
+            if said.dtype != pl.String:
+                continue
+            numbers = said.str.strip_chars().cast(pl.Float64, strict=False)
+            wrong = said.filter(numbers.is_null() & (said.str.strip_chars() != "") & ~said.is_in(texts))
+            if len(wrong):
+                raise Trouble(f"column {name!r}: expected numbers, got {wrong[0]!r}")
+            table = table.with_columns(numbers.fill_nan(None).alias(name))
+        return table
+
     def coded(self, table: Any) -> Any:
-        """With the numbers of classes in the place of their labels."""
+        """With numbers for what is text in columns of numbers, and for labels of classes."""
+        table = self.numbered(table)
         if self.labels is None:
             return table
         pl = polars()
@@ -73,21 +118,31 @@ def roles_of(sample: Any, options: Any) -> Roles:
     asked, forced, dropped = (_names(getattr(options, name, None)) for name in ("features", "categorical", "drop"))
     _there(sample, [name for name in (target, *others, *asked, *forced, *dropped) if name is not None])
     labels = options.classes if isinstance(options.classes, tuple) else None
-    if labels is None:
+    marks = _marks(
+        sample, [name for name in sample.columns if name not in (*forced, *dropped, options.key, options.time)]
+    )
+    if labels is not None:
+        marks.pop(str(target), None)
+    elif target not in marks:
         _no_labels(sample, str(target))
-    _numbers(sample, options.weight, options.offset)
+    _numbers(sample, *(name for name in (options.weight, options.offset) if name not in marks))
     beside = {target, *others, *dropped}
     names = asked or [name for name in sample.columns if name not in beside]
     names += [name for name in forced if name not in names]
-    dates = () if asked else tuple(name for name in names if sample.schema[name].is_temporal())
-    names = [name for name in names if name not in dates]
+    left_out = (
+        {}
+        if asked
+        else {name: why for name in names if name not in forced and (why := _no_feature(sample, name, marks))}
+    )
+    names = [name for name in names if name not in left_out]
     clash = [name for name in names if name in beside]
     if clash:
         raise Trouble(f"column {clash[0]!r} cannot be a feature and something else")
     if not names:
         raise Trouble("no column is left to be a feature")
-    categories = tuple(name for name in names if name in forced or _is_category(sample, name))
-    return Roles(target, tuple(names), categories, *others, left_out=dates, labels=labels)
+    categories = tuple(name for name in names if name in forced or (name not in marks and _is_category(sample, name)))
+    used = tuple(item for item in marks.items() if item[0] in {target, *names, options.weight, options.offset})
+    return Roles(target, tuple(names), categories, *others, tuple(left_out.items()), used, labels)
 
 
 def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
@@ -101,14 +156,43 @@ def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
     names = [name for name in settings.feature_names if name not in known]
     others = (options.key, options.weight, options.offset, options.time)
     _there(sample, [*names, *levels, *(name for name in others if name is not None)])
-    _numbers(sample, options.weight, options.offset)
+    marks = _marks(sample, [*names, *(name for name in (options.weight, options.offset) if name is not None)])
+    _numbers(sample, *(name for name in (options.weight, options.offset) if name not in marks))
     return Roles(
         None,
         (*names, *levels),
         tuple(levels),
         *others,
+        marks=tuple(marks.items()),
         labels=_labels_for(settings, options.classes) or settings.class_names,
     )
+
+
+def _marks(sample: Any, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Of these columns those of text most of which is numbers, and what the rest says."""
+    pl, found = polars(), {}
+    for name in names:
+        if sample.schema[name] == pl.String and sample[name].null_count() < len(sample):
+            said = sample[name].drop_nulls()
+            said = said.filter(said.str.strip_chars() != "")
+            rest = said.filter(said.str.strip_chars().cast(pl.Float64, strict=False).is_null())
+            if len(said) and len(rest) <= MOST_MARKS * len(said):
+                found[name] = tuple(sorted(rest.unique().to_list()))
+    return found
+
+
+def _no_feature(sample: Any, name: str, marks: dict[str, tuple[str, ...]]) -> str | None:
+    """Why a column is left out that nobody asked for."""
+    column = sample[name]
+    if column.dtype.is_temporal():
+        return "they are dates"
+    if column.null_count() == len(column):
+        return "they are empty"
+    if name not in marks and _is_category(sample, name):
+        levels, rows = column.n_unique() - bool(column.null_count()), len(column) - column.null_count()
+        if levels > max(FEW_LEVELS, rows / 2):
+            return "most rows say something of their own there (--categorical takes them nevertheless)"
+    return None
 
 
 def _names(text: str | None) -> list[str]:

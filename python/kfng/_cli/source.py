@@ -16,7 +16,7 @@ from .trouble import Trouble, one_line, polars
 BLOCK = 1 << 21
 ROWS = 1 << 15
 """Rows of a batch of a Parquet file."""
-MISSING = ["NA", "N/A", "null", "NULL", "None"]
+MISSING = ["NA", "N/A", "n/a", "#N/A", "null", "NULL", "None", "nan", "NaN", "NAN"]
 SUFFIXES = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -122,11 +122,13 @@ class Csv(_Text):
         self._separator = max(",;\t", key=lambda mark: line.count(mark.encode()))
         import csv
 
-        names = next(csv.reader([line.decode()], delimiter=self._separator))
+        names = [name.strip() for name in next(csv.reader([line.decode()], delimiter=self._separator))]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise Trouble(f"the column {twice[0]!r} comes twice")
-        self._names = line
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=self._separator, lineterminator="").writerow(names)
+        self._names = text.getvalue().encode()
 
     def _end(self, text: bytes) -> int:
         """Not inside quotes."""
