@@ -1,6 +1,8 @@
 """`kfng inspect` prints every kind of file, and says in one line what is wrong with another."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -110,3 +112,8 @@ def test_a_key_is_for_banks(tmp_path, capsys):
     saved(tmp_path / "filter.kfng", "Filter")
     assert main(["inspect", str(tmp_path / "filter.kfng"), "--key", "a"]) == 2
     assert "bank" in capsys.readouterr().err
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "kfng", "--version"], capture_output=True, text=True, check=True)
+    assert kfng.__version__ in done.stdout

@@ -49,7 +49,7 @@ class BankUpdate(BankParts):
             to the nanosecond) or the unit of the numbers. For each key it must not go backwards. An update without `time`
             forgets the last times of its keys.
         on_bad_row : 'raise' or 'skip'
-            'skip' leaves bad rows out as if they were not in the stream; those of known keys are counted.
+            'skip' leaves bad rows out as if they were not in the stream; those of keys in memory are counted.
         trace : bool, default True
             False returns None.
 
