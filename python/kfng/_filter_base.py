@@ -143,6 +143,7 @@ class FilterBase(Learning, Saving, Hidden):
         dt: Any = None,
         time: Any = None,
         center: Any = None,
+        on_bad_row: str = "raise",
         **same: Any,
     ) -> Self:
         """A filter that starts at the level and scale of its first rows, which are then conditioned on in order.
@@ -171,6 +172,8 @@ class FilterBase(Learning, Saving, Hidden):
         center : None, 'mean' or (d,), default None
             With `Full`: the row that the prior of the intercepts (of an MLP: of the first biases) speaks of, of mean features
             or this one, in the place of u = 0. The prior is then a covariance of weights and intercept; rows stay as they are.
+        on_bad_row : 'raise' or 'skip'
+            As for `update_many`. Level and scale come from the rows in which nothing is missing.
         **same
             As for the constructor.
 
@@ -195,7 +198,7 @@ class FilterBase(Learning, Saving, Hidden):
         said = None if center is not None else _from_rows.far_off(flt.settings, U0)
         if said is not None:
             _warnings.warn(said, FarOffWarning, stacklevel=2)
-        flt.update_many(U0, Y0, weight=weight, dt=dt, time=time, trace=False)
+        flt.update_many(U0, Y0, weight=weight, dt=dt, time=time, trace=False, on_bad_row=on_bad_row)
         return flt
 
     # -- prediction at the present time

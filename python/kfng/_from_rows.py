@@ -98,7 +98,7 @@ def far_off(settings: Settings, U: Any) -> str | None:
         if not (ratio > FAR).any():
             return None
         j = int(np.argmax(ratio))
-        name = f"column {j}" if settings.feature_names is None else repr(settings.feature_names[j])
+        name = _name(settings, j)
         remedy = "subtract it from the rows" if settings.belief.independent else "from_rows(..., center='mean')"
         return (
             f"U0: the mean of {name} is {ratio[j]:.0f} times its spread, and the prior of the intercept, which speaks of u = 0, "
@@ -107,18 +107,26 @@ def far_off(settings: Settings, U: Any) -> str | None:
     return None
 
 
+def _name(settings: Settings, j: int) -> str:
+    return f"column {j}" if settings.feature_names is None else repr(settings.feature_names[j])
+
+
 def _usable(settings: Settings, U: Any, Y: Any, weight: Any) -> tuple[NDArray[np.bool_], Array, first_rows.Weight]:
     """Which rows can teach something, their Y and their weights (None where all are 1), as float64."""
     rows = _border.Rows(settings, U, Y, weight, None, None, names=("U0", "Y0"))
     if _border.is_sparse(U):
         good = ~rows.U.part(0, len(rows), np.float64).bad_rows()  # type: ignore[attr-defined]
     else:
-        good = np.isfinite(real_array("U0", U)).all(axis=1)
+        finite = np.isfinite(real_array("U0", U))
+        good = finite.all(axis=1)
     good &= ~np.isinf(rows.Y).any(axis=1)
     good &= ~settings.family.missing(rows.Y) & ~settings.family.invalid(rows.Y)
     good &= np.isfinite(rows.weight) & (rows.weight > 0)
     if not good.any():
-        raise ParameterError(argument="U0", expected="at least one complete row", got="none")
+        got = "none"
+        if len(rows) and not _border.is_sparse(U) and not finite.any(axis=0).all():
+            got += f": nothing in {_name(settings, int(np.argmin(finite.any(axis=0))))}"
+        raise ParameterError(argument="U0", expected="at least one complete row", got=got)
     w = rows.weight[good]
     return good, rows.Y[good], None if (w == 1).all() else w
 

@@ -158,8 +158,9 @@ def levels_in(column: Column) -> list[str]:
     """The levels that a column declares, in its order, else those in it, sorted."""
     declared = getattr(column.dtype, "categories", None)
     native = column.to_native()
-    if declared is None and hasattr(getattr(native, "dtype", None), "categories") and hasattr(native, "cat"):
-        declared = getattr(native.dtype.categories, "tolist", list)()  # of pandas
+    of_pandas = getattr(getattr(getattr(native, "dtype", None), "categories", None), "tolist", None)
+    if declared is None and of_pandas is not None:
+        declared = of_pandas()
     if declared is not None:
         return list(dict.fromkeys(text for text in map(level, declared) if text is not None))
     return sorted({text for text in texts(column.unique()) if text is not None})
@@ -213,7 +214,9 @@ def opened(table: Any, argument: str) -> Any:
         expected = "a table of pandas, polars or pyarrow"
         raise DtypeError(argument=argument, expected=expected, got=type(table).__name__) from None
     except ValueError as error:  # a name that comes twice
-        raise ParameterError(argument=argument, expected="columns with different names", got=str(error)[:80]) from None
+        raise ParameterError(
+            argument=argument, expected="columns with different names", got=" ".join(str(error).split())[:80]
+        ) from None
     if isinstance(frame, nw.LazyFrame):
         expected = "a table that is there: collect() makes one of a lazy frame"
         raise DtypeError(argument=argument, expected=expected, got=type(table).__name__)
@@ -256,7 +259,11 @@ def _numbers(frame: Any, name: str, argument: str) -> Any:
             for value, missing in zip(values, null, strict=True)
         ):
             return np.array([np.nan if missing else float(value) for value, missing in zip(values, null, strict=True)])
-    hint = " (a category: categories=)" if isinstance(kind, (nw.String, nw.Categorical, nw.Enum)) else ""
+    hint = ""
+    if isinstance(kind, (nw.String, nw.Categorical, nw.Enum)):
+        hint = " (classes are 0, 1, ...)" if argument == "target" else " (a category: categories=)"
+    elif argument in ("U", "U0") and kind.is_temporal():
+        hint = " (dates: time=, or feature_names= without it)"
     raise DtypeError(argument=argument, expected=f"numbers in column {name!r}{hint}", got=f"dtype {kind}")
 
 

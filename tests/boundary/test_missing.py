@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from boundary.filters import KINDS, bits, fed, make, refused, stream
 
-from kfng.errors import NonFiniteError, ParameterError
+from kfng.errors import NonFiniteError, ParameterError, UnknownNameError
 
 NAN, INF = float("nan"), float("inf")
 U3 = [0.1, 0.2, 0.3]
@@ -166,3 +166,28 @@ def test_a_bad_x_that_does_not_matter_stays_as_the_caller_has_it(impl, writeable
     flt.update(u, 1.0, weight=0.0)
     flt.update_many(u[None], [NAN])
     np.testing.assert_array_equal(u, [NAN, 1.0, INF])
+
+
+def test_first_rows_with_gaps(impl):
+    """`from_rows(on_bad_row="skip")`: level and scale come from the complete rows, which are then learned; by default they are refused."""
+    rng = np.random.default_rng(4)
+    U, y = rng.normal(size=(60, 3)) * [1, 10, 1e3], rng.normal(size=60)
+    gone = np.arange(60) % 4 == 1
+    U[gone, 1] = np.nan
+    flt = impl.Filter.from_rows(U, y, impl.Linear(3), impl.Gaussian(None), on_bad_row="skip")
+    twin = impl.Filter.from_rows(U[~gone], y[~gone], impl.Linear(3), impl.Gaussian(None))
+    assert flt.spec() == twin.spec()
+    assert flt.theta.tobytes() == twin.theta.tobytes()
+    assert flt.health()["skipped"] == gone.sum()
+    with pytest.raises(NonFiniteError) as caught:
+        impl.Filter.from_rows(U, y, impl.Linear(3), impl.Gaussian(None))
+    assert caught.value.row == 1
+    with pytest.raises(UnknownNameError) as caught:
+        impl.Filter.from_rows(U, y, impl.Linear(3), impl.Gaussian(None), on_bad_row="drop")
+    assert caught.value.argument == "on_bad_row"
+    U[:, 2] = np.nan
+    for names, shown in ((None, "column 2"), (["a", "b", "c"], "'c'")):
+        with pytest.raises(ParameterError) as caught:
+            impl.Filter.from_rows(U, y, impl.Linear(3), impl.Gaussian(None), feature_names=names, on_bad_row="skip")
+        assert caught.value.argument == "U0"
+        assert shown in caught.value.got

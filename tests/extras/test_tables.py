@@ -482,3 +482,28 @@ def test_from_rows_takes_a_time(impl, kind, stream):
     assert flt.settings.feature_names == ("b", "a", "id", "c")
     with pytest.raises(ParameterError, match="half-life"):
         impl.Filter.from_rows(X, y, impl.Linear, impl.Gaussian(1.0), rule=impl.Fading(half_life="7d"))
+
+
+# -- tables as they come
+
+
+def test_categoricals_of_polars_and_what_is_said_of_other_columns(impl):
+    x = np.linspace(-1, 1, 90)
+    frame = pl.DataFrame({"x": x, "kind": pl.Series(["b", "a", "c"] * 30, dtype=pl.Categorical), "y": 2 * x})
+    start = {"target": "y", "model": impl.Linear, "family": impl.Gaussian(1.0)}
+    flt = impl.Filter.from_rows(frame, **start)
+    assert flt.settings.feature_names == ("x", "kind=a", "kind=b", "kind=c")
+    other = impl.Filter.from_rows(frame.with_columns(pl.col("kind").cast(pl.String)), **start)
+    assert flt._to_bytes() == other._to_bytes()
+    assert (flt.predict(frame) == other.predict(frame)).all()
+    dated = frame.with_columns(when=pl.lit(datetime.date(2024, 1, 1)))
+    with pytest.raises(DtypeError, match="dates: time="):
+        impl.Filter.from_rows(dated, **start)
+    with pytest.raises(DtypeError, match=r"classes are 0, 1"):
+        impl.Filter.from_rows(frame.with_columns(y=pl.lit("up")), **start)
+    with pytest.raises(ParameterError, match="nothing in 'z'"):
+        impl.Filter.from_rows(frame.with_columns(z=pl.lit(None, dtype=pl.Float64)), **start)
+    twice = pd.DataFrame(np.ones((3, 3)), columns=["x", "x", "y"])
+    with pytest.raises(ParameterError) as caught:
+        impl.Filter.from_rows(twice, **start)
+    assert "\n" not in str(caught.value)
