@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from . import _bank_rows, _validate
 from ._bank_parts import BankParts, Float, Slots
 from ._filter_base import COUNTERS, downweighted
-from ._health import band
+from ._health import band, coverage
 
 BLOCK = 4096
 """Keys whose factors are looked at together."""
@@ -105,11 +105,11 @@ class BankRead(BankParts):
     def health(self) -> dict[str, Any]:
         """As `Filter.health`, over all keys in memory, with their number `keys`.
 
-        Counters are sums, rho_max and min_pivot_ratio the most extreme of any key, mean_nis is over the rows of all keys.
+        Counters are sums, rho_max and min_pivot_ratio the most extreme of any key, mean_nis and coverage are over the rows of all keys.
         """
         with self._lock:
             slots = self._live()
-            state = self._sections(slots, ("counters", "gauges", "robust"))
+            state = self._sections(slots, ("counters", "gauges", "robust", "coverage"))
             counts, gauges = state["counters"].sum(axis=0), state["gauges"]
             result: dict[str, Any] = {name: int(x) for name, x in zip(COUNTERS, counts, strict=True)}
             nis_sum, nis_count = gauges[:, :2].sum(axis=0).tolist()
@@ -117,6 +117,7 @@ class BankRead(BankParts):
             result["rho_max"] = float(np.max(gauges[:, 2], initial=0.0))
             result["mean_nis"] = nis_sum / nis_count if nis_count else float("nan")
             result |= band(self.settings, nis_count)
+            result |= coverage(self.settings, state)
             parts = [_smallest_pivot(self, slots[i : i + BLOCK]) for i in range(0, len(slots), BLOCK)]
             result["min_pivot_ratio"] = min(parts, default=float("nan"))
             return {"keys": len(slots)} | result

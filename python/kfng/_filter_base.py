@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import _border, _validate
 from ._filter_learn import Learning
 from ._filter_save import Saving
-from ._health import Explanation, band, explain, warnings
+from ._health import Explanation, band, coverage, explain, warnings
 from ._hidden import Hidden
 from ._posterior import Factored, Independent
 from ._settings import Settings
@@ -417,6 +417,8 @@ class FilterBase(Learning, Saving, Hidden):
         `Winsor` cut), downweighted (rows that `Imq` or `Student` counted for less than half); rho_max (largest
         h'Ph/R of a row), mean_nis (mean squared innovation over its variance, 1 in a well-specified filter, as it was before a
         robust policy looked at it), mean_nis_low and mean_nis_high (its 95 % band of a Gaussian family, else NaN),
+        coverage (share of y inside the 90 % interval of its prediction, over the last 1000 rows that taught something, newer
+        ones counting more; of `Gaussian`, NaN of other families and below 30 rows), coverage_low and coverage_high (its 95 % band),
         min_pivot_ratio (smallest D_j/P_jj: near 0 where parameters are nearly collinear; NaN with a gradient rule).
 
         Of a recurrent model also influence_max (largest ``|ds/dtheta|``), spectral_radius (of the recurrent weights: above 1
@@ -434,6 +436,7 @@ class FilterBase(Learning, Saving, Hidden):
             "rho_max": rho_max,
             "mean_nis": mean_nis,
             **band(self.settings, nis_count),
+            **coverage(self.settings, state),
             "min_pivot_ratio": pivots,
         }
         return result if self.settings.sensitivity is None else result | self._gauges()

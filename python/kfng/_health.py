@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._settings import Settings
 from .errors import KfngError, UnsupportedError
+from .reference.coverage import read
 from .reference.family import Gaussian
+from .reference.family.base import LEVEL
 
 if TYPE_CHECKING:
     from ._filter_base import FilterBase
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
 NORMAL = 1.959963984540054  # of 95 %
 TOLERATED = (0.8, 1.25)
 """A mean NIS in here is no warning, however many rows say that it is not 1: every model is a little wrong."""
+COVERED = (0.85, 0.95)
+"""The same of the coverage."""
 FEWEST = 30
 """Rows before a share or a mean says anything."""
 SHARES = {"winsorised": 0.1, "downweighted": 0.1, "clipped": 0.1, "floored": 0.01}
@@ -39,12 +46,29 @@ def band(settings: Settings, count: float) -> dict[str, float]:
     return {"mean_nis_low": max(low, 0.0) ** 3, "mean_nis_high": high**3}
 
 
+def coverage(settings: Settings, state: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """Share of y in the 90 % interval over about the last 1000 rows, of one filter's state or of many keys', and where it lies 95 times of 100.
+
+    The share of independent rows with weights w has variance 0.09 sum(w²)/sum(w)². NaN of families that keep none, and below 30 rows.
+    """
+    value = low = high = math.nan
+    if settings.family.covers:
+        rows, inside, weight, squares = read(np.asarray(state["coverage"]))
+        if rows >= FEWEST:
+            half = NORMAL * math.sqrt(LEVEL * (1 - LEVEL) * squares) / weight
+            value, low, high = min(inside / weight, 1.0), max(LEVEL - half, 0.0), min(LEVEL + half, 1.0)
+    return {"coverage": value, "coverage_low": low, "coverage_high": high}
+
+
 def warnings(settings: Settings, health: dict[str, Any]) -> Iterator[str]:
     """A line for each gauge that is out of its band; `health` may leave gauges out."""
     nis, low, high = (health.get(name, math.nan) for name in ("mean_nis", "mean_nis_low", "mean_nis_high"))
     rows, seen = health["n_updates"], health["n_seen"] + health["skipped"]
     if rows >= FEWEST and not min(low, TOLERATED[0]) <= nis <= max(high, TOLERATED[1]) and not math.isnan(nis + low):
         yield f"mean_nis {nis:.3g}, expected {low:.3g} to {high:.3g}"
+    inside, low, high = (health.get(name, math.nan) for name in ("coverage", "coverage_low", "coverage_high"))
+    if not math.isnan(inside) and not min(low, COVERED[0]) <= inside <= max(high, COVERED[1]):
+        yield f"coverage {inside:.3g}, expected {low:.3g} to {high:.3g}"
     if health["rho_max"] > LARGEST_RHO[settings.dtype]:
         yield f"rho_max {health['rho_max']:.3g}, expected at most {LARGEST_RHO[settings.dtype]:.3g}"
     if health.get("min_pivot_ratio", math.nan) < SMALLEST_PIVOT[settings.dtype]:

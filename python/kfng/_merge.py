@@ -142,6 +142,8 @@ def _added(settings: Settings, states: list[State], before: State, Js: list[Floa
     gauges[2] = max(state["gauges"][2] for state in states)
     if settings.robust is not None:
         result["robust"] = sum(state["robust"] for state in states) - extra * before["robust"]
+    if settings.family.covers:  # the last rows of all are nobody's last rows: it begins again
+        result["coverage"] = np.zeros(1)
     result |= {"gauges": gauges, "y_stats": _moments(states, before), "evidence": np.zeros(1)}
     result |= {"theta": (theta_0 + r).astype(settings.float), "P": ((P + P.T) / 2).astype(settings.float)}
     return result

@@ -110,7 +110,7 @@ def test_files_cross_between_implementations(impl, kind, dtype, tmp_path):
     np.testing.assert_array_equal(twin.theta, flt.theta)
     scale = np.sqrt(np.outer(np.diagonal(flt.cov()), np.diagonal(flt.cov())))
     np.testing.assert_allclose(twin.cov() / scale, flt.cov() / scale, rtol=0, atol=tolerance)
-    for name in ("counters", "clock", "evidence", "gauges", "noise", "y_stats"):
+    for name in {"counters", "clock", "evidence", "gauges", "coverage", "noise", "y_stats"} & set(flt._state()):
         np.testing.assert_array_equal(twin._state()[name], flt._state()[name])
     U, Y = stream(kind, seed=3)
     flt.update_many(U, Y), twin.update_many(U, Y)

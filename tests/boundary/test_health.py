@@ -19,7 +19,8 @@ def quiet(impl):
 
 def test_a_quiet_stream_raises_none(impl):
     health = quiet(impl).health()
-    assert set(health) == {*COUNTERS, "rho_max", "mean_nis", "mean_nis_low", "mean_nis_high", "min_pivot_ratio"}
+    gauges = {"mean_nis", "mean_nis_low", "mean_nis_high", "coverage", "coverage_low", "coverage_high"}
+    assert set(health) == {*COUNTERS, *gauges, "rho_max", "min_pivot_ratio"}
     assert {name: health[name] for name in COUNTERS} == dict.fromkeys(COUNTERS, 0) | {"n_seen": 40, "n_updates": 40}
     assert {type(health[name]) for name in COUNTERS} == {int}
 

@@ -26,7 +26,9 @@ def assert_same_state(flt, other, tolerance):
     assert covariance_error(flt._covariance(), P) < tolerance
     state, target = flt._state(), other._state()
     assert state["counters"].tolist() == target["counters"].tolist()
-    for name in {"clock", "evidence", "gauges", "noise", "y_stats", "turns", "turn", "robust"} & set(target):
+    for name in {"clock", "evidence", "gauges", "noise", "y_stats", "turns", "turn", "robust", "coverage"} & set(
+        target
+    ):
         assert relative_error(state[name], target[name]) < tolerance, name
 
 

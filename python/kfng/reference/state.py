@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._settings import Settings
 from .._validate import Array
 from ..errors import BadValueError
+from . import coverage
 from .belief.base import require
 from .memory import Memory
 from .noise import Noise
@@ -51,6 +52,8 @@ class State:
     nis_sum: float = 0.0
     nis_count: float = 0.0
     rho_max: float = 0.0
+    coverage: float = 0.0
+    """n + s: how many of the last rows lay inside their 90 % interval, of a family that `covers`; see coverage.py."""
     moments: Array = field(default_factory=lambda: np.zeros((0, 0)))
     """(m, p), the running averages of a gradient rule."""
     memory: Memory | None = None
@@ -108,6 +111,8 @@ def to_arrays(settings: Settings, state: State) -> dict[str, NDArray[Any]]:
     }
     if settings.robust is not None:
         arrays["robust"] = np.array([state.downweighted], dtype=np.float64)
+    if settings.family.covers:
+        arrays["coverage"] = np.array([state.coverage], dtype=np.float64)
     if settings.rule.towards_prior:
         arrays |= {"turns": state.log_D.copy(), "turn": np.array([state.accumulated, state.position])}
     if state.memory is not None:
@@ -166,6 +171,8 @@ def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
     shapes |= {"y_stats": (3, k if m else 0)} | own_dtype
     if settings.robust is not None:
         shapes["robust"] = (1,)
+    if settings.family.covers and "coverage" in arrays:  # files of before it was kept have none: it begins now
+        shapes["coverage"] = (1,)
     if settings.rule.towards_prior:
         shapes |= {"turns": (P,), "turn": (2,)}
     if settings.sensitivity is not None:
@@ -186,6 +193,9 @@ def from_arrays(settings: Settings, arrays: Mapping[str, Any]) -> State:
     noise = Noise(*own["noise"], *own["y_stats"])
     phi = np.concatenate([own["initial_state"], own["theta"]]) if settings.free else own["theta"]
     start = State(phi, settings.belief.unpack(own, P), noise, **counters, **scalars, evidence=float(own["evidence"][0]))
+    if "coverage" in own:
+        start.coverage, most = float(own["coverage"][0]), min(start.n_updates, coverage.MOST_ROWS)
+        require("coverage", 0 <= start.coverage < most + 1, f"at least 0 and below {most + 1}", start.coverage)
     start.downweighted = int(own["robust"][0]) if settings.robust is not None else 0
     start.moments = np.array([own[name] for name in MOMENTS[: settings.rule.moments]]).reshape(-1, P)
     require("v", bool((start.moments[1:] >= 0).all()), "averages of squares, >= 0")

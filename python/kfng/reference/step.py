@@ -18,7 +18,7 @@ from .. import _border
 from .._settings import Settings
 from .._trace import CLIPPED, SKIPPED
 from .._validate import Array
-from . import noise, turns, windup
+from . import coverage, noise, turns, windup
 from .iterate import Outputs, Row, Taught, implicit, iterated, once
 from .recurrent import Advanced
 from .rule import TimeStep
@@ -144,6 +144,8 @@ def learn(settings: Settings, new: State, row: _border.Given, seen: Prediction, 
     new.theta, new.P = new.theta + dtheta, taught.P
     new.n_updates += 1
     new.clipped += flags == CLIPPED
+    if settings.family.covers:
+        new.coverage = coverage.after(new.coverage, settings.family.share_within(*seen[:2], y, *seen[2:]))
     watch(new, distance / noise_unit(settings, new.noise.a, new.noise.b), family.degrees(observed), taught.G)
     if settings.evidence:
         new.evidence -= row.weight * float(

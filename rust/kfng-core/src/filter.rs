@@ -307,7 +307,7 @@ impl<T: Scalar> Filter<T> {
             None
         };
         let columns = belief.columns(product(&[sizes.room, most])?)?;
-        let noise = scale.as_ref().map_or(Ok(0), Scale::size)?;
+        let noise = scale.as_ref().map_or(Ok(0), Scale::size)? + usize::from(robust.is_some());
         let turns = if rule.towards_prior() { LOG_D + p } else { 0 };
         let zeros = || State::zeros(noise, sizes.padded, belief.size(), turns).map(Box::new);
         let (mut state, mut next) = (zeros()?, zeros()?);

@@ -1,6 +1,7 @@
 //! From fused columns to what a row teaches: the step of theta, the noise scale, the gauges, and the report.
 
 use crate::error::Error;
+use crate::family::coverage::after;
 use crate::family::{Likelihood, Seen};
 use crate::filter::{Filter, Fit, Sizes, Slot, Spread};
 use crate::linalg::{axpy, dot};
@@ -9,7 +10,8 @@ use crate::row::{FLAG_CLIPPED, FLAG_SKIPPED, Report, Row};
 use crate::scalar::Scalar;
 use crate::scale::Parts;
 use crate::state::{
-    CLAMPED, CLIPPED, DOWNWEIGHTED, EVIDENCE, MISSING, N_UPDATES, NIS_COUNT, NIS_SUM, RHO_MAX,
+    CLAMPED, CLIPPED, COVERED, EVIDENCE, MISSING, N_UPDATES, NIS_COUNT, NIS_SUM, RHO_MAX,
+    downweighted,
 };
 
 impl<T: Scalar> Filter<T> {
@@ -101,9 +103,13 @@ impl<T: Scalar> Filter<T> {
             a: &report.a[i * scales..(i + 1) * scales],
             b: &report.b[i * scales..(i + 1) * scales],
         };
+        if self.family.covers() {
+            wide[COVERED] = after(wide[COVERED], self.family.share_within(&reported));
+        }
         let (mut weight, mut kept) = (row.weight, 1.0);
         if let Some(robust) = self.robust {
-            wide[DOWNWEIGHTED] += f64::from(robust.counts(fit.trust));
+            let at = downweighted(wide.len());
+            wide[at] += f64::from(robust.counts(fit.trust));
             if robust.cuts() {
                 kept = fit.trust * fit.trust;
             } else {

@@ -2,12 +2,16 @@
 
 use crate::belief::Uncertainty;
 use crate::error::{Error, fault};
+use crate::family::Likelihood;
+use crate::family::coverage::MOST_ROWS;
 use crate::field::{Array, Arrays, filled};
 use crate::filter::Filter;
 use crate::scalar::Scalar;
-use crate::scale::Scale;
-use crate::state::{BOUND, DOWNWEIGHTED, ELAPSED, NAMES, NOISE, OWED, State};
+use crate::state::{BOUND, COVERED, ELAPSED, N_UPDATES, NAMES, NOISE, OWED, State, downweighted};
 use crate::turns::{ACCUMULATED, LOG_D, POSITION};
+
+/// The section that files of before it was kept do not have: it then begins when they are loaded.
+pub(crate) const COVERAGE: &str = "coverage";
 
 /// An array that a saved state has: its name, its shape, and whether it is of the filter's type.
 pub type Wanted = (&'static str, Vec<usize>, bool);
@@ -16,7 +20,8 @@ impl<T: Scalar> Filter<T> {
     /// Calls `put` with every named array of the state; the flag says whether it is of the filter's type.
     pub fn save(&self, put: &mut dyn FnMut(&'static str, Array, bool)) -> Result<(), Error> {
         let wide = &self.state.wide;
-        let (noise, stats) = wide[NOISE..].split_at(2 * self.sizes.scales);
+        let (noise, rest) = wide[NOISE..].split_at(2 * self.sizes.scales);
+        let stats = &rest[..3 * self.moments()];
         let parts = self
             .places()
             .map(|(name, place)| (name, vec![place.len()], &wide[place]));
@@ -26,10 +31,15 @@ impl<T: Scalar> Filter<T> {
             ("y_stats", shapes.1.to_vec(), stats),
         ];
         let robust = self.robust.map(|_| {
-            let place = DOWNWEIGHTED..=DOWNWEIGHTED;
-            ("robust", vec![1], &wide[place])
+            let at = downweighted(wide.len());
+            ("robust", vec![1], &wide[at..=at])
         });
-        for (name, shape, values) in parts.into_iter().chain(kept).chain(robust) {
+        let covered = self.family.covers().then(|| {
+            let place = COVERED..=COVERED;
+            (COVERAGE, vec![1], &wide[place])
+        });
+        let own = robust.into_iter().chain(covered);
+        for (name, shape, values) in parts.into_iter().chain(kept).chain(own) {
             let values = copied(values)?;
             put(name, Array { shape, values }, false);
         }
@@ -59,11 +69,13 @@ impl<T: Scalar> Filter<T> {
             .places()
             .map(|(name, place)| (name, vec![place.len()], false))
             .into();
-        let outputs = self.scale.as_ref().map_or(0, |scale| scale.k);
         shapes.push(("noise", vec![2, self.sizes.scales], false));
-        shapes.push(("y_stats", vec![3, outputs], false));
+        shapes.push(("y_stats", vec![3, self.moments()], false));
         if self.robust.is_some() {
             shapes.push(("robust", vec![1], false));
+        }
+        if self.family.covers() && has(COVERAGE) {
+            shapes.push((COVERAGE, vec![1], false));
         }
         if self.turns.is_some() {
             shapes.push(("turns", vec![self.sizes.p], false));
@@ -112,9 +124,14 @@ impl<T: Scalar> Filter<T> {
                 format_args!("shape {shape:?}"),
             )?;
         }
-        let noise = self.scale.as_ref().map_or(Ok(0), Scale::size)?;
+        let own = self.state.wide.len() - NOISE;
         let (padded, size) = (self.sizes.padded, self.belief.size());
-        State::zeros(noise, padded, size, self.state.turns.len())
+        State::zeros(own, padded, size, self.state.turns.len())
+    }
+
+    /// Outputs whose moments are kept.
+    fn moments(&self) -> usize {
+        self.scale.as_ref().map_or(0, |scale| scale.k)
     }
 
     /// Reads arrays of the names and shapes that `blank` has seen; on an error the state is no state.
@@ -275,21 +292,29 @@ impl<T: Scalar> Filter<T> {
         for (name, place) in self.places() {
             wide[place].copy_from_slice(&arrays[name].values);
         }
-        let (noise, stats) = wide[NOISE..].split_at_mut(2 * self.sizes.scales);
+        let (noise, rest) = wide[NOISE..].split_at_mut(2 * self.sizes.scales);
         noise.copy_from_slice(&arrays["noise"].values);
-        stats.copy_from_slice(&arrays["y_stats"].values);
+        rest[..3 * self.moments()].copy_from_slice(&arrays["y_stats"].values);
         let (noise, stats) = (&arrays["noise"].values[..], &arrays["y_stats"].values[..]);
         if self.robust.is_some() {
             let count = arrays["robust"].values[0];
             let whole = count >= 0.0 && count.fract() == 0.0;
             require("robust", whole, "a whole number >= 0")?;
-            wide[DOWNWEIGHTED] = count;
+            let at = downweighted(wide.len());
+            wide[at] = count;
         }
         let whole = arrays["counters"]
             .values
             .iter()
             .all(|&x| x >= 0.0 && x.fract() == 0.0);
         require("counters", whole, "whole numbers >= 0")?;
+        if let Some(kept) = arrays.get(COVERAGE) {
+            let most = wide[N_UPDATES].min(MOST_ROWS);
+            let possible = kept.values[0] >= 0.0 && kept.values[0].trunc() <= most;
+            let expected = format_args!("at least 0 and below {}", most + 1.0);
+            require(COVERAGE, possible, expected)?;
+            wide[COVERED] = kept.values[0];
+        }
         let (a, b) = noise.split_at(self.sizes.scales);
         require(
             "noise",

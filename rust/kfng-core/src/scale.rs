@@ -48,7 +48,8 @@ impl Scale {
     #[inline]
     pub fn of<'a>(&self, wide: &'a [f64]) -> Parts<&'a [f64]> {
         let (a, rest) = wide[NOISE..].split_at(self.m);
-        let (b, stats) = rest.split_at(self.m);
+        let (b, rest) = rest.split_at(self.m);
+        let stats = &rest[..3 * self.k];
         Parts { a, b, stats }
     }
 
@@ -56,7 +57,8 @@ impl Scale {
     #[inline]
     pub fn of_mut<'a>(&self, wide: &'a mut [f64]) -> Parts<&'a mut [f64]> {
         let (a, rest) = wide[NOISE..].split_at_mut(self.m);
-        let (b, stats) = rest.split_at_mut(self.m);
+        let (b, rest) = rest.split_at_mut(self.m);
+        let stats = &mut rest[..3 * self.k];
         Parts { a, b, stats }
     }
 

@@ -1,7 +1,7 @@
 //! Everything about a filter that changes, in one buffer of sections.
 //!
 //! ```text
-//! wide (f64):   counters (8) | clock (3) | evidence | gauges (3) | bound | robust | noise (2, m) | y_stats (3, k where m > 0)
+//! wide (f64):   counters (8) | clock (3) | evidence | gauges (3) | bound | coverage | noise (2, m) | y_stats (3, k where m > 0) | robust, where it is
 //! turns (f64):  log-decay without a turn, position, log D (p)   where forgetting is towards the prior
 //! memory (f64): feedback (2, k) | echo (3, k) | restarts        where the model is recurrent
 //! narrow (T):   theta (padded,) | belief
@@ -51,10 +51,16 @@ pub const NIS_COUNT: usize = 13;
 pub const RHO_MAX: usize = 14;
 /// Bound on the entries of U.
 pub const BOUND: usize = 15;
-/// Rows that a robust filter did not take at full weight.
-pub const DOWNWEIGHTED: usize = 16;
+/// How many of the last rows were inside their interval, and of how many: see family/coverage.rs.
+pub const COVERED: usize = 16;
 /// Shapes (m,) and scales (m,) of the learned noise variances; then running weight, mean and sum of squares of y, (3, k).
 pub const NOISE: usize = 17;
+
+/// Of `len` numbers of the float64 section of a robust filter, that of rows which it did not take at full weight.
+#[inline]
+pub const fn downweighted(len: usize) -> usize {
+    len - 1
+}
 
 /// The sections that are saved by name and always there, without theta and the belief.
 pub const NAMES: [(&str, Range<usize>); 4] = [

@@ -19,6 +19,9 @@ from .first_rows import Weight
 
 Mask = NDArray[np.bool_]
 
+LEVEL = 0.9
+"""Of the interval whose coverage is kept."""
+
 
 class Family(Component):
     axis: ClassVar[str] = "family"
@@ -29,6 +32,9 @@ class Family(Component):
 
     discrete: ClassVar[bool] = False
     """True where y is a count or a class: its density is a probability."""
+
+    covers: ClassVar[bool] = False
+    """True where it is kept how often y lies in the 90 % interval of its prediction, `share_within`."""
 
     has_quantiles: ClassVar[bool] = True
     """False where y has no order."""
@@ -80,6 +86,10 @@ class Family(Component):
     def range_text(self) -> str:
         """What `invalid` allows, for the error message."""
         return "a finite number"
+
+    def share_within(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> float:
+        """Of the observed outputs of one row, the share whose y lies in the central 90 % interval of its prediction; NaN without `covers`."""
+        return float("nan")
 
     # -- what belongs to a row besides z
     def for_rows(self, Y: Array) -> Family:

@@ -3,8 +3,9 @@
 use super::{Bank, Key};
 use crate::error::{Error, fault};
 use crate::field::Arrays;
+use crate::saved::COVERAGE;
 use crate::scalar::Scalar;
-use crate::state::{DOWNWEIGHTED, NAMES, NOISE, State};
+use crate::state::{COVERED, NAMES, NOISE, State, downweighted};
 use crate::turns::LOG_D;
 
 /// An array of some keys' states: its name, the shape of one key's, where it is in a record, and whether it is of the filter's type.
@@ -40,13 +41,14 @@ impl<T: Scalar> Bank<T> {
         let outputs = filter.scale.as_ref().map_or(0, |scale| scale.k);
         let turns = self.plan.wide;
         filter
-            .shapes(&|_| false)?
+            .shapes(&|name| name == COVERAGE)?
             .into_iter()
             .map(|(name, shape, own)| {
                 let at = match name {
                     "noise" => NOISE,
                     "y_stats" => NOISE + 2 * m,
-                    "robust" => DOWNWEIGHTED,
+                    "robust" => downweighted(self.plan.wide),
+                    COVERAGE => COVERED,
                     "turn" => turns,
                     "turns" => turns + LOG_D,
                     "theta" => 0,

@@ -10,6 +10,7 @@
 
 use serde::Deserialize;
 
+use super::coverage;
 use super::quadrature::LOG_2PI;
 use super::special::{normal_quantile, student_quantile};
 use super::{Likelihood, Link, Seen};
@@ -305,6 +306,26 @@ impl Likelihood for Gaussian {
                 *out = row.z[i] + (variance * scale).sqrt() * standard;
             }
         }
+    }
+
+    fn covers(&self) -> bool {
+        true
+    }
+
+    fn share_within(&self, row: &Seen<'_>) -> f64 {
+        let limit = if self.relative() {
+            row.b[0] / row.a[0] * coverage::student(row.a[0])
+        } else {
+            coverage::NORMAL
+        };
+        let (mut inside, mut seen) = (0.0, 0.0);
+        for j in (0..self.k).filter(|&j| !row.y[j].is_nan()) {
+            let r = row.y[j] - row.z[j];
+            let variance = row.c[j * (self.k + 1)] + self.noise(row, j, j);
+            inside += f64::from(r * r <= limit * variance);
+            seen += 1.0;
+        }
+        inside / seen
     }
 
     fn nll(&self, row: &Seen<'_>, work: &mut [f64]) -> f64 {

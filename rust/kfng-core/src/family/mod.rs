@@ -13,6 +13,7 @@ use crate::field::Arrays;
 mod bernoulli;
 mod binomial;
 mod categorical;
+pub(crate) mod coverage;
 mod gamma;
 mod gaussian;
 mod gaussian_mean_variance;
@@ -210,6 +211,16 @@ pub trait Likelihood {
     /// Quantiles of y with theta integrated out (mean_width, levels), levels in [0, 1]; NaN where the family has none.
     fn quantiles(&self, _row: &Seen<'_>, _levels: &[f64], out: &mut [f64]) {
         out.fill(f64::NAN);
+    }
+
+    /// Whether it has an interval whose coverage is kept.
+    fn covers(&self) -> bool {
+        false
+    }
+
+    /// Of the observed outputs, the share whose y lies in the central 90 % interval of its prediction; see family/coverage.rs.
+    fn share_within(&self, _row: &Seen<'_>) -> f64 {
+        f64::NAN
     }
 
     /// -log p(y) with theta integrated out; NaN where y is missing. work: (k² + k,).

@@ -9,6 +9,7 @@ use pulp::{Simd, WithSimd};
 use super::law::{Law, over};
 use super::pace::{Beat, Pace};
 use super::{PAD, Small};
+use crate::family::coverage::after;
 use crate::family::{Likelihood, Seen};
 use crate::linalg::abreast::{
     ABOVE, MOST, Measured, Places, abreast, apply, diagonal, gather, measure, outputs, take_out,
@@ -16,8 +17,8 @@ use crate::linalg::abreast::{
 use crate::row::{Block, FLAG_CLIPPED, Input, Report};
 use crate::scalar::Scalar;
 use crate::state::{
-    BOUND, CLAMPED, CLIPPED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES, NIS_COUNT,
-    NIS_SUM, NOISE, RHO_MAX,
+    BOUND, CLAMPED, CLIPPED, COVERED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES,
+    NIS_COUNT, NIS_SUM, NOISE, RHO_MAX,
 };
 
 /// One number of each.
@@ -343,6 +344,7 @@ impl<T: Scalar> Step<'_, '_, T> {
         }
         apply::<T, S, R>(s, p, &mut at, &narrow::<T, N>(&gain), measured);
         sums.write::<N>(clock, small.learned.is_some());
+        small.cover::<N>(clock, &given, (&z, &c), &noise);
         for l in 0..N {
             let change = |place: usize| place * N + l;
             clock[change(N_SEEN)] += 1.0;
@@ -572,6 +574,29 @@ impl<T: Scalar> Small<T> {
             });
         }
         since
+    }
+
+    /// Whether each y lies in its interval.
+    #[inline(always)]
+    fn cover<const N: usize>(
+        &self,
+        clock: &mut [f64],
+        given: &Given,
+        (z, c): (&Each, &Each),
+        noise: &Noises,
+    ) {
+        if let Law::Own = self.law {
+            return;
+        }
+        let mut covered = [0.0; MOST];
+        covered[..N].copy_from_slice(read::<N>(clock, COVERED));
+        for l in 0..N {
+            let (r, noise) = (given.y[l] - z[l], (noise.a[l], noise.b[l]));
+            if let Some(inside) = self.law.inside(r, c[l], noise, self.relative) {
+                covered[l] = after(covered[l], f64::from(inside));
+            }
+        }
+        write::<N>(clock, COVERED, &covered);
     }
 
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! The score of one output, without asking a family again what it always answers.
 
+use crate::family::coverage;
 use crate::family::{Family, Likelihood, Seen};
 use crate::scalar::Scalar;
 
@@ -47,6 +48,18 @@ impl Law {
                 b: &[b][..m],
             }),
         }
+    }
+
+    /// Whether y lies in its interval, where the family has one: as `share_within`. `c`: the variance of z; `relative`: of what is learned.
+    #[inline(always)]
+    pub(super) fn inside(self, r: f64, c: f64, (a, b): (f64, f64), relative: bool) -> Option<bool> {
+        let (variance, limit) = match self {
+            Law::Fixed { r, .. } if relative => (c + r, b / a * coverage::student(a)),
+            Law::Fixed { r, .. } => (c + r, coverage::NORMAL),
+            Law::Each => (c + b / a, coverage::NORMAL),
+            Law::Own => return None,
+        };
+        Some(r * r <= limit * variance)
     }
 }
 

@@ -5,14 +5,15 @@ use pulp::Simd;
 use super::law::{Law, over};
 use super::pace::Beat;
 use super::{NC, PAD, Small};
+use crate::family::coverage::after;
 use crate::family::{Likelihood, Seen};
 use crate::linalg::in_place::{Blocks, diagonal, dot, measure};
 use crate::linalg::index_order::Column;
 use crate::row::{Block, FLAG_CLIPPED, Report};
 use crate::scalar::Scalar;
 use crate::state::{
-    BOUND, CLAMPED, CLIPPED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES, NIS_COUNT,
-    NIS_SUM, NOISE, RHO_MAX,
+    BOUND, CLAMPED, CLIPPED, COVERED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES,
+    NIS_COUNT, NIS_SUM, NOISE, RHO_MAX,
 };
 
 /// A state: views of the caller's slices.
@@ -142,6 +143,9 @@ impl<T: Scalar> Small<T> {
             };
             evidence -= weight * self.family.nll(&reported, &mut []);
         }
+        let inside = self
+            .law
+            .inside(y[0] - z, c, (noise.a, noise.b), self.relative);
         let elapsed = wide[ELAPSED] + dt;
         let rho = wide[RHO_MAX].max(alpha - 1.0);
         // A sum that overflows is not finite either, and then the general step decides.
@@ -164,6 +168,9 @@ impl<T: Scalar> Small<T> {
         wide[NIS_COUNT] += f64::from(known);
         wide[RHO_MAX] = rho;
         wide[BOUND] = next_bound;
+        if let Some(inside) = inside {
+            wide[COVERED] = after(wide[COVERED], f64::from(inside));
+        }
         if let Some(own) = &mut at.noise {
             **own = learned;
             (report.a[i], report.b[i]) = (noise.a, noise.b);
