@@ -444,7 +444,7 @@ class FilterBase(Learning, Saving, Hidden):
     def explain(
         self, u: Any, y: Any, *, weight: Any = 1.0, dt: Any = _border.NO_TIME, offset: Any = 0.0
     ) -> Explanation:
-        """What `update` of this row would do, and why; nothing changes. O(p²) memory: a copy takes the row.
+        """What `update` of this row would do, and why; nothing changes. O(p²) memory: a copy takes the row. Of a bank: ``bank[key].explain``.
 
         Parameters
         ----------
@@ -455,7 +455,8 @@ class FilterBase(Learning, Saving, Hidden):
         -------
         Explanation
             `fate`, 'refused', 'skipped', 'winsorised', 'downweighted', 'clipped' or 'used', and `reason`, a sentence; str()
-            of it is both. `distance`: how many standard deviations y is from its prediction. `step` and `error`: what
+            of it is both, with what a robust policy took the row for and whether the wind-up guard or the clamp of outputs
+            acted. `distance`: how many standard deviations y is from its prediction. `step` and `error`: what
             `update` would return or raise.
 
         Raises

@@ -105,26 +105,40 @@ class Explanation:
 def explain(flt: FilterBase, u: Any, y: Any, **row: Any) -> Explanation:
     """See `Filter.explain`."""
     twin = flt.copy()
-    before = twin._state()["gauges"]
+    old = twin._state()
     try:
         step = twin.update(u, y, **row)  # type: ignore[attr-defined]
     except UnsupportedError:
         raise
     except KfngError as error:
         return Explanation("refused", f"{type(error).__name__}: {error}", math.nan, None, error)
-    after = twin._state()["gauges"]
+    new = twin._state()
+    acted = _acted(new["counters"] - old["counters"])
     if step.skipped:
         reason = "its weight is 0" if row.get("weight", 1.0) == 0 else "y is missing"
-        return Explanation("skipped", f"{reason}: time passes, nothing is learned", math.nan, step, None)
-    outputs = float(after[1] - before[1])
-    distance = math.sqrt(max(float(after[0] - before[0]), 0.0) / outputs) if outputs else math.nan
+        return Explanation("skipped", f"{reason}: time passes, nothing is learned{acted}", math.nan, step, None)
+    squares, outputs = (float(x) for x in (new["gauges"] - old["gauges"])[:2])
+    distance = math.sqrt(max(squares, 0.0) / outputs) if outputs else math.nan
     away = f"y is {distance:.3g} standard deviations from its prediction"
     robust, weight = flt.settings.robust, step.robust_weight
     if robust is not None and robust.counts(weight):
         fate = "winsorised" if robust.cuts else "downweighted"
         how = "its innovation is multiplied by" if robust.cuts else "it counts for"
-        return Explanation(fate, f"{away}, and with {robust!r} {how} {weight:.3g}", distance, step, None)
+        return Explanation(fate, f"{away}, and with {robust!r} {how} {weight:.3g}{acted}", distance, step, None)
     if step.clipped:
         reason = f"{away}, and its step would move z by more than the step clip {flt.settings.step_clip}"
-        return Explanation("clipped", reason, distance, step, None)
-    return Explanation("used", away, distance, step, None)
+        return Explanation("clipped", f"{reason}{acted}", distance, step, None)
+    return Explanation("used", f"{away}{acted}", distance, step, None)
+
+
+def _acted(counted: NDArray[Any]) -> str:
+    """What the guards did that no fate says, from what a row adds to the counters (8,)."""
+    clamped, windup = int(counted[5]), int(counted[6])
+    parts = [f"the wind-up guard took back {_count(windup, 'variance')} before it"] if windup else []
+    if clamped:
+        parts.append(f"{_count(clamped, 'output')} would be beyond the clamp, and z_clamp was taken")
+    return "".join(f"; {part}" for part in parts)
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -69,6 +69,41 @@ def test_a_row_that_is_clipped(impl):
     assert flt.update([1.0, 2.0, 3.0], 1e4).clipped
 
 
+def test_a_row_whose_output_is_clamped(impl):
+    flt = make(impl, "bernoulli", theta=[0.0, 0.0, 0.0, 50.0])
+    found = explained(flt, U3, 1.0)
+    assert found.reason.endswith("; 1 output would be beyond the clamp, and z_clamp was taken")
+    assert flt.copy().health()["clamped"] == 0
+    flt.update(U3, 1.0)
+    assert flt.health()["clamped"] == 1
+    assert ";" not in explained(fed(impl, "bernoulli"), U3, 1.0).reason
+
+
+@pytest.mark.parametrize("y", [1.0, np.nan])
+def test_a_row_at_which_the_wind_up_guard_acts(impl, y):
+    flt = impl.Filter(impl.Linear(3, intercept=False), impl.Gaussian(1.0), rule=impl.Fading(0.2))
+    acted = 0
+    for _ in range(64):
+        row = ([1.0, 0.0, 0.0], y)  # the other two are not excited
+        found, before = explained(flt, *row), flt.health()["windup"]
+        flt.update(*row)
+        pulled = flt.health()["windup"] - before
+        shown = f"; the wind-up guard took back {pulled} variance{'s' if pulled > 1 else ''} before it"
+        assert found.reason.endswith(shown) is (pulled > 0)
+        acted += pulled
+    assert acted >= 2
+
+
+def test_a_row_of_a_key(impl):
+    bank = impl.Bank(impl.Linear(3), impl.Gaussian(None), robust="student")
+    bank.update(["a"] * 40, np.random.default_rng(0).normal(size=(40, 3)), np.linspace(-1, 1, 40))
+    before = bits(bank["a"])
+    found = bank["a"].explain(U3, 500.0)
+    assert (found.fate, bits(bank["a"]) == before) == ("downweighted", True)
+    (robust,) = bank.update(["a"], [U3], [500.0]).robust_weight
+    assert found.step.robust_weight == robust
+
+
 def wrong(impl, variance, n=200):
     """A filter that believes in another noise than the stream's."""
     rng = np.random.default_rng(0)
