@@ -124,3 +124,14 @@ def test_columns_that_do_no_harm(tmp_path, capsys):
         run("fit", write(table.with_columns(pl.Series(name, column)), tmp_path / "r.csv"), "--target", "y")
         rmse = float(capsys.readouterr().out.split("RMSE")[1].split()[0])
         assert rmse < 1.1, (name, rmse)
+
+
+def test_too_many_levels_are_refused_before_anything_is_learned(tmp_path, capsys):
+    """Each of them comes twice: it is no identifier, and there are more than the default allows."""
+    table = pl.DataFrame({"x": np.arange(2600.0), "plane": [f"N{i // 2}" for i in range(2600)], "y": np.arange(2600.0)})
+    data = write(table, tmp_path / "r.csv")
+    out = tmp_path / "p.csv"
+    said = refused(capsys, "fit", data, "--target", "y", "--predictions", out)
+    assert "'plane' has more than 1,000 levels: --drop plane" in said
+    assert not out.exists()
+    run("fit", data, "--target", "y", "--drop", "plane")

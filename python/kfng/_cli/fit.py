@@ -14,7 +14,7 @@ import kfng
 
 from . import pipe, recipe
 from .inspect import coefficients_table, count
-from .learner import MOST_LEVELS, Learner
+from .learner import MOST_LEVELS, Learner, too_many
 from .roles import Roles, roles_of
 from .scores import Scores
 from .sink import Sink, sink
@@ -97,6 +97,9 @@ def run(options: Any) -> None:
     tabulator()
     sample = rows.sample()
     roles = roles_of(sample, options)
+    for name in roles.categories:
+        if sample[name].n_unique() - bool(sample[name].null_count()) > options.max_levels:
+            raise too_many(name, options.max_levels)
     roles.tell()
     out, scores, whole = sink(options.predictions), Scores(options.report is not None), False
     try:

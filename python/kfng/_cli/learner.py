@@ -107,9 +107,7 @@ class Learner:
             category, _, level = name.partition("=")
             own = _tables.levels_of(model.settings)[category]
             if len(own) >= self.most_levels and level != OTHER:
-                raise Trouble(
-                    f"column {category!r} has more than {self.most_levels:,} levels: --drop {category}, or raise --max-levels"
-                )
+                raise too_many(category, self.most_levels)
             model = model.add_features(1, names=[name], prior_variance=_prior(model, category, own))
         return model
 
@@ -155,6 +153,10 @@ def _among(trace: Trace, there: Any) -> Trace:
     flags = np.full(len(there), SKIPPED, dtype=np.uint8)
     flags[there] = trace.flags
     return Trace(trace.settings, trace.likelihood, **parts, flags=flags)
+
+
+def too_many(category: str, most: int) -> Trouble:
+    return Trouble(f"column {category!r} has more than {most:,} levels: --drop {category}, or raise --max-levels")
 
 
 def _renamed(table: Any, name: str, levels: set[str]) -> Any:
