@@ -123,3 +123,18 @@ def test_a_spec_and_a_state_are_plain(impl):
     flt = fed(impl, "two_outputs")
     assert json.loads(json.dumps(flt.spec())) == flt.spec()
     assert all(isinstance(array, np.ndarray) and array.flags.c_contiguous for array in flt._state().values())
+
+
+@pytest.mark.parametrize("variance", [None, "each"])
+@pytest.mark.parametrize("d", [1, 20])
+def test_after_long_silences(impl, d, variance):
+    """A row that has all the weight leaves a sum of squares of 0, on either side of which rounding may put it."""
+    y, U = np.random.default_rng(0).normal(size=(40, 2)), np.ones((3, d))
+    setting = impl.Linear(d), impl.Gaussian(variance)
+    bank = impl.Bank(*setting, rule=impl.Fading(half_life=1.0))
+    for one, two in y.tolist():
+        flt = impl.Filter(*setting, rule=impl.Fading(half_life=1.0))
+        flt.update_many(U, [one, np.nan, two], dt=200.0)
+        assert bits(flt.copy()) == bits(flt)
+        bank.update(["a", "b", "a"], U, [one, two, np.nan], dt=200.0)
+        assert (bank["a"]._state()["y_stats"][2] >= 0).all()

@@ -72,7 +72,8 @@ def learn(noise: Noise, innovations: Array, y: Array, seen: Mask, weight: float)
     W = noise.W + weight * seen
     delta = np.where(seen, y - noise.mean, 0.0)
     mean = noise.mean + np.where(seen, weight / np.where(seen, W, 1.0), 0.0) * delta
-    M2 = noise.M2 + weight * delta * np.where(seen, y - mean, 0.0)
+    gain = weight * delta * np.where(seen, y - mean, 0.0)
+    M2 = noise.M2 + np.where(gain < 0, 0.0, gain)  # of a row with all the weight rounding gives either sign
     entries = seen if len(noise.a) == len(seen) else seen.sum()
     a = noise.a + weight * entries / 2
     return replace(noise, a=a, b=noise.b + weight / 2 * innovations, W=W, mean=mean, M2=M2)

@@ -137,10 +137,16 @@ impl Scale {
             stats[j] += weight;
             let delta = y - stats[k + j];
             stats[k + j] += weight / stats[j] * delta;
-            stats[2 * k + j] += weight * delta * (y - stats[k + j]);
+            stats[2 * k + j] += not_less(weight * delta * (y - stats[k + j]));
         }
         for (b, gain) in b.iter_mut().zip(gains) {
             *b += gain / 2.0;
         }
     }
+}
+
+/// What a row adds to a sum of squares: 0 where rounding made it negative, as in a row that has all the weight.
+#[inline(always)]
+pub fn not_less(gain: f64) -> f64 {
+    if gain < 0.0 { 0.0 } else { gain }
 }

@@ -16,6 +16,7 @@ use crate::linalg::abreast::{
 };
 use crate::row::{Block, FLAG_CLIPPED, Input, Report};
 use crate::scalar::Scalar;
+use crate::scale::not_less;
 use crate::state::{
     BOUND, CLAMPED, CLIPPED, COVERED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES,
     NIS_COUNT, NIS_SUM, NOISE, RHO_MAX,
@@ -475,7 +476,7 @@ impl<T: Scalar> Changed<'_, T> {
             own[2][l] += weight;
             let delta = y - own[3][l];
             own[3][l] += weight / own[2][l] * delta;
-            own[4][l] += weight * delta * (y - own[3][l]);
+            own[4][l] += not_less(weight * delta * (y - own[3][l]));
             own[1][l] += gain / 2.0;
         }
     }

@@ -11,6 +11,7 @@ use crate::linalg::in_place::{Blocks, diagonal, dot, measure};
 use crate::linalg::index_order::Column;
 use crate::row::{Block, FLAG_CLIPPED, Report};
 use crate::scalar::Scalar;
+use crate::scale::not_less;
 use crate::state::{
     BOUND, CLAMPED, CLIPPED, COVERED, ELAPSED, EVIDENCE, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES,
     NIS_COUNT, NIS_SUM, NOISE, RHO_MAX,
@@ -244,7 +245,7 @@ impl Noise {
         w += weight;
         let delta = y - mean;
         mean += weight / w * delta;
-        squares += weight * delta * (y - mean);
+        squares += not_less(weight * delta * (y - mean));
         b += gain / 2.0;
         [a, b, w, mean, squares]
     }
