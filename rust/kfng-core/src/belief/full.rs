@@ -74,15 +74,17 @@ impl Full {
         linalg::fuse_shared(&self.layout, from, u, d, columns, row, gram)
     }
 
-    /// Factors a dense (p, p) in float64 and rounds once.
-    fn factor<T: Scalar>(&self, dense: &[f64], to: &mut [T]) -> Option<()> {
-        let mut wide = Aligned::<f64>::zeros(self.size()).ok()?;
+    /// Factors a dense (p, p) in float64 and rounds once; `false`: it is not positive definite.
+    fn factor<T: Scalar>(&self, dense: &[f64], to: &mut [T]) -> Result<bool, Error> {
+        let mut wide = Aligned::<f64>::zeros(self.size())?;
         let (d, u) = self.split_mut(&mut wide);
-        linalg::factor(&self.layout, dense, u, d).ok()?;
+        if linalg::factor(&self.layout, dense, u, d).is_err() {
+            return Ok(false);
+        }
         for (to, &x) in to.iter_mut().zip(&wide[..]) {
             *to = T::of(x);
         }
-        possible(&to[..self.layout.p()]).then_some(())
+        Ok(possible(&to[..self.layout.p()]))
     }
 }
 
@@ -134,7 +136,10 @@ impl Uncertainty for Full {
                     "one that is not",
                 ))
             };
-            return self.factor(&self.covariance, to).ok_or_else(bad);
+            if self.factor(&self.covariance, to)? {
+                return Ok(());
+            }
+            return Err(bad());
         }
         let mut variances = filled(self.layout.p())?;
         for (variance, &v) in variances.iter_mut().zip(&self.variances) {
@@ -347,10 +352,10 @@ impl Uncertainty for Full {
         if let Some(dense) = arrays.get("P") {
             let symmetric =
                 (0..p).all(|i| (0..i).all(|j| dense.values[i * p + j] == dense.values[j * p + i]));
-            return symmetric
-                .then(|| self.factor(&dense.values, to))
-                .flatten()
-                .ok_or_else(|| bad("P", "a positive definite matrix"));
+            if symmetric && self.factor(&dense.values, to)? {
+                return Ok(());
+            }
+            return Err(bad("P", "a positive definite matrix"));
         }
         let (packed, variances) = (&arrays["U"].values, &arrays["D"].values);
         let mut rounded = filled(packed.len())?;
