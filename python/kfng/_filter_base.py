@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import warnings as _warnings
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _border, _validate
+from . import _border
+from ._filter_known import Known
 from ._filter_learn import Learning
+from ._filter_predict import Predicting
 from ._filter_save import Saving
 from ._health import Explanation, band, coverage, explain, warnings
 from ._hidden import Hidden
-from ._posterior import Factored, Independent
 from ._settings import Settings
-from ._trace import Seen, quantiles
-from .errors import FarOffWarning, NonFiniteError, ParameterError, UnsupportedError
+from .errors import FarOffWarning
 from .reference.belief import Belief, Full
 from .reference.family import Family
 from .reference.guards import Guards
@@ -32,7 +31,7 @@ MOST_SHOWN = 1000
 """Parameters of a filter whose repr reads its gauges, O(p²)."""
 
 
-class FilterBase(Learning, Saving, Hidden):
+class FilterBase(Learning, Predicting, Known, Saving, Hidden):
     """An online estimate of theta with its uncertainty: a Kalman filter that is, exactly, a natural gradient.
 
     Parameters
@@ -201,215 +200,7 @@ class FilterBase(Learning, Saving, Hidden):
         flt.update_many(U0, Y0, weight=weight, dt=dt, time=time, trace=False, on_bad_row=on_bad_row)
         return flt
 
-    # -- prediction at the present time
-    def predict(
-        self,
-        U: Any,
-        *,
-        return_std: bool = False,
-        return_cov: bool = False,
-        include_noise: bool = True,
-        offset: Any = 0.0,
-    ) -> Any:
-        """Mean of y for rows U (n, d), an array, a table or sparse rows, at the present time; nothing changes.
-
-        Of a table the columns are found by the names in `feature_names`, and `offset` may be the name of one.
-        Of a recurrent model each row alone is a possible next input: one step from the present state.
-
-        Parameters
-        ----------
-        U : (n, d), or a table
-        return_std : bool, default False
-            Give the standard deviations as well.
-        return_cov : bool, default False
-            Give the covariances instead.
-        include_noise : bool, default True
-            With the noise of y, or of its mean alone.
-        offset : number, (n,) or (n, k), default 0
-            Added to z.
-
-        Returns
-        -------
-        mean : (n,) or (n, k), in the filter's dtype
-        std : the same shape, float64, with `return_std`
-        cov : (n, m, m) over the m entries of one y, with `return_cov`
-            Both include the noise of y unless `include_noise=False`.
-
-        Raises
-        ------
-        ShapeError, DtypeError, NonFiniteError, ParameterError (both flags)
-        """
-        return self._predicted(lambda _: self._outputs(U, offset), return_std, return_cov, include_noise)
-
-    def _predicted(
-        self,
-        outputs: Callable[[bool], tuple[Float, Float, Float, Float]],
-        return_std: bool,
-        return_cov: bool,
-        include_noise: bool,
-    ) -> Any:
-        """What `predict` returns of rows whose z, C, a, b are `outputs(whether C is needed)`."""
-        if _validate.flag("return_std", return_std) and _validate.flag("return_cov", return_cov):
-            raise ParameterError(argument="return_cov", expected="at most one of return_std and return_cov", got="both")
-        _validate.flag("return_cov", return_cov)
-        _validate.flag("include_noise", include_noise)
-        if return_std or return_cov:
-            self._need_posterior("return_std" if return_std else "return_cov")
-        family = self.settings.family
-        z, C, a, b = outputs(bool(return_std or return_cov))
-        shape = (len(z), *self.settings.mean_shape)
-        with np.errstate(over="ignore", invalid="ignore"):  # a row far outside everything has an infinite std
-            mean = family.mean(z).reshape(shape).astype(self.settings.float, copy=False)
-            if return_std:
-                return mean, family.predictive_std(z, C, a, b, include_noise).reshape(shape)
-            if return_cov:
-                return mean, family.predictive_covariance(z, C, a, b, include_noise)
-        return mean
-
-    def predict_quantiles(self, U: Any, q: Any, *, offset: Any = 0.0) -> Float:
-        """Quantiles of y for rows U (n, d), theta integrated out: (n, len(q)), or (n, k, len(q)) for k > 1 outputs.
-
-        Of counts the smallest whole number whose probability of not being exceeded reaches the level. At every level in
-        (0, 1) the smaller tail is that of the level to 1e-9 of itself, however uncertain z is; counts that float64 does not
-        tell apart (2^53 and more) are taken as continuous.
-
-        Parameters
-        ----------
-        U : (n, d), or a table
-        q : (m,) in [0, 1]
-            The levels.
-        offset : number, (n,) or (n, k), default 0
-            Added to z.
-
-        Raises
-        ------
-        ShapeError, DtypeError, NonFiniteError, ParameterError (q outside [0, 1]), UnsupportedError (the family has none)
-        """
-        z, C, a, b = self._outputs(U, offset)
-        nothing = np.full((len(z), self.settings.family.y_width(self.settings.k)), np.nan)
-        return quantiles(self.settings, self._likelihood, Seen(z, C, nothing, a, b), q, "predict_quantiles")
-
-    def _outputs(self, U: Any, offset: Any) -> tuple[Float, Float, Float, Float]:
-        """z, C and the reported noise of rows U, with a leading row axis."""
-        if _border.is_table(U):
-            from . import _tables
-
-            U, offset = _tables.inputs(self.settings, U, offset)
-            U = U[:]
-        given: Any = _border.matrix(self.settings, "U", U)
-        offsets = np.ascontiguousarray(_border.offsets(self.settings, offset, len(given)))
-        sparse = isinstance(given, _border.Pieces)
-        rows = offsets[:, :0] if sparse else _validate.real_array("U", given, self.settings.float)
-        for name, values in (("U", rows), ("offset", offsets)):
-            if not np.isfinite(values).all():
-                row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-                error = NonFiniteError(argument=name, expected="finite numbers", got="nan or inf")
-                error.row = row
-                raise error
-        if sparse:
-            from . import _sparse
-
-            z, C = _sparse.outputs(self, given, offsets)
-        else:
-            z, C = self._predict(rows, offsets)
-        a, b = self._noise()
-        return z, C, np.broadcast_to(a, (len(z), len(a))), np.broadcast_to(b, (len(z), len(b)))
-
-    # -- the posterior
-    @property
-    def parameters(self) -> dict[str, NDArray[Any]]:
-        """Posterior mean of theta by name (copies): see the model for names and shapes."""
-        return {name: part.copy() for name, part in self.settings.model.split(self.theta).items()}
-
-    def cov(self) -> Float:
-        """Posterior covariance of theta, (p, p).
-
-        Raises
-        ------
-        UnsupportedError
-            As `std`, `precision` and `sample`, where the rule has none: a natural gradient whose metric_rate differs
-            from its learning_rate.
-        ParameterError
-            As `precision`, where a (p, p) array would be too large (a diagonal belief of more than 32768 parameters).
-        """
-        self._need_posterior("cov")
-        return self._posterior().covariance() * self._scale()
-
-    def std(self) -> Float:
-        """Posterior standard deviations of theta, (p,)."""
-        self._need_posterior("std")
-        return np.sqrt(self._posterior().variances() * self._scale())
-
-    def precision(self) -> Float:
-        """Inverse of the posterior covariance, (p, p)."""
-        self._need_posterior("precision")
-        return self._posterior().precision() / self._scale()
-
-    def sample(self, size: int, seed: Any) -> Float:
-        """Draws from the posterior of theta, (size, p): Gaussian, or Student-t where the noise variance is learned.
-
-        Parameters
-        ----------
-        size : int
-            How many draws.
-        seed : int, Generator or None
-
-        Raises
-        ------
-        ParameterError
-            `size` is no integer >= 0, or `seed` nothing that np.random.default_rng takes.
-        """
-        self._need_posterior("sample")
-        size = _validate.integer("size", size)
-        return self._draws(size, _generator(seed))[0]
-
-    def _draws(self, size: int, rng: np.random.Generator) -> tuple[Float, Float | None]:
-        """theta (size, p) and, where one noise variance is learned, the variance (size,) that goes with each."""
-        normals = rng.standard_normal((size, self.settings.p))
-        draws = self._posterior().coloured(normals, self.settings.rule.scale(self.n_updates))
-        if not self.settings.family.relative:
-            return self.theta + draws, None
-        a, b = self._noise()
-        variance = b[0] / rng.gamma(a[0], size=size)
-        return self.theta + draws * np.sqrt(variance)[:, None], variance
-
-    def _posterior(self, free: int | None = None) -> Factored | Independent:
-        """What is known of theta, or of all of phi with `free` = 0."""
-        free = self.settings.free if free is None else free
-        return Independent(self, free) if self.settings.belief.independent else Factored(self, free)
-
-    def _scale(self) -> float:
-        """The posterior covariance as a multiple of what the belief keeps: the noise variance, and the rule's factor."""
-        a, b = self._noise()
-        noise = float(self.settings.family.posterior_scale(a[None], b[None])[0])
-        return noise * self.settings.rule.scale(self.n_updates)
-
-    def _need_posterior(self, argument: str) -> None:
-        rule = self.settings.rule
-        if not rule.has_posterior:
-            raise UnsupportedError(
-                argument=argument, expected="a rule with a posterior covariance", got=repr(rule)[:80]
-            )
-
-    @property
-    def noise_variance(self) -> tuple[Any, Any]:
-        """(mean, degrees of freedom) of the noise variance; with a known variance the variance (or R) itself and inf."""
-        a, b = self._noise()
-        return self.settings.family.noise_summary(a, b)
-
-    @property
-    def log_evidence(self) -> float:
-        """Sum over the used rows of their weighted log predictive density (prequential).
-
-        Raises
-        ------
-        UnsupportedError
-            Unless the filter was made with `evidence=True`.
-        """
-        if not self.settings.evidence:
-            raise UnsupportedError(argument="evidence", expected="a filter made with evidence=True", got=False)
-        return float(self._state()["evidence"][0])
-
+    # -- how it fares
     def health(self) -> dict[str, Any]:
         """Counters of what the guards did, and gauges of how the stream looks.
 
@@ -570,12 +361,3 @@ def downweighted(settings: Settings, state: dict[str, NDArray[Any]]) -> dict[str
     """What `health()` says of a robust policy, from the states of one filter or of many."""
     cuts, count = settings.robust is not None and settings.robust.cuts, int(state.get("robust", np.zeros(1)).sum())
     return {"winsorised": count if cuts else 0, "downweighted": 0 if cuts else count}
-
-
-def _generator(seed: Any) -> np.random.Generator:
-    try:
-        if isinstance(seed, (bool, np.bool_)):
-            raise TypeError
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise ParameterError(argument="seed", expected="an integer >= 0 or a Generator", got=repr(seed)[:80]) from None

@@ -1,4 +1,4 @@
-"""What the parts of a filter share: what an implementation supplies, and what a filter holds."""
+"""What the parts of a filter share: what an implementation supplies, what a filter holds, and its posterior."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._posterior import Factored, Independent
 from ._settings import Settings
 from ._trace import Likelihood
+from .errors import UnsupportedError
 
 if TYPE_CHECKING:
     from ._clock import Moment
@@ -45,3 +47,21 @@ class FilterParts:
         def _reset_state(self, state: Float | None) -> None: ...
         def _spread(self, dz: Float) -> Float: ...
         def _in_units(self, belief: dict[str, NDArray[Any]], units: Units) -> dict[str, NDArray[Any]]: ...
+
+    def _posterior(self, free: int | None = None) -> Factored | Independent:
+        """What is known of theta, or of all of phi with `free` = 0."""
+        free = self.settings.free if free is None else free
+        return Independent(self, free) if self.settings.belief.independent else Factored(self, free)
+
+    def _scale(self) -> float:
+        """The posterior covariance as a multiple of what the belief keeps: the noise variance, and the rule's factor."""
+        a, b = self._noise()
+        noise = float(self.settings.family.posterior_scale(a[None], b[None])[0])
+        return noise * self.settings.rule.scale(self.n_updates)
+
+    def _need_posterior(self, argument: str) -> None:
+        rule = self.settings.rule
+        if not rule.has_posterior:
+            raise UnsupportedError(
+                argument=argument, expected="a rule with a posterior covariance", got=repr(rule)[:80]
+            )

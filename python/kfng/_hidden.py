@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._posterior import Factored, Independent
-from ._settings import Settings
+from ._filter_parts import FilterParts
 from ._validate import finite_array, flag, integer, real_array
 from .errors import NonFiniteError, ParameterError, ShapeError, UnsupportedError
 
@@ -18,21 +17,8 @@ if TYPE_CHECKING:
 Float = NDArray[np.float64]
 
 
-class Hidden:
+class Hidden(FilterParts):
     """Methods of `Filter` that only recurrent models have; with others they raise UnsupportedError."""
-
-    settings: Settings
-
-    if TYPE_CHECKING:  # supplied by the filter
-        theta: NDArray[Any]
-
-        def _recurrence(self) -> dict[str, NDArray[Any]]: ...
-        def _reset_state(self, state: Float | None) -> None: ...
-        def _spread(self, dz: Float) -> Float: ...
-        def _noise(self) -> tuple[Float, Float]: ...
-        def _posterior(self, free: int) -> Factored | Independent: ...
-        def _scale(self) -> float: ...
-        def _need_posterior(self, argument: str) -> None: ...
 
     @property
     def state(self) -> NDArray[Any]:

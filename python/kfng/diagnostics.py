@@ -114,7 +114,7 @@ def pit(trace: Any, y: Any = None, *, seed: Any = 0) -> Float:
         A family without order, or a rule without a posterior.
     ShapeError, DtypeError, ParameterError
     """
-    from ._filter_base import _generator
+    from ._filter_known import _generator
 
     seen = Seen.of(trace, y)
     return seen.pit(_generator(seed)).reshape(len(seen.Y), *seen.settings.mean_shape)
