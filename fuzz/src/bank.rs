@@ -179,7 +179,7 @@ impl<T: Scalar> Pair<T> {
         let mut other = Bank::<T>::new(&recipe.spec, &recipe.arrays, 1).expect("made before");
         let (mut spare, changed) = (None, bytes.pick(20));
         for (at, slot) in self.bank.live().into_iter().enumerate() {
-            let mut arrays = state(&self.bank, slot);
+            let mut arrays = state(&mut self.bank, slot);
             let key = self.bank.key(slot).expect("a living key");
             if at == changed {
                 let x = bytes.number();
@@ -195,12 +195,12 @@ impl<T: Scalar> Pair<T> {
             }
             let count = other.len();
             match other.append(key, 0, &arrays, &mut spare) {
-                Ok(new) => possible(&state(&other, new)),
+                Ok(new) => possible(&state(&mut other, new)),
                 Err(error) => assert!(at == changed && other.len() == count, "{error}"),
             }
             if at != changed {
                 let new = other.find(key, other.ask(key)).expect("appended");
-                assert_eq!(bits(&state(&other, new)), bits(&arrays));
+                assert_eq!(bits(&state(&mut other, new)), bits(&arrays));
                 assert!(
                     other.append(key, 0, &arrays, &mut spare).is_err(),
                     "a key twice"
@@ -210,7 +210,7 @@ impl<T: Scalar> Pair<T> {
     }
 
     /// Keys in the order of their appearance, each with its filter's bits.
-    fn check(&self) {
+    fn check(&mut self) {
         let mut order: Vec<_> = self.twins.iter().collect();
         order.sort_by_key(|(_, twin)| twin.serial);
         let live = self.bank.live();
@@ -218,7 +218,7 @@ impl<T: Scalar> Pair<T> {
         assert_eq!(self.bank.len(), order.len());
         for (&slot, (&i, twin)) in live.iter().zip(order) {
             assert_eq!(self.bank.key(slot), Some(key(i)));
-            let (arrays, own) = (state(&self.bank, slot), saved(&twin.filter));
+            let (arrays, own) = (state(&mut self.bank, slot), saved(&twin.filter));
             possible(&arrays);
             assert_eq!(bits(&arrays), bits(&own), "a key is not its filter");
         }
@@ -226,7 +226,7 @@ impl<T: Scalar> Pair<T> {
 }
 
 /// What is saved of one key.
-fn state<T: Scalar>(bank: &Bank<T>, slot: u32) -> Arrays {
+fn state<T: Scalar>(bank: &mut Bank<T>, slot: u32) -> Arrays {
     let mut arrays = Arrays::new();
     for section in bank.sections().expect("sections") {
         let mut values = vec![0.0; section.len()];

@@ -27,9 +27,12 @@ class Bank(BankBase, _core.BankCore):  # type: ignore[misc]
             return None
         return self._at_once(keys, X, y, trace)
 
-    def _quick_panel(self, X: Any, y: Any) -> Trace | None:
-        made: Trace | None = self._at_once(None, X, y, True)
+    def _quick_panel(self, keys: Any, X: Any, y: Any) -> Trace | None:
+        made: Trace | None = self._at_once(keys, X, y, True)
         return made
+
+    def _run_panel(self, slots: Any, U: Any, Y: Any, weight: Any, dt: Any, offset: Any, blank: Any) -> Any:
+        return _core.BankCore._run(self, slots, U, Y, weight, dt, offset, blank, panel=True)
 
     def _at_once(self, keys: Any, X: Any, y: Any, trace: bool) -> Any:
         out = self._plain(keys, X, y)

@@ -99,10 +99,10 @@ class BankUpdate(BankParts):
         """
         _border.need_time(self.settings, dt)
         with self._lock:
-            plain = keys is None and weight is None and dt is None
+            plain = weight is None and dt is None and (keys is None or _rising(keys))
             if plain and self._time_kind is None and self._recency is None:
                 try:
-                    done = self._quick_panel(X, y)
+                    done = self._quick_panel(keys, X, y)
                 except (NonFiniteError, ParameterError) as error:
                     raise _bank_rows.renamed(error) from None
                 if done is not None:
@@ -122,9 +122,15 @@ class BankUpdate(BankParts):
         """The whole of a plain update, done at once: a Trace, or True without one; None where anything is unusual."""
         return None
 
-    def _quick_panel(self, X: Any, y: Any) -> Trace | None:
-        """The whole of a plain panel of all keys, done at once; None where anything is unusual."""
+    def _quick_panel(self, keys: Any, X: Any, y: Any) -> Trace | None:
+        """The whole of a plain panel of different keys, all where they are None, done at once; None where anything is unusual."""
         return None
+
+
+def _rising(keys: Any) -> bool:
+    """Whether they are whole numbers of which each is larger than the one before, and so all different."""
+    plain = type(keys) is np.ndarray and keys.dtype == np.int64 and keys.ndim == 1
+    return plain and bool((keys[1:] > keys[:-1]).all())
 
 
 def distinct(keys: Column) -> None:

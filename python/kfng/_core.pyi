@@ -40,6 +40,7 @@ class BankCore:
         dt: _Float,
         offset: _Float,
         blank: NDArray[np.bool_],
+        panel: bool = False,
     ) -> tuple[int, KfngError | None, _Float, _Float, _Float, _Float, NDArray[np.uint8]]: ...
     def _plain(
         self, keys: Any, X: Any, y: Any

@@ -113,6 +113,65 @@ def range_of(bank):
     return bank.keys()
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("d", [1, 4, 13])
+def test_panels_between_everything_else(impl, d, dtype, tmp_path):
+    """Keys that lie side by side from one panel to the next are what they were, whatever comes between two panels."""
+    K, rng = 21, np.random.default_rng(d)
+    made = impl.Filter(impl.Linear(d), impl.Gaussian(variance=None), rule=impl.Fading(0.02), dtype=dtype)
+    filters, bank = Filters(made.copy), like(impl, made)
+
+    def panel(bank, filters, K, **columns):
+        X, y = rng.normal(size=(K, d)).astype(dtype), rng.normal(size=K)
+        trace = bank.update_panel(X, y, **columns)
+        assert same_rows(
+            trace,
+            filters.update(list(filters.filters)[:K], X, y, **{n: np.broadcast_to(x, K) for n, x in columns.items()}),
+        )
+
+    X, y = rng.normal(size=(K, d)).astype(dtype), rng.normal(size=K)
+    assert same_rows(bank.update_panel(X, y, keys=np.arange(K)), filters.update(range(K), X, y))
+    for _ in range(3):
+        panel(bank, filters, K)
+    assert bits(bank) == filters.bits()
+    panel(bank, filters, K)
+    panel(bank, filters, K, weight=rng.choice([0.0, 0.5, 1.0], K))
+    panel(bank, filters, K)
+    read = bank.theta(bank.keys()), bank.std(bank.keys()), bank.predict(bank.keys(), X)
+    assert [part.tobytes() for part in read[:2]] == [
+        np.array([getattr(flt, name) if name == "theta" else flt.std() for flt in filters.filters.values()]).tobytes()
+        for name in ("theta", "std")
+    ]
+    panel(bank, filters, K)
+    keys = [3, K + 5, 3, 20]  # one of them new
+    assert same_rows(bank.update(keys, X[:4], y[:4]), filters.update(keys, X[:4], y[:4]))
+    for _ in range(2):
+        panel(bank, filters, K + 1)
+    bank.save(tmp_path / "bank.kfng")
+    bank = impl.load(tmp_path / "bank.kfng")
+    panel(bank, filters, K + 1)
+    bank.drop([7])
+    del filters.filters[7]
+    panel(bank, filters, K)
+    assert bits(bank) == filters.bits()
+
+
+def test_a_panel_that_fails_leaves_the_rows_before_it(impl):
+    K, X, y = 50, np.ones((50, 3)), np.ones(50)
+    made = impl.Filter(impl.Linear(3), impl.Gaussian(variance=0.5))
+    for fatal in (0, 5, 8, 29, 49):
+        bank, filters, bad = like(impl, made), Filters(made.copy), X.copy()
+        bank.update_panel(X, y, keys=np.arange(K))
+        bank.update_panel(X, y)
+        bad[fatal] = 1e200
+        with pytest.raises(impl.NonFiniteError) as caught:
+            bank.update_panel(bad, y)
+        assert caught.value.row == len(caught.value.trace) == fatal
+        for rows in (X, X, X[:fatal]):
+            filters.update(range(len(rows)), rows, y)
+        assert bits(bank) == filters.bits()
+
+
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 def test_a_panel_is_an_update_of_every_key(impl, kind):
     model = impl.Linear(4) if kind == "linear" else impl.MLP([4, 3, 1])

@@ -35,13 +35,13 @@ impl<T: Scalar> Bank<T> {
     pub fn mark(&mut self) {
         let (next, gone) = (self.keys.next_serial(), Vec::new());
         self.since = Some(Since { next, gone });
-        self.slab.clear();
+        self.store.clear();
     }
 
     /// Slots of living keys that were written or made since the moment, in the order of their first appearance; without one, since the beginning.
     pub fn changed(&self) -> Vec<u32> {
         let mut live = self.keys.live();
-        live.retain(|&slot| self.slab.written(slot));
+        live.retain(|&slot| self.store.slab().written(slot));
         live
     }
 

@@ -81,6 +81,11 @@ impl Keys {
         self.len() == 0
     }
 
+    /// Whether every slot has a key, in the order of their appearance.
+    pub fn unbroken(&self) -> bool {
+        self.free.is_empty() && self.serials.is_empty()
+    }
+
     /// The largest slot there ever was, and one.
     pub fn capacity(&self) -> usize {
         self.names.len()

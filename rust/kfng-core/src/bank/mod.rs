@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Each key's state has the bits of a `Filter` that was fed the key's rows one at a time, whatever the order of keys, the pieces that rows come in,
-//! and the number of threads. index.rs, keys.rs: keys and slots · slab.rs: where records lie · record.rs: what is in one · take.rs: rows in order · run.rs,
-//! rows.rs: shared out among threads · read.rs: what can be read · saved.rs: states by named arrays · changes.rs: what has changed since a save.
+//! and the number of threads. index.rs, keys.rs: keys and slots · slab.rs: where records lie · store.rs: how they lie · record.rs: what is in one · take.rs: rows in order · run.rs,
+//! rows.rs: shared out among threads · panel.rs: a row of every key · read.rs: what can be read · saved.rs: states by named arrays · changes.rs: what has changed since a save.
 
 use crate::error::{Error, fault};
 use crate::field::Arrays;
@@ -21,12 +21,14 @@ use crate::spec::Spec;
 mod changes;
 mod index;
 mod keys;
+mod panel;
 mod read;
 mod record;
 mod rows;
 mod run;
 mod saved;
 mod slab;
+mod store;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -34,13 +36,14 @@ mod tests;
 pub use keys::Key;
 use keys::Keys;
 use record::Plan;
-use slab::{STRIPES, Slab};
+use slab::STRIPES;
+use store::Store;
 
 /// One filter for each key.
 #[derive(Debug)]
 pub struct Bank<T> {
     keys: Keys,
-    slab: Slab,
+    store: Store<T>,
     plan: Plan,
     /// Of each thread.
     work: Vec<Workspace<T>>,
@@ -81,9 +84,12 @@ impl<T: Scalar> Bank<T> {
         } else {
             threads.clamp(1, STRIPES)
         };
+        let small = filter.small.as_ref();
+        let room = || small.and_then(Small::side_by_side);
+        let tile = room().map_or(1, |room| room.n());
         let mut bank = Bank {
             keys: Keys::default(),
-            slab: Slab::new(plan.words),
+            store: Store::new(&plan, tile),
             sizes: filter.sizes,
             plan,
             work: Vec::new(),
@@ -91,10 +97,9 @@ impl<T: Scalar> Bank<T> {
             scratch: rows::Scratch::default(),
             since: None,
         };
-        let small = filter.small.as_ref();
         bank.work.resize_with(threads, || Workspace {
             filters: Vec::new(),
-            room: small.and_then(Small::side_by_side),
+            room: room(),
         });
         bank.take_prior(filter, spec, arrays)?;
         Ok(bank)
@@ -171,11 +176,12 @@ impl<T: Scalar> Bank<T> {
 
     fn make_at(&mut self, key: Key<'_>, hash: u64, prior: usize) -> Result<u32, Error> {
         let slot = self.keys.insert(key, hash, prior as u32)?;
-        if let Err(error) = self.slab.reach(slot) {
+        if let Err(error) = self.store.records().reach(slot) {
             self.keys.remove(slot);
             return Err(error);
         }
-        self.slab.get_mut(slot).copy_from_slice(&self.fresh[prior]);
+        let record = self.store.records().get_mut(slot);
+        record.copy_from_slice(&self.fresh[prior]);
         Ok(slot)
     }
 
@@ -223,7 +229,7 @@ impl<T: Scalar> Bank<T> {
 
     /// Bytes of the records, and of the keys.
     pub fn bytes(&self) -> (usize, usize) {
-        (self.slab.bytes(), self.keys.bytes())
+        (self.store.slab().bytes(), self.keys.bytes())
     }
 
     /// Bytes of what a key needs besides its name: its record, and its place in the order.

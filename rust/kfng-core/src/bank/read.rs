@@ -12,7 +12,7 @@ impl<T: Scalar> Bank<T> {
     /// The workspace with the state of a key, or, without one, of a key that starts.
     fn state(&mut self, slot: Option<u32>) -> &mut Filter<T> {
         let (prior, record) = match slot {
-            Some(slot) => (self.keys.prior(slot), self.slab.get(slot)),
+            Some(slot) => (self.keys.prior(slot), self.store.records().get(slot)),
             None => (self.fresh.len() - 1, &self.fresh[self.fresh.len() - 1][..]),
         };
         let filter = &mut self.work[0].filters[prior];
@@ -80,12 +80,13 @@ impl<T: Scalar> Bank<T> {
     }
 
     /// theta (n, p).
-    pub fn theta(&self, slots: &[Option<u32>], out: &mut [T]) -> Result<(), Error> {
+    pub fn theta(&mut self, slots: &[Option<u32>], out: &mut [T]) -> Result<(), Error> {
         self.known(slots)?;
         let p = self.sizes.p;
         let newest = &self.fresh[self.fresh.len() - 1];
+        let records = self.store.records();
         for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(p)) {
-            let record = slot.map_or(&newest[..], |slot| self.slab.get(slot));
+            let record = slot.map_or(&newest[..], |slot| records.get(slot));
             out.copy_from_slice(&self.plan.narrow(record)[..p]);
         }
         Ok(())
@@ -112,7 +113,7 @@ impl<T: Scalar> Bank<T> {
     pub fn refuse(&mut self, slots: &[u32]) -> Result<(), Error> {
         self.check(slots)?;
         for &slot in slots {
-            self.slab.get_mut(slot)[SKIPPED] += 1.0;
+            self.store.records().get_mut(slot)[SKIPPED] += 1.0;
         }
         Ok(())
     }

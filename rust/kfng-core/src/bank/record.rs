@@ -110,6 +110,18 @@ impl Plan {
         )
     }
 
+    /// The same of a tile of n records that lies turned.
+    #[inline(always)]
+    pub fn turned<'a, T: Scalar>(
+        &self,
+        tile: &'a mut [f64],
+        n: usize,
+    ) -> (&'a mut [f64], &'a mut [T]) {
+        let (wide, own) = tile.split_at_mut(n * self.wide);
+        let own = bytemuck::cast_slice_mut::<f64, T>(own);
+        (wide, &mut own[..n * self.narrow])
+    }
+
     /// The narrow section of a small filter. Columns are copied whole, where that stays inside, and then cut: faster than so few numbers.
     #[inline(always)]
     pub fn spread<T: Scalar>(&self, own: &[T], narrow: &mut [T]) {

@@ -1,6 +1,6 @@
 //! What threads need to share the rows of a call: who takes which, where it is reported, and how it is undone.
 
-use super::slab::{Slab, owner};
+use super::slab::{Slab, Tiles};
 use crate::linalg::parts::{Part, parts};
 use crate::row::Report;
 
@@ -68,11 +68,11 @@ impl Scratch {
     }
 
     /// For the rows of these slots, of so many that there are.
-    pub fn begin(&mut self, slots: &[u32], all: usize) {
+    pub fn begin(&mut self, slots: &[u32], all: usize, tiles: Tiles) {
         let threads = self.undos.len();
         self.owners.clear();
         self.owners
-            .extend(slots.iter().map(|&slot| owner(slot, threads)));
+            .extend(slots.iter().map(|&slot| tiles.owner(slot, threads)));
         for order in &mut self.orders {
             order.clear();
         }

@@ -28,10 +28,11 @@ impl<T: Scalar> Bank<T> {
         block: &Block<'_, T>,
         report: &mut Report<'_>,
     ) -> (usize, Option<Error>) {
-        if let Err(error) = self.fits(slots, block, report) {
+        let m = slots.len();
+        let fits = self.shaped(m, block, report);
+        if let Err(error) = fits.and_then(|()| self.check(slots)) {
             return (0, Some(error));
         }
-        let m = slots.len();
         let threads = threads::available(usize::MAX).min(self.work.len());
         if threads == 1 {
             return match self.in_order(slots, 0..m, block, report) {
@@ -51,13 +52,19 @@ impl<T: Scalar> Bank<T> {
         (done, error)
     }
 
-    fn fits(&self, slots: &[u32], block: &Block<'_, T>, report: &Report<'_>) -> Result<(), Error> {
-        let (m, sizes) = (slots.len(), self.sizes);
+    /// Whether block and report are of m rows.
+    pub(super) fn shaped(
+        &self,
+        m: usize,
+        block: &Block<'_, T>,
+        report: &Report<'_>,
+    ) -> Result<(), Error> {
+        let sizes = self.sizes;
         let block = block.len() == m
             && matches!(block.input, Input::Features(_))
             && block.fits(Some(sizes.d), sizes.k, sizes.width, sizes.p, 0);
         if block && report.fits(m, sizes.k, sizes.scales) {
-            return self.check(slots);
+            return Ok(());
         }
         let expected = "arrays of one number of rows";
         Err(Error::Shape(fault("block", expected, "others")))
@@ -74,7 +81,7 @@ impl<T: Scalar> Bank<T> {
         let (keys, sizes) = (&self.keys, self.sizes);
         let mut taker = Taker {
             plan: &self.plan,
-            records: &mut self.slab,
+            records: self.store.records(),
             work: &mut self.work[0],
             prior: &|slot| keys.prior(slot),
             out: Whole {
@@ -101,7 +108,8 @@ impl<T: Scalar> Bank<T> {
         let sizes = self.sizes;
         let part = &slots[rows.clone()];
         let own = block.rows(rows.clone(), sizes.d, sizes.k, sizes.width);
-        scratch.begin(part, self.keys.capacity());
+        let tiles = self.store.slab().tiles();
+        scratch.begin(part, self.keys.capacity(), tiles);
         let failed = AtomicUsize::new(usize::MAX);
         {
             let mut place = report.rows(rows.clone(), sizes.k, sizes.scales);
@@ -109,7 +117,7 @@ impl<T: Scalar> Bank<T> {
             let threads = undos.len();
             let outputs = Rows::parts(&mut place, sizes.k, sizes.scales, owners, threads);
             let (plan, keys) = (&self.plan, &self.keys);
-            let shares = self.slab.share(threads).into_iter();
+            let shares = self.store.records().share(threads).into_iter();
             let parts = shares.zip(&mut self.work).zip(outputs).zip(undos);
             let workers: Vec<_> = parts.map(|parts| Mutex::new(Some(parts))).collect();
             threads::share(&|me| {
@@ -139,7 +147,7 @@ impl<T: Scalar> Bank<T> {
             return (rows.end, None);
         }
         for undo in scratch.undos() {
-            undo.restore(&mut self.slab);
+            undo.restore(self.store.records());
         }
         match self.in_order(slots, rows.start..rows.start + failed + 1, block, report) {
             Err((done, error)) => (done, Some(error)),

@@ -75,7 +75,7 @@ impl<T: Scalar> Bank<T> {
 
     /// The numbers of a section that is not of the filter's type, key after key.
     pub fn wide_section(
-        &self,
+        &mut self,
         section: &Section,
         slots: &[u32],
         out: &mut [f64],
@@ -83,14 +83,14 @@ impl<T: Scalar> Bank<T> {
         self.check(slots)?;
         let len = section.len();
         for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(len.max(1))) {
-            out.copy_from_slice(&self.slab.get(slot)[section.at..][..len]);
+            out.copy_from_slice(&self.store.records().get(slot)[section.at..][..len]);
         }
         Ok(())
     }
 
     /// The numbers of a section of the filter's type, key after key.
     pub fn own_section(
-        &self,
+        &mut self,
         section: &Section,
         slots: &[u32],
         out: &mut [T],
@@ -98,7 +98,7 @@ impl<T: Scalar> Bank<T> {
         self.check(slots)?;
         let len = section.len();
         for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(len.max(1))) {
-            let own = self.plan.narrow::<T>(self.slab.get(slot));
+            let own = self.plan.narrow::<T>(self.store.records().get(slot));
             out.copy_from_slice(&own[section.at..][..len]);
         }
         Ok(())
@@ -121,7 +121,7 @@ impl<T: Scalar> Bank<T> {
         }
         let state = self.state_of(prior, arrays, spare)?;
         let slot = self.make_at(key, hash, prior)?;
-        self.plan.pack(state, self.slab.get_mut(slot));
+        self.plan.pack(state, self.store.records().get_mut(slot));
         Ok(slot)
     }
 
@@ -134,7 +134,7 @@ impl<T: Scalar> Bank<T> {
     ) -> Result<(), Error> {
         self.check(&[slot])?;
         let state = self.state_of(self.keys.prior(slot), arrays, spare)?;
-        self.plan.pack(state, self.slab.get_mut(slot));
+        self.plan.pack(state, self.store.records().get_mut(slot));
         Ok(())
     }
 

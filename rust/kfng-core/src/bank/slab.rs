@@ -1,7 +1,7 @@
 //! Records of one size, at places that never move: growing adds a segment and copies nothing.
 //!
-//! Record i lies in stripe i mod 16. Each stripe is a list of segments of 1, 1, 2, 4, ... times the first one's records, up to a size from which
-//! all are alike. Threads share out whole stripes, so that no two of them reach one record.
+//! Records come in tiles, one behind the other in memory: tile t lies in stripe t mod 16. Each stripe is a list of segments of 1, 1, 2, 4, ... times
+//! the first one's records, up to a size from which all are alike. Threads share out whole stripes, so that no two of them reach one record.
 
 use crate::error::Error;
 use crate::linalg::Aligned;
@@ -23,9 +23,36 @@ struct Sizes {
     largest: u32,
 }
 
+/// Which stripe a record is of, and which of its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiles {
+    /// log2 of the records of a tile.
+    log: u32,
+}
+
+impl Tiles {
+    #[inline(always)]
+    fn find(self, slot: u32) -> (usize, usize) {
+        let (tile, inside) = (slot as usize >> self.log, slot as usize & (self.len() - 1));
+        (tile % STRIPES, (tile / STRIPES) << self.log | inside)
+    }
+
+    /// Records of one.
+    #[inline(always)]
+    pub fn len(self) -> usize {
+        1 << self.log
+    }
+
+    /// The thread that record `slot` belongs to.
+    #[inline(always)]
+    pub fn owner(self, slot: u32, threads: usize) -> u8 {
+        (self.find(slot).0 % threads) as u8
+    }
+}
+
 impl Sizes {
-    fn new(words: usize) -> Self {
-        let log = |bytes: usize| (bytes / (8 * words.max(1))).max(1).ilog2();
+    fn new(words: usize, tiles: Tiles) -> Self {
+        let log = |bytes: usize| (bytes / (8 * words.max(1))).max(tiles.len()).ilog2();
         Sizes {
             words,
             first: log(FIRST),
@@ -86,6 +113,13 @@ impl Stripe {
         &mut self.segments[segment][place * words..][..words]
     }
 
+    /// A tile of so many records.
+    #[inline(always)]
+    fn tile_mut(&mut self, i: usize, tile: usize) -> &mut [f64] {
+        let ((segment, place), words) = (self.sizes.find(i), self.sizes.words);
+        &mut self.segments[segment][place * words..][..tile * words]
+    }
+
     /// Makes room for record i.
     fn reach(&mut self, i: usize) -> Result<(), Error> {
         let (segment, _) = self.sizes.find(i);
@@ -112,49 +146,64 @@ impl Stripe {
 pub struct Slab {
     stripes: Vec<Stripe>,
     words: usize,
+    tiles: Tiles,
 }
 
 impl Slab {
-    /// No records yet.
-    pub fn new(words: usize) -> Self {
+    /// No records yet; tiles of so many, a power of two of at most 16.
+    pub fn new(words: usize, tile: usize) -> Self {
+        let tiles = Tiles { log: tile.ilog2() };
         let stripe = || Stripe {
-            sizes: Sizes::new(words),
+            sizes: Sizes::new(words, tiles),
             segments: Vec::new(),
             written: Vec::new(),
         };
         Slab {
             stripes: std::iter::repeat_with(stripe).take(STRIPES).collect(),
             words,
+            tiles,
         }
     }
 
     /// Record `slot`.
     #[inline(always)]
     pub fn get(&self, slot: u32) -> &[f64] {
-        let slot = slot as usize;
-        self.stripes[slot % STRIPES].at(slot / STRIPES)
+        let (stripe, i) = self.tiles.find(slot);
+        self.stripes[stripe].at(i)
     }
 
     /// Record `slot`, to be written.
     #[inline(always)]
     pub fn get_mut(&mut self, slot: u32) -> &mut [f64] {
-        let slot = slot as usize;
-        self.stripes[slot % STRIPES].at_mut(slot / STRIPES)
+        let (stripe, i) = self.tiles.find(slot);
+        self.stripes[stripe].at_mut(i)
     }
 
     /// Makes room for record `slot`; nothing that was there moves.
     pub fn reach(&mut self, slot: u32) -> Result<(), Error> {
-        let slot = slot as usize;
-        self.stripes[slot % STRIPES].reach(slot / STRIPES)
+        let (stripe, i) = self.tiles.find(slot);
+        self.stripes[stripe].reach(i)
+    }
+
+    /// The tile that begins with record `slot`. Whoever changes what its records say marks them.
+    #[inline(always)]
+    pub fn tile_mut(&mut self, slot: u32) -> &mut [f64] {
+        let (stripe, i) = self.tiles.find(slot);
+        self.stripes[stripe].tile_mut(i, self.tiles.len())
+    }
+
+    /// `m` records of one tile, from `slot` on, count as written.
+    #[inline(always)]
+    pub fn mark(&mut self, slot: u32, m: usize) {
+        let (stripe, i) = self.tiles.find(slot);
+        let bits = (1 << (m % BITS)) - 1;
+        self.stripes[stripe].written[i / BITS] |= bits << (i % BITS);
     }
 
     /// Whether a record was written since `clear`.
     pub fn written(&self, slot: u32) -> bool {
-        let (stripe, i) = (
-            &self.stripes[slot as usize % STRIPES],
-            slot as usize / STRIPES,
-        );
-        let bits = stripe.written.get(i / BITS).unwrap_or(&0);
+        let (stripe, i) = self.tiles.find(slot);
+        let bits = self.stripes[stripe].written.get(i / BITS).unwrap_or(&0);
         bits >> (i % BITS) & 1 == 1
     }
 
@@ -167,7 +216,11 @@ impl Slab {
 
     /// Shared out among so many threads, stripe after stripe.
     pub fn share(&mut self, threads: usize) -> Vec<Share<'_>> {
-        let mut shares: Vec<Share<'_>> = (0..threads).map(|_| Share::default()).collect();
+        let share = || Share {
+            stripes: Default::default(),
+            tiles: self.tiles,
+        };
+        let mut shares: Vec<Share<'_>> = (0..threads).map(|_| share()).collect();
         for (i, stripe) in self.stripes.iter_mut().enumerate() {
             shares[i % threads].stripes[i] = Some(stripe);
         }
@@ -189,50 +242,46 @@ impl Slab {
     pub fn words(&self) -> usize {
         self.words
     }
-}
 
-/// The thread that record `slot` belongs to.
-#[inline(always)]
-pub fn owner(slot: u32, threads: usize) -> u8 {
-    (slot as usize % STRIPES % threads) as u8
+    /// How records come in tiles.
+    pub fn tiles(&self) -> Tiles {
+        self.tiles
+    }
 }
 
 /// The stripes of one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Share<'a> {
     stripes: [Option<&'a mut Stripe>; STRIPES],
+    tiles: Tiles,
 }
 
 impl Share<'_> {
     /// Record `slot`, which must be this thread's.
     #[inline(always)]
     pub fn get(&self, slot: u32) -> &[f64] {
-        let slot = slot as usize;
-        let stripe = self.stripes[slot % STRIPES].as_ref();
-        stripe
-            .expect("a record of another thread")
-            .at(slot / STRIPES)
+        let (stripe, i) = self.tiles.find(slot);
+        let stripe = self.stripes[stripe].as_ref();
+        stripe.expect("a record of another thread").at(i)
     }
 
     /// Record `slot`, which must be this thread's, to be written.
     #[inline(always)]
     pub fn get_mut(&mut self, slot: u32) -> &mut [f64] {
-        let slot = slot as usize;
-        let stripe = self.stripes[slot % STRIPES].as_mut();
-        stripe
-            .expect("a record of another thread")
-            .at_mut(slot / STRIPES)
+        let (stripe, i) = self.tiles.find(slot);
+        let stripe = self.stripes[stripe].as_mut();
+        stripe.expect("a record of another thread").at_mut(i)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{STRIPES, Slab, owner};
+    use super::{STRIPES, Slab};
 
     #[test]
     fn records_are_distinct_and_stay_where_they_are() {
-        for words in [1, 76, 3000, 1 << 19] {
-            let mut slab = Slab::new(words);
+        for (words, tile) in [(1, 1), (76, 8), (76, 16), (3000, 4), (1 << 19, 1)] {
+            let mut slab = Slab::new(words, tile);
             let many = if words > 1000 { 150u32 } else { 60_000 };
             let mut places = Vec::new();
             for slot in 0..many {
@@ -254,7 +303,7 @@ mod tests {
     #[test]
     fn room_is_at_most_twice_what_is_needed_and_a_little() {
         for many in [1u32, 100, 5000, 40_000] {
-            let mut slab = Slab::new(76);
+            let mut slab = Slab::new(76, 8);
             for slot in 0..many {
                 slab.reach(slot).unwrap();
             }
@@ -269,14 +318,15 @@ mod tests {
 
     #[test]
     fn every_record_is_of_one_share() {
-        let mut slab = Slab::new(3);
+        let mut slab = Slab::new(3, 8);
         for slot in 0..1000 {
             slab.reach(slot).unwrap();
         }
         for threads in [1, 2, 3, 7, 16] {
+            let tiles = slab.tiles();
             let mut shares = slab.share(threads);
             for slot in 0..1000 {
-                shares[usize::from(owner(slot, threads))].get_mut(slot)[0] += 1.0;
+                shares[usize::from(tiles.owner(slot, threads))].get_mut(slot)[0] += 1.0;
             }
         }
         assert!((0..1000).all(|slot| slab.get(slot)[0] == 5.0));
@@ -284,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_known() {
-        let mut slab = Slab::new(3);
+        let mut slab = Slab::new(3, 4);
         for slot in 0..5000 {
             slab.reach(slot).unwrap();
             slab.get_mut(slot)[0] = 1.0;
@@ -293,7 +343,8 @@ mod tests {
         slab.clear();
         assert!(!(0..5000).any(|slot| slab.written(slot)));
         for slot in [0, 17, 4999] {
-            slab.share(3)[usize::from(owner(slot, 3))].get_mut(slot)[1] = 2.0;
+            let owner = slab.tiles().owner(slot, 3);
+            slab.share(3)[usize::from(owner)].get_mut(slot)[1] = 2.0;
             let _ = slab.get(slot + 1 - 2 * u32::from(slot > 4000));
         }
         let found: Vec<_> = (0..6000).filter(|&slot| slab.written(slot)).collect();
@@ -301,8 +352,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tile_is_its_records_one_after_another() {
+        let mut slab = Slab::new(3, 8);
+        for slot in 0..1000 {
+            slab.reach(slot).unwrap();
+            slab.get_mut(slot).fill(f64::from(slot));
+        }
+        slab.clear();
+        for slot in (0..1000).step_by(8) {
+            slab.mark(slot, 5);
+            let tile = slab.tile_mut(slot);
+            assert_eq!(tile.len(), 24);
+            assert!((0..24).all(|i| tile[i] == f64::from(slot + i as u32 / 3)));
+        }
+        assert!((0..1000).all(|slot| slab.written(slot) == (slot % 8 < 5)));
+    }
+
+    #[test]
     fn memory_that_cannot_be_had_is_an_error() {
-        let mut slab = Slab::new(usize::MAX / 16);
+        let mut slab = Slab::new(usize::MAX / 16, 1);
         assert!(slab.reach(0).is_err());
     }
 }

@@ -265,7 +265,7 @@ fn keep(undo: &mut Option<&mut Undo>, slot: u32, record: &[f64]) {
 }
 
 /// One row the general way.
-fn general<T: Scalar>(
+pub(super) fn general<T: Scalar>(
     plan: &Plan,
     filter: &mut Filter<T>,
     record: &mut [f64],

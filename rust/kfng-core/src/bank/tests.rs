@@ -141,8 +141,45 @@ fn together<T: Scalar>(case: &Case<'_>, rows: &Rows<T>, number: usize) -> Outcom
     let block = rows.block(case.d, sizes.width, 0, m);
     outcome(m, sizes.scales, |report| {
         let (done, error) = threads::enter(number, usize::MAX, || bank.run(&order, &block, report));
-        let records = slots.iter().map(|&slot| bank.slab.get(slot).to_vec());
+        let records = slots
+            .iter()
+            .map(|&slot| bank.store.records().get(slot).to_vec());
         (done, error.is_some(), records.collect())
+    })
+}
+
+/// Rows of all keys in turn, a few at a time: as panels, and between them as rows of any keys.
+fn in_panels<T: Scalar>(case: &Case<'_>, rows: &Rows<T>) -> Outcome {
+    let (spec, arrays) = spec::<T>(case.p, case.d, case.family, case.rule, false);
+    let mut bank = Bank::<T>::new(&spec, &arrays, 1).unwrap();
+    let (m, sizes) = (rows.weight.len(), bank.sizes());
+    let slots: Vec<u32> = (0..)
+        .take(KEYS)
+        .map(|key| {
+            let hash = bank.ask(Key::Int(key));
+            bank.make(Key::Int(key), hash).unwrap()
+        })
+        .collect();
+    assert_eq!(bank.in_order_of_slots(), Some(KEYS));
+    let block = rows.block(case.d, sizes.width, 0, m);
+    outcome(m, sizes.scales, |report| {
+        let (mut done, mut failed) = (0, false);
+        while done < m && !failed {
+            let (turn, first) = (done / KEYS, done % KEYS);
+            let end = m.min(turn * KEYS + if first < 16 { 16 } else { KEYS });
+            let own = block.rows(done..end, case.d, 1, sizes.width);
+            let mut place = report.rows(done..end, 1, sizes.scales);
+            let (taken, error) = if bank.abreast().is_some() && turn % 4 < 3 {
+                bank.run_panel(first, &own, &mut place)
+            } else {
+                bank.run(&slots[first..first + own.len()], &own, &mut place)
+            };
+            assert!(error.is_some() || taken == own.len());
+            (done, failed) = (done + taken, error.is_some());
+        }
+        let records = bank.store.records();
+        let records = slots.iter().map(|&slot| records.get(slot).to_vec());
+        (done, failed, records.collect())
     })
 }
 
@@ -155,8 +192,12 @@ fn same<T: Scalar>(case: &Case<'_>) {
     let rows = rows::<T>(case, width);
     let expected = apart(case, &rows);
     assert_eq!(expected.failed.then_some(expected.done), case.fatal);
-    for number in [1, 2, 5] {
-        let found = together(case, &rows, number);
+    let in_turn = (0..8 * N).all(|i| (case.key)(i) == i % KEYS);
+    for number in &[1, 2, 5, 0][..if in_turn { 4 } else { 3 }] {
+        let found = match *number {
+            0 => in_panels(case, &rows),
+            number => together(case, &rows, number),
+        };
         let name = format!("{} {} {} p = {}", T::NAME, case.family, case.rule, case.p);
         assert_eq!((found.done, found.failed), (expected.done, expected.failed));
         assert!(found.flags == expected.flags, "{name}: flags");

@@ -293,6 +293,37 @@ impl Likelihood for Gaussian {
         }
     }
 
+    fn means(&self, z: &[f64], out: &mut [f64]) -> bool {
+        let alone = self.k == 1;
+        if alone {
+            out.copy_from_slice(z);
+        }
+        alone
+    }
+
+    fn stds(&self, c: &[f64], [a, b]: [&[f64]; 2], out: &mut [f64]) -> bool {
+        if self.k != 1 {
+            return false;
+        }
+        let Some(r) = self.alone() else {
+            for ((out, &c), (a, b)) in out.iter_mut().zip(c).zip(a.iter().zip(b)) {
+                *out = (c + b / a).sqrt();
+            }
+            return true;
+        };
+        if self.relative() {
+            for ((out, &c), (&a, &b)) in out.iter_mut().zip(c).zip(a.iter().zip(b)) {
+                let scale = self.scale(&[a], &[b]);
+                *out = (c * scale + scale * r).sqrt();
+            }
+        } else {
+            for (out, &c) in out.iter_mut().zip(c) {
+                *out = (c + r).sqrt();
+            }
+        }
+        true
+    }
+
     fn quantiles(&self, row: &Seen<'_>, levels: &[f64], out: &mut [f64]) {
         let k = self.k;
         for (i, out) in out.chunks_exact_mut(levels.len().max(1)).enumerate() {

@@ -208,6 +208,16 @@ pub trait Likelihood {
     /// Standard deviation of y (mean_width,) with theta integrated out to first order. work: (k² + k,) where k > 1.
     fn std(&self, row: &Seen<'_>, out: &mut [f64], work: &mut [f64]);
 
+    /// E(y|z) of many rows of one output, z (n,), where that is less work than one after another; `false`: it is not, and nothing is written.
+    fn means(&self, _z: &[f64], _out: &mut [f64]) -> bool {
+        false
+    }
+
+    /// `std` of many rows of one output, so too; c (n,), a and b (n, m).
+    fn stds(&self, _c: &[f64], _noise: [&[f64]; 2], _out: &mut [f64]) -> bool {
+        false
+    }
+
     /// Quantiles of y with theta integrated out (mean_width, levels), levels in [0, 1]; NaN where the family has none.
     fn quantiles(&self, _row: &Seen<'_>, _levels: &[f64], out: &mut [f64]) {
         out.fill(f64::NAN);

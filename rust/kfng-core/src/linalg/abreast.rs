@@ -66,16 +66,23 @@ impl<T: Scalar> Measured<T> {
         }
     }
 
-    /// The sum of |v| of belief l of n.
+    /// The sum of |v| of each of N beliefs.
     #[inline(always)]
-    pub(crate) fn spread(&self, l: usize, n: usize) -> f64 {
-        (0..NC).map(|i| self.spread[i * n + l].to_f64()).sum()
+    pub(crate) fn spread<const N: usize>(&self) -> [f64; MOST] {
+        let mut sum = [0.0; MOST];
+        for part in self.spread.as_chunks::<N>().0.iter().take(NC) {
+            for l in 0..N {
+                sum[l] += part[l].to_f64();
+            }
+        }
+        sum
     }
 
     /// Whether D of belief l surely stays possible.
     #[inline(always)]
+    #[expect(clippy::needless_bitwise_bool, reason = "branches are no lanes")]
     pub(crate) fn possible(&self, l: usize) -> bool {
-        self.worst[l] <= T::zero() && self.sum[l] <= T::MAX
+        (self.worst[l] <= T::zero()) & (self.sum[l] <= T::MAX)
     }
 }
 
@@ -305,12 +312,49 @@ pub(crate) fn gather<T: Scalar, const N: usize>(path: Path, from: &[&[T]; N], to
     }
 }
 
+/// to[j·to_step + i] <- from[i·step + j], for i below rows and j below columns.
+pub(crate) fn turn<T: Scalar>(
+    path: Path,
+    from: &[T],
+    step: usize,
+    to: &mut [T],
+    to_step: usize,
+    (rows, columns): (usize, usize),
+) {
+    let whole = columns - columns % NC;
+    for i in (0..rows - rows % NC).step_by(NC) {
+        for j in (0..whole).step_by(NC) {
+            let mut tile = [[T::zero(); NC]; NC];
+            for (r, row) in tile.iter_mut().enumerate() {
+                row.copy_from_slice(&from[(i + r) * step + j..][..NC]);
+            }
+            for (c, column) in turned(path, tile).iter().enumerate() {
+                to[(j + c) * to_step + i..][..NC].copy_from_slice(column);
+            }
+        }
+    }
+    let done = rows - rows % NC;
+    for i in 0..rows {
+        for j in (if i < done { whole } else { 0 })..columns {
+            to[j * to_step + i] = from[i * step + j];
+        }
+    }
+}
+
 /// to[w] <- from[w·n + l], of record l alone.
 ///
 /// - from: (length, n), or longer; to: (length,)
 #[inline(always)]
 pub(crate) fn take_out<T: Scalar>(from: &[T], n: usize, l: usize, to: &mut [T]) {
     for (to, &x) in to.iter_mut().zip(from[l..].iter().step_by(n)) {
+        *to = x;
+    }
+}
+
+/// to[w·n + l] <- from[w]: the inverse of `take_out`.
+#[inline(always)]
+pub(crate) fn put_in<T: Scalar>(from: &[T], n: usize, l: usize, to: &mut [T]) {
+    for (to, &x) in to[l..].iter_mut().step_by(n).zip(from) {
         *to = x;
     }
 }

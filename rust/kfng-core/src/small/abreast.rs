@@ -4,6 +4,8 @@
 //!
 //! A record is a state without padding: the float64 section, then theta (p), D (p) and what lies above the diagonal of U, column by column.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::law::{Law, over};
@@ -47,6 +49,19 @@ pub struct Said {
 }
 
 impl Said {
+    /// The first rows to where they are reported, from row `start` on.
+    #[inline(always)]
+    pub fn report_all(&self, rows: Range<usize>, out: &mut Report<'_>) {
+        let m = rows.len();
+        out.z[rows.clone()].copy_from_slice(&self.z[..m]);
+        out.c[rows.clone()].copy_from_slice(&self.c[..m]);
+        out.flags[rows.clone()].copy_from_slice(&self.flags[..m]);
+        if !out.a.is_empty() {
+            out.a[rows.clone()].copy_from_slice(&self.a[..m]);
+            out.b[rows].copy_from_slice(&self.b[..m]);
+        }
+    }
+
     /// Row l to where it is reported.
     #[inline(always)]
     pub fn report(&self, l: usize, out: &mut Report<'_>) {
@@ -135,6 +150,31 @@ impl<T: Scalar> Small<T> {
             u,
         });
     }
+
+    /// Takes rows of the block, one each by the filters of a tile that lies turned (see bank/store.rs), from its first on; `false`: one of them
+    /// cannot be taken so, and nothing has changed. What came of them is in `room`.
+    ///
+    /// - wide, narrow: the tile's, n filters; rows: 0 < m <= n
+    pub fn turned(
+        &self,
+        room: &mut Abreast<T>,
+        (wide, narrow): (&mut [f64], &mut [T]),
+        rows: Range<usize>,
+        block: &Block<'_, T>,
+    ) -> bool {
+        let Input::Features(u) = block.input else {
+            return false;
+        };
+        self.path.run_index_order(Turned {
+            small: self,
+            room,
+            wide,
+            narrow,
+            rows,
+            block,
+            u,
+        })
+    }
 }
 
 struct Count<T>(std::marker::PhantomData<T>);
@@ -172,6 +212,64 @@ impl<T: Scalar> WithSimd for Step<'_, '_, T> {
     }
 }
 
+struct Turned<'a, 'b, T> {
+    small: &'a Small<T>,
+    room: &'a mut Abreast<T>,
+    wide: &'a mut [f64],
+    narrow: &'a mut [T],
+    rows: Range<usize>,
+    block: &'a Block<'b, T>,
+    u: &'a [T],
+}
+
+impl<T: Scalar> WithSimd for Turned<'_, '_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) -> bool {
+        match T::reg_lanes::<S>() {
+            2 => self.take::<S, 2, 4>(s),
+            4 => self.take::<S, 2, 8>(s),
+            8 => self.take::<S, 2, 16>(s),
+            MOST => self.take::<S, 1, 16>(s),
+            _ => false,
+        }
+    }
+}
+
+impl<T: Scalar> Turned<'_, '_, T> {
+    /// As `Step::take`, where the records lie.
+    #[inline(always)]
+    fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> bool {
+        let (first, last) = (self.rows.start, self.rows.len() - 1);
+        let (d, block) = (self.small.d, self.block);
+        let mut inputs = [&[][..]; N];
+        for l in 0..N {
+            inputs[l] = &self.u[(first + l.min(last)) * d..][..d];
+        }
+        let given = if self.rows.len() == N && self.small.width == 1 {
+            Given::all::<N, T>(block, first)
+        } else {
+            let mut given = Given::nothing();
+            for l in 0..N {
+                given.read(l, block, first + l.min(last), self.small.width);
+            }
+            given
+        };
+        gather(self.small.path, &inputs, &mut self.room.h);
+        if self.small.intercept {
+            self.room.h[d * N..(d + 1) * N].fill(T::one());
+        }
+        let Abreast {
+            h, measured, said, ..
+        } = self.room;
+        let state = (self.wide, self.narrow);
+        let needed = last + 1;
+        self.small
+            .rows_of::<S, R, N>(s, state, h, given, needed, (measured, said))
+    }
+}
+
 /// Rates and clocks of rows side by side.
 struct Beats {
     decay: Each,
@@ -181,6 +279,8 @@ struct Beats {
     spread: Each,
     scale: Each,
     passes: [bool; MOST],
+    /// Whether none decays, and none passes.
+    still: bool,
 }
 
 impl Beats {
@@ -194,6 +294,7 @@ impl Beats {
             spread: [beat.spread; MOST],
             scale: [beat.scale; MOST],
             passes: [beat.time.passes; MOST],
+            still: beat.time.decay == 1.0 && !beat.time.passes,
         }
     }
 
@@ -205,6 +306,7 @@ impl Beats {
         self.spread[l] = beat.spread;
         self.scale[l] = beat.scale;
         self.passes[l] = beat.time.passes;
+        self.still = false;
     }
 }
 
@@ -224,6 +326,45 @@ struct Given {
     offset: Each,
     /// Whether they are ordinary so far.
     ok: [bool; MOST],
+}
+
+impl Given {
+    #[inline(always)]
+    fn nothing() -> Self {
+        Given {
+            y: [0.0; MOST],
+            weight: [1.0; MOST],
+            dt: [1.0; MOST],
+            offset: [0.0; MOST],
+            ok: [true; MOST],
+        }
+    }
+
+    /// N rows of the block, of one number in y.
+    #[inline(always)]
+    #[expect(clippy::needless_bitwise_bool, reason = "branches are no lanes")]
+    fn all<const N: usize, T>(block: &Block<'_, T>, first: usize) -> Self {
+        let mut given = Given::nothing();
+        let rows = first..first + N;
+        given.y[..N].copy_from_slice(&block.y[rows.clone()]);
+        given.weight[..N].copy_from_slice(&block.weight[rows.clone()]);
+        given.dt[..N].copy_from_slice(&block.dt[rows.clone()]);
+        given.offset[..N].copy_from_slice(&block.offset[rows.clone()]);
+        let blank = &block.blank[rows];
+        for l in 0..N {
+            given.ok[l] = !(blank[l] | (given.weight[l] == 0.0) | given.y[l].is_nan());
+        }
+        given
+    }
+
+    /// A row of the block, of `width` numbers in y.
+    #[inline(always)]
+    fn read<T>(&mut self, l: usize, block: &Block<'_, T>, row: usize, width: usize) {
+        self.y[l] = block.y[row * width];
+        (self.weight[l], self.dt[l]) = (block.weight[row], block.dt[row]);
+        self.offset[l] = block.offset[row];
+        self.ok[l] = !(block.blank[row] || self.weight[l] == 0.0 || self.y[l].is_nan());
+    }
 }
 
 /// Quantity w of those in (w, n).
@@ -259,109 +400,18 @@ impl<T: Scalar> Step<'_, '_, T> {
     /// N = R registers of filters.
     #[inline(always)]
     fn take<S: Simd, const R: usize, const N: usize>(mut self, s: S) {
-        let (small, p) = (self.small, self.small.p);
-        let mut given = self.given::<N>();
+        let given = self.given::<N>();
         let Abreast {
-            wide: clock,
-            narrow: belief,
+            wide,
+            narrow,
             h,
             measured,
             said,
             ..
         } = self.room;
-        let (theta, rest) = belief.split_at_mut(p * N);
-        let (d, u) = rest.split_at_mut(p * N);
-        let mut at = Places { theta, d, u };
-        let beats = small.beats::<N>(clock, &mut given);
-        let since = small.since::<S, R, N>(s, &at, clock, &beats, &mut given.ok);
-        let noise = small.noises::<N>(clock, &beats.decay);
-
-        let mut inverse = narrow::<T, N>(&beats.decay);
-        for x in &mut inverse[..N] {
-            *x = T::one() / *x;
-        }
-        let z = wide::<T, N>(&outputs::<T, S, R>(s, p, at.theta, h));
-        let (mut z, mut clamped) = (z, [false; MOST]);
-        for l in 0..N {
-            z[l] += given.offset[l];
-            given.ok[l] &= z[l].is_finite();
-        }
-        if let Law::Own = small.law {
-            for l in 0..N {
-                clamped[l] = z[l].abs() > small.limits.z_clamp;
-                z[l] = z[l].clamp(-small.limits.z_clamp, small.limits.z_clamp);
-            }
-        }
-        let (e, information) = small.scores::<N>(&z, &given, &noise);
-        let (mut fisher, mut minus) = ([0.0; MOST], [T::zero(); MOST]);
-        for l in 0..N {
-            fisher[l] = beats.metric[l] * given.weight[l] * information[l];
-        }
-        let fisher = narrow::<T, N>(&fisher);
-        for l in 0..N {
-            minus[l] = -fisher[l];
-        }
-        measure::<T, S, R>(s, p, &at, h, [&fisher, &minus, &inverse], measured);
-
-        let (alpha, q) = (wide::<T, N>(&measured.alpha), wide::<T, N>(&measured.q));
-        let peak = wide::<T, N>(&measured.peak);
-        let limit = if T::MAX.to_f64() > 1e300 { 1e200 } else { 1e30 };
-        let (mut c, mut gain, mut clipped) = ([0.0; MOST], [0.0; MOST], [false; MOST]);
-        let (mut distance, mut next_bound) = ([0.0; MOST], [0.0; MOST]);
-        let bound = read::<N>(clock, BOUND);
-        for l in 0..N {
-            c[l] = beats.spread[l] * q[l];
-            gain[l] = beats.learning[l] * given.weight[l] * e[l] / alpha[l];
-            distance[l] = given.weight[l] * (e[l] * e[l] / information[l]) / alpha[l];
-        }
-        if small.limits.step_clip < f64::INFINITY {
-            for l in 0..N {
-                clipped[l] = gain[l].abs() * q[l] > small.limits.step_clip;
-                if clipped[l] {
-                    gain[l] = gain[l].signum() * (small.limits.step_clip / q[l]);
-                }
-            }
-        }
-        for l in 0..N {
-            let spread = measured.spread(l, N);
-            next_bound[l] = bound[l] * (1.0 + peak[l] * spread);
-            let reach = spread * bound[l];
-            let fine = next_bound[l] < limit && reach < limit && gain[l].abs() < limit;
-            given.ok[l] &= fine && reach * gain[l].abs() < limit && measured.possible(l);
-            // Without information there is no distance; such rows go alone.
-            given.ok[l] &= information[l] > 0.0;
-        }
-        let after_row = Changed::<T> {
-            small,
-            z,
-            c,
-            alpha,
-            distance,
-            since,
-        };
-        let sums = after_row.sums::<N>(clock, &given, &noise);
-        for l in 0..N {
-            given.ok[l] &= sums.finite[l];
-        }
-        apply::<T, S, R>(s, p, &mut at, &narrow::<T, N>(&gain), measured);
-        sums.write::<N>(clock, small.learned.is_some());
-        small.cover::<N>(clock, &given, (&z, &c), &noise);
-        for l in 0..N {
-            let change = |place: usize| place * N + l;
-            clock[change(N_SEEN)] += 1.0;
-            clock[change(N_UPDATES)] += 1.0;
-            clock[change(NIS_COUNT)] += 1.0;
-            clock[change(CLIPPED)] += f64::from(clipped[l]);
-            clock[change(CLAMPED)] += f64::from(clamped[l]);
-            clock[change(FLOORED)] += f64::from(noise.floored[l]);
-        }
-        write::<N>(clock, LOG_SINCE, &since);
-        write::<N>(clock, BOUND, &next_bound);
-        (said.z, said.c, said.a, said.b) = (z, c, noise.a, noise.b);
-        said.taken = given.ok;
-        for l in 0..N {
-            said.flags[l] = if clipped[l] { FLAG_CLIPPED } else { 0 };
-        }
+        let state = (&mut wide[..], &mut narrow[..]);
+        self.small
+            .rows_of::<S, R, N>(s, state, h, given, 0, (measured, said));
     }
 
     /// Records and inputs into lanes, and what else comes with the rows. Lanes without one repeat the last.
@@ -381,19 +431,9 @@ impl<T: Scalar> Step<'_, '_, T> {
         if small.intercept {
             self.room.h[d * N..(d + 1) * N].fill(T::one());
         }
-        let mut given = Given {
-            y: [0.0; MOST],
-            weight: [1.0; MOST],
-            dt: [1.0; MOST],
-            offset: [0.0; MOST],
-            ok: [true; MOST],
-        };
+        let mut given = Given::nothing();
         for l in 0..N {
-            let (row, block) = (self.rows[l.min(last)], self.block);
-            given.y[l] = block.y[row * small.width];
-            (given.weight[l], given.dt[l]) = (block.weight[row], block.dt[row]);
-            given.offset[l] = block.offset[row];
-            given.ok[l] = !(block.blank[row] || given.weight[l] == 0.0 || given.y[l].is_nan());
+            given.read(l, self.block, self.rows[l.min(last)], small.width);
         }
         given
     }
@@ -415,7 +455,8 @@ struct Sums {
     elapsed: Each,
     rho: Each,
     learned: [Each; 5],
-    finite: [bool; MOST],
+    /// Of all that is written or reported: not finite where one of them is not.
+    all: Each,
 }
 
 impl<T: Scalar> Changed<'_, T> {
@@ -428,7 +469,7 @@ impl<T: Scalar> Changed<'_, T> {
             elapsed: [0.0; MOST],
             rho: [0.0; MOST],
             learned: noise.own,
-            finite: [true; MOST],
+            all: [0.0; MOST],
         };
         let (nis, elapsed) = (read::<N>(clock, NIS_SUM), read::<N>(clock, ELAPSED));
         let (rho, evidence) = (read::<N>(clock, RHO_MAX), read::<N>(clock, EVIDENCE));
@@ -453,11 +494,14 @@ impl<T: Scalar> Changed<'_, T> {
         }
         for l in 0..N {
             let sum = self.z[l] + self.c[l] + self.alpha[l] + sums.nis[l] + sums.evidence[l];
-            let mut sum = sum + sums.elapsed[l] + self.since[l] + sums.rho[l];
+            sums.all[l] = sum + sums.elapsed[l] + self.since[l] + sums.rho[l];
+        }
+        if small.learned.is_some() {
             for x in &sums.learned {
-                sum += x[l];
+                for l in 0..N {
+                    sums.all[l] += x[l];
+                }
             }
-            sums.finite[l] = sum.is_finite();
         }
         sums
     }
@@ -510,6 +554,135 @@ impl Sums {
 }
 
 impl<T: Scalar> Small<T> {
+    /// The rows of N = R registers of filters; `false`: one of the first `needed` is not taken, and nothing has changed.
+    #[inline(always)]
+    #[expect(clippy::needless_bitwise_bool, reason = "branches are no lanes")]
+    fn rows_of<S: Simd, const R: usize, const N: usize>(
+        &self,
+        s: S,
+        (clock, belief): (&mut [f64], &mut [T]),
+        h: &[T],
+        mut given: Given,
+        needed: usize,
+        (measured, said): (&mut Measured<T>, &mut Said),
+    ) -> bool {
+        let (small, p) = (self, self.p);
+        let (theta, rest) = belief.split_at_mut(p * N);
+        let (d, u) = rest.split_at_mut(p * N);
+        let mut at = Places { theta, d, u };
+        let beats = small.beats::<N>(clock, &mut given);
+        let since = small.since::<S, R, N>(s, &at, clock, &beats, &mut given.ok);
+        let noise = small.noises::<N>(clock, &beats.decay);
+
+        let mut inverse = [T::one(); MOST];
+        if !beats.still {
+            for l in 0..N {
+                inverse[l] = T::one() / T::of(beats.decay[l]);
+            }
+        }
+        let z = wide::<T, N>(&outputs::<T, S, R>(s, p, at.theta, h));
+        let (mut z, mut clamped) = (z, [false; MOST]);
+        for l in 0..N {
+            z[l] += given.offset[l];
+        }
+        if let Law::Own = small.law {
+            for l in 0..N {
+                given.ok[l] &= z[l].is_finite();
+                clamped[l] = z[l].abs() > small.limits.z_clamp;
+                z[l] = z[l].clamp(-small.limits.z_clamp, small.limits.z_clamp);
+            }
+        }
+        let (e, information) = small.scores::<N>(&z, &given, &noise);
+        let (mut fisher, mut minus) = ([0.0; MOST], [T::zero(); MOST]);
+        for l in 0..N {
+            fisher[l] = beats.metric[l] * given.weight[l] * information[l];
+        }
+        let fisher = narrow::<T, N>(&fisher);
+        for l in 0..N {
+            minus[l] = -fisher[l];
+        }
+        measure::<T, S, R>(s, p, &at, h, [&fisher, &minus, &inverse], measured);
+
+        let (alpha, q) = (wide::<T, N>(&measured.alpha), wide::<T, N>(&measured.q));
+        let peak = wide::<T, N>(&measured.peak);
+        let limit = if T::MAX.to_f64() > 1e300 { 1e200 } else { 1e30 };
+        let (mut c, mut gain, mut clipped) = ([0.0; MOST], [0.0; MOST], [false; MOST]);
+        let (mut distance, mut next_bound) = ([0.0; MOST], [0.0; MOST]);
+        let bound = read::<N>(clock, BOUND);
+        for l in 0..N {
+            c[l] = beats.spread[l] * q[l];
+            gain[l] = beats.learning[l] * given.weight[l] * e[l] / alpha[l];
+            distance[l] = e[l] * e[l];
+        }
+        if !small.law.plain() {
+            for l in 0..N {
+                distance[l] /= information[l];
+            }
+        }
+        for l in 0..N {
+            distance[l] = given.weight[l] * distance[l] / alpha[l];
+        }
+        if small.limits.step_clip < f64::INFINITY {
+            for l in 0..N {
+                clipped[l] = gain[l].abs() * q[l] > small.limits.step_clip;
+                if clipped[l] {
+                    gain[l] = gain[l].signum() * (small.limits.step_clip / q[l]);
+                }
+            }
+        }
+        let spread = measured.spread::<N>();
+        for l in 0..N {
+            next_bound[l] = bound[l] * (1.0 + peak[l] * spread[l]);
+        }
+        let after_row = Changed::<T> {
+            small,
+            z,
+            c,
+            alpha,
+            distance,
+            since,
+        };
+        let sums = after_row.sums::<N>(clock, &given, &noise);
+        for l in 0..N {
+            let reach = spread[l] * bound[l];
+            let fine = (next_bound[l] < limit) & (reach < limit) & (gain[l].abs() < limit);
+            let fine = fine & (reach * gain[l].abs() < limit) & measured.possible(l);
+            // Without information there is no distance; such rows go alone. A z that is not finite makes its sum so.
+            given.ok[l] &= fine & (information[l] > 0.0) & (sums.all[l].abs() < f64::INFINITY);
+        }
+        if given.ok[..needed].contains(&false) {
+            return false;
+        }
+        apply::<T, S, R>(s, p, &mut at, &narrow::<T, N>(&gain), measured);
+        sums.write::<N>(clock, small.learned.is_some());
+        small.cover::<N>(clock, &given, (&z, &c), &noise);
+        for l in 0..N {
+            let change = |place: usize| place * N + l;
+            clock[change(N_SEEN)] += 1.0;
+            clock[change(N_UPDATES)] += 1.0;
+            clock[change(NIS_COUNT)] += 1.0;
+        }
+        for (which, place) in [
+            (&clipped, CLIPPED),
+            (&clamped, CLAMPED),
+            (&noise.floored, FLOORED),
+        ] {
+            if which[..N].contains(&true) {
+                for l in 0..N {
+                    clock[place * N + l] += f64::from(which[l]);
+                }
+            }
+        }
+        write::<N>(clock, LOG_SINCE, &since);
+        write::<N>(clock, BOUND, &next_bound);
+        (said.z, said.c, said.a, said.b) = (z, c, noise.a, noise.b);
+        said.taken = given.ok;
+        for l in 0..N {
+            said.flags[l] = if clipped[l] { FLAG_CLIPPED } else { 0 };
+        }
+        true
+    }
+
     #[inline(always)]
     fn beats<const N: usize>(&self, clock: &[f64], given: &mut Given) -> Beats {
         match &self.pace {
@@ -552,7 +725,7 @@ impl<T: Scalar> Small<T> {
         for l in 0..N {
             since[l] = before[l] + beats.log_decay[l];
         }
-        if self.limits.windup.is_none() {
+        if self.limits.windup.is_none() || beats.still {
             return since;
         }
         for l in 0..N {

@@ -26,6 +26,12 @@ impl Law {
         })
     }
 
+    /// Whether the Fisher information is 1, whatever the row.
+    #[inline(always)]
+    pub(super) fn plain(self) -> bool {
+        matches!(self, Law::Fixed { information, .. } if information == 1.0)
+    }
+
     /// (e, L²) at z, with the noise as it is reported, of `m` learned variances.
     #[inline(always)]
     pub(super) fn score(

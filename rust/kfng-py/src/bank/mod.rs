@@ -188,6 +188,7 @@ impl BankCore {
     }
 
     // -- rows
+    #[pyo3(signature = (slots, U, Y, weight, dt, offset, blank, panel = false))]
     #[expect(non_snake_case, reason = "the names of the mathematics")]
     fn _run<'py>(
         &self,
@@ -199,10 +200,11 @@ impl BankCore {
         dt: &Bound<'py, PyAny>,
         offset: &Bound<'py, PyAny>,
         blank: &Bound<'py, PyAny>,
+        panel: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let slots = known(slots)?;
         let rows = [U, Y, weight, dt, offset, blank];
-        by_kind!(self.run(py, &slots, rows))
+        by_kind!(self.run(py, &slots, rows, panel))
     }
 
     /// All of a plain update, of exact arrays; a row of every key where `keys` is None. None: something is unusual, and nothing has been done.

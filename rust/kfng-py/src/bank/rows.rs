@@ -28,6 +28,8 @@ enum Whose<'a> {
     Keys(&'a Column),
     /// Of these slots, all different.
     Slots(Vec<u32>),
+    /// Of all slots, side by side.
+    All,
 }
 
 /// Rows of which nothing is unusual: weight 1, dt 1, no offset.
@@ -51,6 +53,7 @@ impl<T: Scalar> Plain<'_, T> {
             let rows = start..start + n;
             let mut made = Vec::new();
             let slots = match &self.whose {
+                Whose::All => &[],
                 Whose::Slots(slots) => &slots[rows.clone()],
                 Whose::Keys(column) => {
                     made = match look_up(bank, column, rows.clone(), true, &mut found[..n]) {
@@ -71,7 +74,11 @@ impl<T: Scalar> Plain<'_, T> {
                 offset: &offset[..n * k],
                 blank: &blank[..n],
             };
-            let (done, error) = bank.run(slots, &block, &mut report.rows(rows, k, s));
+            let mut place = report.rows(rows, k, s);
+            let (done, error) = match self.whose {
+                Whose::All => bank.run_panel(start, &block, &mut place),
+                _ => bank.run(slots, &block, &mut place),
+            };
             if error.is_some() {
                 let late = made.iter().filter(|&&row| row as usize >= done);
                 let late: Vec<u32> = late.map(|&row| slots[row as usize]).collect();
@@ -84,12 +91,29 @@ impl<T: Scalar> Plain<'_, T> {
     }
 }
 
+/// A panel of these slots: side by side where they are all that there are, in order.
+fn run_panel<T: Scalar>(
+    bank: &mut Bank<T>,
+    slots: &[u32],
+    block: &Block<'_, T>,
+    report: &mut Report<'_>,
+) -> (usize, Option<Error>) {
+    let ordered = || slots.iter().zip(0..).all(|(&slot, i)| slot == i);
+    let some = bank.abreast().is_some_and(|n| 4 * slots.len() > n);
+    if some && bank.in_order_of_slots() == Some(slots.len()) && ordered() {
+        bank.run_panel(0, block, report)
+    } else {
+        bank.run(slots, block, report)
+    }
+}
+
 impl BankCore {
     pub fn run<'py, T: Kind>(
         &self,
         py: Python<'py>,
         slots: &[u32],
         rows: [&Bound<'py, PyAny>; 6],
+        panel: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let (m, k, width) = (slots.len(), self.law.k, self.law.width);
         let bad = || raise(py, "ShapeError", "block", "the arrays of a Block", "others");
@@ -108,7 +132,12 @@ impl BankCore {
         let mut report = outputs.report();
         let (done, error) = self.detached(py, |core| {
             threads::enter(self.threads, usize::MAX, || {
-                T::within(core).run(slots, &block, &mut report)
+                let bank = T::within(core);
+                if panel {
+                    run_panel(bank, slots, &block, &mut report)
+                } else {
+                    bank.run(slots, &block, &mut report)
+                }
             })
         })?;
         PyTuple::new(
@@ -126,19 +155,26 @@ impl BankCore {
         y: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let (d, width) = (self.sizes.d, self.law.width);
-        let (column, m);
-        let whose = if let Some(keys) = keys {
+        let (column, m, whose);
+        if let Some(keys) = keys {
             column = Column::array(keys);
             let Some(column) = &column else {
                 return Ok(None);
             };
             m = column.len();
-            Whose::Keys(column)
+            whose = Whose::Keys(column);
         } else {
-            let live = self.detached(py, |core| T::within(core).live())?;
-            m = live.len();
-            Whose::Slots(live)
-        };
+            (m, whose) = self.detached(py, |core| {
+                let bank = T::within(core);
+                let all = bank.in_order_of_slots();
+                if let Some(m) = all.filter(|_| bank.abreast().is_some()) {
+                    (m, Whose::All)
+                } else {
+                    let live = bank.live();
+                    (live.len(), Whose::Slots(live))
+                }
+            })?;
+        }
         let found = numbers::<f64>(y, &[m, width]);
         let found = if width == 1 {
             found.or_else(|| numbers::<f64>(y, &[m]))
@@ -156,8 +192,9 @@ impl BankCore {
         own_y.numbers().copy_from_slice(given);
         let y = &*own_y.numbers();
         let family = &self.law.family;
-        let fine = |y: &[f64]| !y.iter().any(|y| y.is_infinite()) && !family.invalid(y);
-        if !finite(&u) || !y.chunks_exact(width).all(fine) {
+        // A Gaussian y is anything.
+        let fine = family.quadratic() || !y.chunks_exact(width).any(|y| family.invalid(y));
+        if !fine || y.iter().any(|y| y.is_infinite()) || !finite(&u) {
             return Ok(None);
         }
         let mut outputs = Outputs::new(py, m, &self.law)?;
