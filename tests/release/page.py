@@ -88,6 +88,7 @@ These have no size: `make test` runs all that there is.
   missed where many rows (a seventh in N2) have exactly no difference of such columns: what they change of an entry
   near 1 of the factor U is below half a unit of float64 and is lost, every time the same way. Without such rows roundings are
   independent and make about 2^-53 sqrt(kappa n) sd. U in more digits would take twice the memory and more time in every filter.
+  The filter says when it is there: `min_pivot_ratio` of `health()` is then below 1e-12, with a warning in its repr.
   Where columns have a large part in common, subtract it before they are given to the filter; a scale alone does no harm.
 - Free-threaded builds of Python: none was tried. The extension does not declare itself free of the GIL, so such a build
   turns the GIL on when kfng is imported.
