@@ -84,7 +84,7 @@ WHY: dict[str, str] = {
     "long again, and so does the rest: looking keys up, fetching records, reporting",
     "panel-linear": "filters lie side by side from one panel to the next; what is left of a row of four parameters is its step with counters and "
     "checks, the reading and checking of X and y and what is reported, and the first panel, in which the keys are made",
-    "import of kfng": "ninety small modules with some forty dataclasses, a third to half a millisecond each",
+    "import of kfng": "some forty small modules, a third to half a millisecond each",
     "stream-rnn": "three quarters of a row are the columns of its outputs through the covariance, which share a read of U but no sweep "
     "over it (one sweep for both was slower with two outputs), and a tenth to a fifth the product of f_s and the influence; the bars come "
     "from a machine with AVX-512",
