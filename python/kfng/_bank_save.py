@@ -6,10 +6,11 @@ from typing import Any, Self
 
 from . import _bank_changes, _bank_copy, _bank_file, _validate
 from ._bank_parts import BankParts
+from ._copied import Copied
 from .errors import UnsupportedError
 
 
-class BankSave(BankParts):
+class BankSave(BankParts, Copied):
     """All of it, or what has changed."""
 
     def save(self, path: Any, *, incremental: bool = False) -> None:
@@ -72,12 +73,6 @@ class BankSave(BankParts):
         if self.evict_to is not None:
             expected = f"none, to {what} a bank (two cannot share the file; export() copies keys)"
             raise UnsupportedError(argument="evict_to", expected=expected, got=repr(self.evict_to)[:80])
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: Any) -> Self:
-        return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
         self._alone("pickle")

@@ -6,13 +6,16 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from ._copied import Pickled
 from ._filter_parts import FilterParts
 from ._settings import Settings
 from .errors import BadHeaderError, CheckpointError, KfngError
 
 
-class Saving(FilterParts):
+class Saving(FilterParts, Pickled):
     """`spec`, `save` and `copy`."""
+
+    _kind = "Filter"
 
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
@@ -28,16 +31,7 @@ class Saving(FilterParts):
         arrays = {f"spec.{name}": array for name, array in self.settings.arrays().items()}
         arrays |= {f"state.{name}": array for name, array in self._state().items()}
         when = {} if self._when is None else {"time": list(self._when)}
-        return checkpoint.encode({"library": __version__, "object": "Filter", "spec": self.spec()} | when, arrays)
-
-    @classmethod
-    def _from_bytes(cls, data: bytes) -> Self:
-        from . import checkpoint
-        from ._load import require_kind
-
-        header, arrays = checkpoint.decode(data)
-        require_kind(header, "Filter")
-        return cls._from_file(header, arrays)
+        return checkpoint.encode({"library": __version__, "object": self._kind, "spec": self.spec()} | when, arrays)
 
     @classmethod
     def _from_file(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -84,12 +78,3 @@ class Saving(FilterParts):
         twin._set_state(self._state())
         twin._when = self._when
         return twin
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: Any) -> Self:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._from_bytes, (self._to_bytes(),)

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ._copied import Copied
 from ._joint_settings import JointSettings, Kernel, Moved, Seen
 from ._trace import SKIPPED, Step, Trace, TraceBuilder
 from ._validate import Array
@@ -17,7 +18,7 @@ COUNTERS = ("n_seen", "n_updates", "missing", "clipped", "clamped")
 GAUGES = ("nis_sum", "nis_count", "owed")
 
 
-class JointBase:
+class JointBase(Copied):
     """A kernel behind a lock, with the counts of what it saw."""
 
     settings: Any
@@ -165,9 +166,3 @@ class JointBase:
         twin = object.__new__(type(self))
         twin.__setstate__(self.__getstate__())
         return twin
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: Any) -> Self:
-        return self.copy()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import _border, _progress, _validate
 from ._clock import Moment
+from ._copied import Pickled
 from ._evidence import Evidence
 from ._filter_base import FilterBase
 from ._mixture_rows import Rows, Run, TraceBuilders
@@ -25,7 +26,7 @@ from .errors import KfngError, NonFiniteError, ParameterError, UnsupportedError
 Float = NDArray[np.float64]
 
 
-class MixtureBase:
+class MixtureBase(Pickled):
     """Several filters of the same y, weighted by how well each has predicted it: model choice without a second pass.
 
     Every filter learns from every row. Its weight is its prior weight times the densities that it gave, before using them, to
@@ -48,6 +49,7 @@ class MixtureBase:
     ParameterError, ShapeError, DtypeError, NonFiniteError, UnsupportedError
     """
 
+    _kind = "Mixture"
     _filter_type: ClassVar[type[FilterBase]]
 
     _filters: tuple[FilterBase, ...]
@@ -403,15 +405,6 @@ class MixtureBase:
             return _mixture_file.encode(self)
 
     @classmethod
-    def _from_bytes(cls, data: bytes) -> Self:
-        from . import checkpoint
-        from ._load import require_kind
-
-        header, arrays = checkpoint.decode(data)
-        require_kind(header, "Mixture")
-        return cls._from_file(header, arrays)
-
-    @classmethod
     def _from_file(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         from . import _mixture_file
 
@@ -421,15 +414,6 @@ class MixtureBase:
         """An independent mixture in the same state."""
         with self._lock:
             return self._made([flt.copy() for flt in self._filters], self._given_names, self._evidence, self._when)
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: Any) -> Self:
-        return self.copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._from_bytes, (self._to_bytes(),)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}: {w:.3g}" for name, w in zip(self.names, self.weights, strict=True))
