@@ -133,7 +133,7 @@ impl<T: Scalar> Pair<T> {
 
     fn forget(&mut self, bytes: &mut Bytes<'_>) {
         let (keys, slots): (Vec<_>, Vec<_>) = self.some(bytes).into_iter().unzip();
-        self.bank.remove(&slots);
+        self.bank.remove(&slots).unwrap();
         for i in keys {
             self.twins.remove(&i);
         }
@@ -178,7 +178,7 @@ impl<T: Scalar> Pair<T> {
     fn export(&mut self, bytes: &mut Bytes<'_>, recipe: &Recipe) {
         let mut other = Bank::<T>::new(&recipe.spec, &recipe.arrays, 1).expect("made before");
         let (mut spare, changed) = (None, bytes.pick(20));
-        for (at, slot) in self.bank.live().into_iter().enumerate() {
+        for (at, slot) in self.bank.live().unwrap().into_iter().enumerate() {
             let mut arrays = state(&mut self.bank, slot);
             let key = self.bank.key(slot).expect("a living key");
             if at == changed {
@@ -213,7 +213,7 @@ impl<T: Scalar> Pair<T> {
     fn check(&mut self) {
         let mut order: Vec<_> = self.twins.iter().collect();
         order.sort_by_key(|(_, twin)| twin.serial);
-        let live = self.bank.live();
+        let live = self.bank.live().unwrap();
         assert_eq!(live.len(), order.len());
         assert_eq!(self.bank.len(), order.len());
         for (&slot, (&i, twin)) in live.iter().zip(order) {

@@ -69,7 +69,11 @@ ELSEWHERE = [
     ("M2", "a bank as a state machine, against a dict of filters", ["tests/bank/test_machine.py"]),
     ("M3", "dtypes and layouts, one by one", ["tests/boundary/test_arrays.py", "tests/boundary/test_row_errors.py"]),
     ("M4", "sizes that no machine holds", ["tests/boundary/test_hostile_sizes.py"]),
-    ("M5", "a step allocates nothing: a counting allocator", ["rust/kfng-core/tests/allocations.rs"]),
+    (
+        "M5",
+        "a step allocates nothing: a counting allocator; each request of a life refused in turn",
+        ["rust/kfng-core/tests/allocations.rs", "rust/kfng-core/tests/exhaustion.rs"],
+    ),
     ("M8", "a panic or a fatal signal in any test fails it", ["tests/conftest.py"]),
     (
         "X1-X6",

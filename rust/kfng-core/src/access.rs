@@ -3,6 +3,7 @@
 use crate::belief::Uncertainty;
 use crate::error::{Error, fault};
 use crate::family::{Family, Likelihood};
+use crate::field::filled;
 use crate::filter::{Filter, Sizes};
 use crate::linalg::dot;
 use crate::model::Output;
@@ -90,7 +91,9 @@ impl<T: Scalar> Filter<T> {
                 "others",
             )));
         }
-        let ones = (vec![f64::NAN; self.sizes.width], vec![0.0; k]);
+        let mut missing = filled(self.sizes.width)?;
+        missing.fill(f64::NAN);
+        let ones = (missing, filled(k)?);
         for i in 0..n {
             let (z, c) = (
                 &mut z[i * k..(i + 1) * k],

@@ -94,6 +94,23 @@ pub(crate) fn filled<X: Clone + Default>(len: usize) -> Result<Vec<X>, Error> {
     Ok(x)
 }
 
+/// One more in a list, or an error instead of an abort when there is no memory for it.
+pub(crate) fn push<X>(list: &mut Vec<X>, x: X) -> Result<(), Error> {
+    let bytes = list.len().saturating_mul(size_of::<X>());
+    list.try_reserve(1).map_err(|_| Error::Memory(bytes))?;
+    list.push(x);
+    Ok(())
+}
+
+/// What an iterator gives, or an error instead of an abort when there is no memory for it.
+pub(crate) fn listed<X>(items: impl Iterator<Item = X>) -> Result<Vec<X>, Error> {
+    let mut list = Vec::new();
+    for x in items {
+        push(&mut list, x)?;
+    }
+    Ok(list)
+}
+
 /// A product of sizes, or the error of a size that does not fit.
 pub(crate) fn product(sizes: &[usize]) -> Result<usize, Error> {
     sizes

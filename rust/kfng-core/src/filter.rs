@@ -215,7 +215,11 @@ impl<T: Scalar> Filter<T> {
         let (n, free, own) = spec.unknowns()?;
         let p = free.checked_add(own).ok_or(Error::Memory(usize::MAX))?;
         let state_0 = if n > 0 { spec.state_0(n, arrays)? } else { &[] };
-        let phi_0 = [&state_0[..free], spec.theta_0(arrays)?].concat();
+        let theta_0 = spec.theta_0(arrays)?;
+        let mut phi_0: Vec<f64> = filled(p)?;
+        for (to, x) in phi_0.iter_mut().zip(state_0[..free].iter().chain(theta_0)) {
+            *to = *x;
+        }
         let Spec {
             mut model,
             mut family,

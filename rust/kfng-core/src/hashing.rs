@@ -3,6 +3,8 @@
 //! The hash is MurmurHash3_x86_32 (A. Appleby, public domain) with seed 0, read as signed: its magnitude modulo d is the column, its sign
 //! that of the value (Weinberger et al. 2009, Feature hashing for large scale multitask learning).
 
+use crate::error::Error;
+
 /// MurmurHash3_x86_32.
 #[must_use]
 pub fn murmur3(data: &[u8], seed: u32) -> u32 {
@@ -58,32 +60,44 @@ impl Hashed {
     }
 
     /// A name of the row at hand, and its value; 0 is as if it were not there.
-    pub fn push(&mut self, name: &[u8], value: f64) {
+    pub fn push(&mut self, name: &[u8], value: f64) -> Result<(), Error> {
         if value == 0.0 {
-            return;
+            return Ok(());
         }
         let h = murmur3(name, 0).cast_signed();
         let value = if self.signed && h < 0 { -value } else { value };
         let column = h.unsigned_abs() % self.d;
+        room(&mut self.row)?;
         self.row.push((i64::from(column), value));
+        Ok(())
     }
 
     /// The row is complete: values of one column are added, in the order in which they came.
-    pub fn end_row(&mut self) {
+    pub fn end_row(&mut self) -> Result<(), Error> {
         self.row.sort_by_key(|&(column, _)| column);
         let start = self.indices.len();
         for &(column, value) in &self.row {
             match self.values.last_mut() {
                 Some(last) if self.indices[start..].last() == Some(&column) => *last += value,
                 _ => {
+                    room(&mut self.indices)?;
+                    room(&mut self.values)?;
                     self.indices.push(column);
                     self.values.push(value);
                 }
             }
         }
         self.row.clear();
+        room(&mut self.starts)?;
         self.starts.push(self.indices.len().cast_signed() as i64);
+        Ok(())
     }
+}
+
+/// Room for one more.
+fn room<X>(list: &mut Vec<X>) -> Result<(), Error> {
+    let bytes = list.len().saturating_mul(size_of::<X>());
+    list.try_reserve(1).map_err(|_| Error::Memory(bytes))
 }
 
 #[cfg(test)]
@@ -119,10 +133,10 @@ mod tests {
     fn a_row_has_each_column_once_in_order() {
         let mut hashed = Hashed::new(3, false);
         for (name, value) in [("a", 1.0), ("b", 2.0), ("c", 0.0), ("d", 4.0), ("e", 8.0)] {
-            hashed.push(name.as_bytes(), value);
+            hashed.push(name.as_bytes(), value).unwrap();
         }
-        hashed.end_row();
-        hashed.end_row();
+        hashed.end_row().unwrap();
+        hashed.end_row().unwrap();
         let ends = hashed.indices.len().cast_signed() as i64;
         assert_eq!(hashed.starts, [0, ends, ends]);
         assert!(hashed.indices.is_sorted_by(|a, b| a < b));
@@ -130,9 +144,9 @@ mod tests {
         assert_eq!(hashed.values.iter().sum::<f64>(), 15.0);
         let mut one = Hashed::new(1, false);
         for name in ["a", "b", "c"] {
-            one.push(name.as_bytes(), 2.0);
+            one.push(name.as_bytes(), 2.0).unwrap();
         }
-        one.end_row();
+        one.end_row().unwrap();
         assert_eq!((one.indices, one.values), (vec![0], vec![6.0]));
     }
 }

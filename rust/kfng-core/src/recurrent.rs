@@ -11,6 +11,7 @@
 use crate::belief::Uncertainty;
 use crate::error::Error;
 use crate::family::{Likelihood, Seen};
+use crate::field::filled;
 use crate::filter::Filter;
 use crate::linalg::{axpy, dot, multiply};
 use crate::model::{Model, Output, Readout};
@@ -116,6 +117,7 @@ impl<T: Scalar> Filter<T> {
             return Ok(());
         };
         let (n, free) = (at.sizes.n, at.sizes.free);
+        let mut start = filled(free)?;
         let now = &mut self.state;
         match state {
             Some(given) => {
@@ -128,7 +130,7 @@ impl<T: Scalar> Filter<T> {
         now.memory[..2 * k].fill(0.0);
         now.memory[2 * k..3 * k].fill(0.0);
         if free > 0 {
-            let start = now.state[..n].to_vec();
+            start.copy_from_slice(&now.state[..n]);
             now.theta_mut()[..n].copy_from_slice(&start);
             self.belief.restart(now.belief_mut(), &at.belief_0, n);
             if !now.turns.is_empty() {

@@ -4,7 +4,7 @@ use crate::belief::Uncertainty;
 use crate::error::{Error, fault};
 use crate::family::Likelihood;
 use crate::family::coverage::MOST_ROWS;
-use crate::field::{Array, Arrays, filled};
+use crate::field::{Array, Arrays, filled, listed, push};
 use crate::filter::Filter;
 use crate::scalar::Scalar;
 use crate::state::{BOUND, COVERED, ELAPSED, N_UPDATES, NAMES, NOISE, OWED, State, downweighted};
@@ -65,30 +65,29 @@ impl<T: Scalar> Filter<T> {
 
     /// Names, shapes and whether of the filter's type, of the arrays that `load` needs, given which names there are.
     pub fn shapes(&self, has: &dyn Fn(&str) -> bool) -> Result<Vec<Wanted>, Error> {
-        let mut shapes: Vec<_> = self
-            .places()
-            .map(|(name, place)| (name, vec![place.len()], false))
-            .into();
-        shapes.push(("noise", vec![2, self.sizes.scales], false));
-        shapes.push(("y_stats", vec![3, self.moments()], false));
+        let places = self.places().into_iter();
+        let places = places.map(|(name, place)| (name, vec![place.len()], false));
+        let mut shapes = listed(places)?;
+        let mut add = |wanted: Wanted| push(&mut shapes, wanted);
+        add(("noise", vec![2, self.sizes.scales], false))?;
+        add(("y_stats", vec![3, self.moments()], false))?;
         if self.robust.is_some() {
-            shapes.push(("robust", vec![1], false));
+            add(("robust", vec![1], false))?;
         }
         if self.family.covers() && has(COVERAGE) {
-            shapes.push((COVERAGE, vec![1], false));
+            add((COVERAGE, vec![1], false))?;
         }
         if self.turns.is_some() {
-            shapes.push(("turns", vec![self.sizes.p], false));
-            shapes.push(("turn", vec![LOG_D], false));
+            add(("turns", vec![self.sizes.p], false))?;
+            add(("turn", vec![LOG_D], false))?;
         }
-        shapes.push(("theta", vec![self.sizes.p - self.sizes.free], true));
-        shapes.extend(self.recurrence_shapes());
-        shapes.extend(
-            self.belief
-                .shapes(has)?
-                .into_iter()
-                .map(|(name, shape)| (name, shape, true)),
-        );
+        add(("theta", vec![self.sizes.p - self.sizes.free], true))?;
+        self.recurrence_shapes()
+            .into_iter()
+            .try_for_each(&mut add)?;
+        for (name, shape) in self.belief.shapes(has)? {
+            add((name, shape, true))?;
+        }
         Ok(shapes)
     }
 

@@ -85,13 +85,20 @@ impl<T: Scalar> Sparse<T> {
     }
 
     /// Room for rows of so many inputs and an intercept.
-    pub(crate) fn make_room(&mut self, longest: usize) {
+    pub(crate) fn make_room(&mut self, longest: usize) -> Result<(), Error> {
         let room = (longest + 1).next_multiple_of(16);
         for part in [&mut self.h, &mut self.theta, &mut self.v] {
-            part.reserve(room.saturating_sub(part.len()));
+            reserve(part, room)?;
         }
-        self.places.reserve(room.saturating_sub(self.places.len()));
+        reserve(&mut self.places, room)
     }
+}
+
+/// Room for so many in all.
+fn reserve<X>(list: &mut Vec<X>, all: usize) -> Result<(), Error> {
+    let more = all.saturating_sub(list.len());
+    list.try_reserve(more)
+        .map_err(|_| Error::Memory(all.saturating_mul(size_of::<X>())))
 }
 
 /// The state's numbers that a row is gathered from.

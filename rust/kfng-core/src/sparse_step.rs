@@ -94,7 +94,10 @@ impl<T: Scalar> Filter<T> {
             Some(sparse) => sparse,
             None => Box::new(Sparse::new(&self.rule, p)?),
         };
-        sparse.make_room(longest);
+        if let Err(error) = sparse.make_room(longest) {
+            lean.sparse = Some(sparse);
+            return Err(error);
+        }
         Ok(sparse)
     }
 

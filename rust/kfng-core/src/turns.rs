@@ -14,6 +14,7 @@ use std::f64::consts::LN_2;
 
 use crate::belief::{Belief, Uncertainty};
 use crate::error::Error;
+use crate::field::listed;
 use crate::linalg::Aligned;
 use crate::rule::Time;
 use crate::scalar::Scalar;
@@ -60,7 +61,7 @@ impl<T: Scalar> Turns<T> {
         Ok(Turns {
             theta_0,
             belief_0,
-            scales: scales.collect(),
+            scales: listed(scales)?,
             columns: belief.prior_columns()?,
         })
     }

@@ -3,10 +3,12 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use kfng_core::error::Error;
 use kfng_core::hashing::Hashed;
 
 use crate::arrays::Fresh;
 use crate::convert::element;
+use crate::errors::to_python;
 
 /// starts (m + 1,), indices and values (n,).
 type Parts<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
@@ -24,7 +26,7 @@ pub fn hashed<'py>(
         if take(&row, &mut hashed, &mut text).is_none() {
             return Ok(None);
         }
-        hashed.end_row();
+        hashed.end_row().map_err(|error| to_python(py, &error))?;
     }
     let mut starts = Fresh::<i64>::zeros(py, &[hashed.starts.len()])?;
     let mut indices = Fresh::<i64>::zeros(py, &[hashed.indices.len()])?;
@@ -69,8 +71,7 @@ fn pair(
         text.push_str(name.cast_exact::<PyString>().ok()?.to_str().ok()?);
         text.push('=');
         text.push_str(level.to_str().ok()?);
-        to.push(text.as_bytes(), 1.0);
-        Some(())
+        to.push(text.as_bytes(), 1.0).ok()
     } else {
         let x = value.cast_exact::<PyBool>().ok()?.is_true();
         named(name, |bytes| to.push(bytes, f64::from(u8::from(x))))
@@ -78,11 +79,10 @@ fn pair(
 }
 
 /// Does something with the bytes of a plain name.
-fn named(name: &Bound<'_, PyAny>, then: impl FnOnce(&[u8])) -> Option<()> {
+fn named(name: &Bound<'_, PyAny>, then: impl FnOnce(&[u8]) -> Result<(), Error>) -> Option<()> {
     if let Ok(text) = name.cast_exact::<PyString>() {
-        then(text.to_str().ok()?.as_bytes());
+        then(text.to_str().ok()?.as_bytes()).ok()
     } else {
-        then(name.cast_exact::<PyBytes>().ok()?.as_bytes());
+        then(name.cast_exact::<PyBytes>().ok()?.as_bytes()).ok()
     }
-    Some(())
 }

@@ -1,6 +1,8 @@
 //! What has changed since a moment: keys that were written since, and keys of then that are gone. What a save of changes writes.
 
+use super::keys::Keys;
 use super::{Bank, Key};
+use crate::error::Error;
 use crate::scalar::Scalar;
 
 /// Since a moment.
@@ -15,17 +17,41 @@ pub(super) struct Since {
 #[derive(Debug)]
 enum Name {
     Int(i64),
-    Text(Box<str>),
+    Text(String),
 }
 
 impl Since {
-    /// A key of this serial number goes.
-    pub(super) fn leaves(&mut self, serial: u64, key: Option<Key<'_>>) {
-        if serial < self.next {
-            self.gone.extend(key.map(|key| match key {
-                Key::Int(x) => Name::Int(x),
-                Key::Text(text) => Name::Text(text.into()),
-            }));
+    /// The keys of these slots go; those that have none are passed over. On an error nothing has changed.
+    pub(super) fn leave(&mut self, keys: &Keys, slots: &[u32]) -> Result<(), Error> {
+        let before = self.gone.len();
+        let mut note = || {
+            for &slot in slots {
+                if let Some(key) = keys.key(slot).filter(|_| keys.serial(slot) < self.next) {
+                    let name = name(key)?;
+                    let more = self.gone.try_reserve(1);
+                    more.map_err(|_| Error::Memory(size_of::<Name>()))?;
+                    self.gone.push(name);
+                }
+            }
+            Ok(())
+        };
+        let noted = note();
+        if noted.is_err() {
+            self.gone.truncate(before);
+        }
+        noted
+    }
+}
+
+fn name(key: Key<'_>) -> Result<Name, Error> {
+    match key {
+        Key::Int(x) => Ok(Name::Int(x)),
+        Key::Text(text) => {
+            let mut own = String::new();
+            let room = own.try_reserve_exact(text.len());
+            room.map_err(|_| Error::Memory(text.len()))?;
+            own.push_str(text);
+            Ok(Name::Text(own))
         }
     }
 }
@@ -39,10 +65,10 @@ impl<T: Scalar> Bank<T> {
     }
 
     /// Slots of living keys that were written or made since the moment, in the order of their first appearance; without one, since the beginning.
-    pub fn changed(&self) -> Vec<u32> {
-        let mut live = self.keys.live();
+    pub fn changed(&self) -> Result<Vec<u32>, Error> {
+        let mut live = self.keys.live()?;
         live.retain(|&slot| self.store.slab().written(slot));
-        live
+        Ok(live)
     }
 
     /// Keys that were there at the moment and were removed since; one may be there again, as a new key.
@@ -71,15 +97,15 @@ mod tests {
         };
         let old: Vec<_> = (0..5).map(|x| slot(&mut bank, Key::Int(x))).collect();
         let text = slot(&mut bank, Key::Text("a"));
-        assert_eq!(bank.changed().len(), 6);
+        assert_eq!(bank.changed().unwrap().len(), 6);
         bank.mark();
-        assert!(bank.changed().is_empty() && bank.gone().next().is_none());
+        assert!(bank.changed().unwrap().is_empty() && bank.gone().next().is_none());
         bank.refuse(&old[2..3]).unwrap();
-        bank.remove(&[old[4], text]);
+        bank.remove(&[old[4], text]).unwrap();
         let young = slot(&mut bank, Key::Text("b"));
-        bank.remove(&[young]); // neither then nor now
+        bank.remove(&[young]).unwrap(); // neither then nor now
         let again = slot(&mut bank, Key::Int(4));
-        assert_eq!(bank.changed(), [old[2], again]);
+        assert_eq!(bank.changed().unwrap(), [old[2], again]);
         let gone: Vec<_> = bank.gone().collect();
         assert_eq!(gone, [Key::Int(4), Key::Text("a")]);
     }

@@ -38,7 +38,9 @@ pub struct Keys {
     serials: Vec<u64>,
     /// Empty until a key starts at another than the first.
     priors: Vec<u32>,
-    free: Vec<u32>,
+    /// The slot that became free last, and how many are free; the name of each is the one before it, so that to free one takes no memory.
+    last_free: u32,
+    free: usize,
     /// UTF-8, one behind the other.
     arena: Vec<u8>,
     /// Bytes of the arena that belong to keys that are gone.
@@ -73,7 +75,7 @@ fn begin<T: Clone>(
 impl Keys {
     /// Living keys.
     pub fn len(&self) -> usize {
-        self.names.len() - self.free.len()
+        self.names.len() - self.free
     }
 
     /// Whether there are none.
@@ -83,7 +85,7 @@ impl Keys {
 
     /// Whether every slot has a key, in the order of their appearance.
     pub fn unbroken(&self) -> bool {
-        self.free.is_empty() && self.serials.is_empty()
+        self.free == 0 && self.serials.is_empty()
     }
 
     /// The largest slot there ever was, and one.
@@ -175,19 +177,11 @@ impl Keys {
     /// A slot for a key that is not there yet; on an error nothing has changed.
     pub fn insert(&mut self, key: Key<'_>, hash: u64, prior: u32) -> Result<u32, Error> {
         let n = self.names.len();
-        let slot = match self.free.last() {
-            Some(&slot) => slot,
-            None => u32::try_from(n)
-                .ok()
-                .filter(|&slot| slot < MOST)
-                .ok_or_else(|| {
-                    Error::Parameter(fault("keys", format!("at most {MOST} keys"), "more"))
-                })?,
-        };
+        let slot = self.next()?;
         room(&mut self.names)?;
         room(&mut self.kinds)?;
         let (ordered, shared) = (
-            !self.free.is_empty() || !self.serials.is_empty(),
+            self.free > 0 || !self.serials.is_empty(),
             prior != 0 || !self.priors.is_empty(),
         );
         if ordered {
@@ -208,6 +202,10 @@ impl Keys {
                 (Kind::Text, start)
             }
         };
+        if self.free > 0 {
+            self.last_free = self.names[slot as usize] as u32;
+            self.free -= 1;
+        }
         put(&mut self.names, slot, name);
         put(&mut self.kinds, slot, kind);
         if ordered {
@@ -217,8 +215,17 @@ impl Keys {
             put(&mut self.priors, slot, prior);
         }
         self.next_serial += 1;
-        self.free.pop();
         Ok(slot)
+    }
+
+    /// The slot that the next key will have.
+    pub fn next(&self) -> Result<u32, Error> {
+        if self.free > 0 {
+            return Ok(self.last_free);
+        }
+        let slot = u32::try_from(self.names.len()).ok();
+        slot.filter(|&slot| slot < MOST)
+            .ok_or_else(|| Error::Parameter(fault("keys", format!("at most {MOST} keys"), "more")))
     }
 
     /// A text in the arena, with room for its entry; on an error nothing has changed.
@@ -239,7 +246,7 @@ impl Keys {
         Ok(start)
     }
 
-    /// Takes a living key out.
+    /// Takes a living key out, without asking for memory that it could not do without.
     pub fn remove(&mut self, slot: u32) {
         let name = self.names[slot as usize];
         match std::mem::replace(&mut self.kinds[slot as usize], Kind::Free) {
@@ -255,15 +262,23 @@ impl Keys {
                 self.dead += len + HEAD;
             }
         }
-        self.free.push(slot);
+        self.names[slot as usize] = self.last_free.into();
+        self.last_free = slot;
+        self.free += 1;
         if self.dead > 4096 && self.dead > self.arena.len() / 2 {
             self.compact();
         }
     }
 
-    /// The texts of living keys alone.
+    /// The texts of living keys alone, where there is memory for them beside the others.
     fn compact(&mut self) {
-        let mut arena = Vec::with_capacity(self.arena.len() - self.dead);
+        let mut arena = Vec::new();
+        if arena
+            .try_reserve_exact(self.arena.len() - self.dead)
+            .is_err()
+        {
+            return;
+        }
         for slot in 0..self.names.len() {
             if self.kinds[slot] == Kind::Text {
                 let start = self.names[slot] as usize;
@@ -288,13 +303,16 @@ impl Keys {
     }
 
     /// Living slots in the order in which their keys appeared.
-    pub fn live(&self) -> Vec<u32> {
-        let slots = (0..self.names.len() as u32).filter(|&slot| self.lives(slot));
-        let mut slots: Vec<u32> = slots.collect();
+    pub fn live(&self) -> Result<Vec<u32>, Error> {
+        let mut slots = Vec::new();
+        slots
+            .try_reserve_exact(self.len())
+            .map_err(|_| Error::Memory(self.len().saturating_mul(size_of::<u32>())))?;
+        slots.extend((0..self.names.len() as u32).filter(|&slot| self.lives(slot)));
         if !self.serials.is_empty() {
             slots.sort_unstable_by_key(|&slot| self.serial(slot));
         }
-        slots
+        Ok(slots)
     }
 
     /// Bytes held.
@@ -306,7 +324,6 @@ impl Keys {
             + self.kinds.capacity() * size_of::<Kind>()
             + self.serials.capacity() * size_of::<u64>()
             + self.priors.capacity() * size_of::<u32>()
-            + self.free.capacity() * size_of::<u32>()
     }
 }
 
@@ -367,6 +384,7 @@ mod tests {
         );
         let order: Vec<_> = keys
             .live()
+            .unwrap()
             .into_iter()
             .map(|at| keys.key(at).unwrap())
             .collect();

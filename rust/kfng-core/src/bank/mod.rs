@@ -9,7 +9,7 @@
 //! rows.rs: shared out among threads · panel.rs: a row of every key · read.rs: what can be read · saved.rs: states by named arrays · changes.rs: what has changed since a save.
 
 use crate::error::{Error, fault};
-use crate::field::Arrays;
+use crate::field::{Arrays, push};
 use crate::filter::{Filter, Sizes};
 use crate::linalg::threads;
 use crate::model::Output;
@@ -78,18 +78,18 @@ impl<T: Scalar> Bank<T> {
             return refuse("rule", "a rule without functions of the user's", "one");
         }
         let filter = Filter::<T>::new(spec.clone(), arrays)?;
-        let plan = Plan::new(&filter);
+        let plan = Plan::new(&filter)?;
         let threads = if threads::pay(filter.sizes.p) {
             1 // the passes themselves are shared out
         } else {
             threads.clamp(1, STRIPES)
         };
         let small = filter.small.as_ref();
-        let room = || small.and_then(Small::side_by_side);
-        let tile = room().map_or(1, |room| room.n());
+        let room = || Ok::<_, Error>(small.map(Small::side_by_side).transpose()?.flatten());
+        let tile = room()?.map_or(1, |room| room.n());
         let mut bank = Bank {
             keys: Keys::default(),
-            store: Store::new(&plan, tile),
+            store: Store::new(&plan, tile)?,
             sizes: filter.sizes,
             plan,
             work: Vec::new(),
@@ -97,10 +97,11 @@ impl<T: Scalar> Bank<T> {
             scratch: rows::Scratch::default(),
             since: None,
         };
-        bank.work.resize_with(threads, || Workspace {
-            filters: Vec::new(),
-            room: room(),
-        });
+        for _ in 0..threads {
+            let filters = Vec::new();
+            let room = room()?;
+            push(&mut bank.work, Workspace { filters, room })?;
+        }
         bank.take_prior(filter, spec, arrays)?;
         Ok(bank)
     }
@@ -108,7 +109,7 @@ impl<T: Scalar> Bank<T> {
     /// Keys made from now on start at the prior of this specification, which differs from the bank's in nothing else.
     pub fn add_prior(&mut self, spec: &Spec, arrays: &Arrays) -> Result<(), Error> {
         let filter = Filter::<T>::new(spec.clone(), arrays)?;
-        if Plan::new(&filter).words != self.plan.words {
+        if Plan::new(&filter)?.words != self.plan.words {
             let expected = "the settings of the bank, but for theta and the prior variance";
             return Err(Error::Shape(fault("prior", expected, "others")));
         }
@@ -118,11 +119,16 @@ impl<T: Scalar> Bank<T> {
     fn take_prior(&mut self, filter: Filter<T>, spec: &Spec, arrays: &Arrays) -> Result<(), Error> {
         let mut record = crate::field::filled(self.plan.words)?;
         self.plan.pack(&filter.state, &mut record);
-        let mut filters = vec![filter];
+        let mut filters = Vec::new();
+        push(&mut filters, filter)?;
         for _ in 1..self.work.len() {
-            filters.push(Filter::new(spec.clone(), arrays)?);
+            push(&mut filters, Filter::new(spec.clone(), arrays)?)?;
         }
-        self.fresh.push(record.into());
+        for work in &mut self.work {
+            let room = work.filters.try_reserve(1);
+            room.map_err(|_| Error::Memory(size_of::<Filter<T>>()))?;
+        }
+        push(&mut self.fresh, record.into())?;
         for (work, filter) in self.work.iter_mut().zip(filters) {
             work.filters.push(filter);
         }
@@ -175,23 +181,26 @@ impl<T: Scalar> Bank<T> {
     }
 
     fn make_at(&mut self, key: Key<'_>, hash: u64, prior: usize) -> Result<u32, Error> {
+        self.store.records().reach(self.keys.next()?)?;
         let slot = self.keys.insert(key, hash, prior as u32)?;
-        if let Err(error) = self.store.records().reach(slot) {
-            self.keys.remove(slot);
-            return Err(error);
-        }
         let record = self.store.records().get_mut(slot);
         record.copy_from_slice(&self.fresh[prior]);
         Ok(slot)
     }
 
-    /// Forgets keys; slots that have none are passed over.
-    pub fn remove(&mut self, slots: &[u32]) {
-        for &slot in slots {
+    /// Forgets keys; slots that have none are passed over. On an error nothing has changed.
+    pub fn remove(&mut self, slots: &[u32]) -> Result<(), Error> {
+        if let Some(since) = &mut self.since {
+            since.leave(&self.keys, slots)?;
+        }
+        self.unmake(slots.iter().copied());
+        Ok(())
+    }
+
+    /// The same of keys that were made since the moment of `mark`, if there was one: it cannot fail.
+    pub fn unmake(&mut self, slots: impl Iterator<Item = u32>) {
+        for slot in slots {
             if self.keys.lives(slot) {
-                if let Some(since) = &mut self.since {
-                    since.leaves(self.keys.serial(slot), self.keys.key(slot));
-                }
                 self.keys.remove(slot);
             }
         }
@@ -208,7 +217,7 @@ impl<T: Scalar> Bank<T> {
     }
 
     /// Slots of living keys in the order of their first appearance.
-    pub fn live(&self) -> Vec<u32> {
+    pub fn live(&self) -> Result<Vec<u32>, Error> {
         self.keys.live()
     }
 

@@ -11,6 +11,8 @@ use std::ops::Range;
 use pulp::bytemuck;
 
 use crate::belief::Uncertainty;
+use crate::error::Error;
+use crate::field::listed;
 use crate::filter::Filter;
 use crate::linalg::INDEX_ORDER_MAX;
 use crate::scalar::Scalar;
@@ -33,22 +35,22 @@ pub struct Plan {
 
 impl Plan {
     /// For filters like this one, which has no hidden state.
-    pub fn new<T: Scalar>(filter: &Filter<T>) -> Self {
+    pub fn new<T: Scalar>(filter: &Filter<T>) -> Result<Self, Error> {
         let (p, padded) = (filter.sizes.p, filter.sizes.padded);
-        let belief = filter.belief.told().into_iter();
+        let belief = filter.belief.told()?.into_iter();
         let belief = belief.map(|place| padded + place.start..padded + place.end);
-        let told: Vec<_> = std::iter::once(0..p).chain(belief).collect();
+        let told = listed(std::iter::once(0..p).chain(belief))?;
         let narrow = told.iter().map(Range::len).sum();
         let (wide, turns) = (filter.state.wide.len(), filter.state.turns.len());
         let bytes: usize = narrow * size_of::<T>();
         let words = wide + turns + bytes.div_ceil(8);
-        Plan {
+        Ok(Plan {
             wide,
             turns,
             narrow,
             told,
             words,
-        }
+        })
     }
 
     /// The numbers of the filter's type.

@@ -1,10 +1,19 @@
 //! What threads need to share the rows of a call: who takes which, where it is reported, and how it is undone.
 
 use super::slab::{Slab, Tiles};
+use crate::error::Error;
+use crate::field::listed;
 use crate::linalg::parts::{Part, parts};
 use crate::row::Report;
 
 const BITS: usize = u64::BITS as usize;
+
+/// Room for so many more.
+#[inline(always)]
+fn room<X>(list: &mut Vec<X>, more: usize) -> Result<(), Error> {
+    list.try_reserve(more)
+        .map_err(|_| Error::Memory(more.saturating_mul(size_of::<X>())))
+}
 
 /// Records as they were before a piece.
 #[derive(Debug, Default)]
@@ -17,26 +26,33 @@ pub struct Undo {
 
 impl Undo {
     /// Nothing is kept, of so many slots.
-    pub fn clear(&mut self, slots: usize) {
+    pub fn clear(&mut self, slots: usize) -> Result<(), Error> {
         for slot in self.slots.drain(..) {
             self.kept[slot as usize / BITS] = 0;
         }
         self.records.clear();
-        self.kept.resize(slots.div_ceil(BITS), 0);
+        let words = slots.div_ceil(BITS);
+        let more = words.saturating_sub(self.kept.len());
+        room(&mut self.kept, more)?;
+        self.kept.resize(words, 0);
+        Ok(())
     }
 
-    /// Keeps a record, the first time that it is asked to.
+    /// Keeps a record, the first time that it is asked to; on an error it is not kept.
     #[inline(always)]
-    pub fn keep(&mut self, slot: u32, record: &[f64]) {
+    pub fn keep(&mut self, slot: u32, record: &[f64]) -> Result<(), Error> {
         let (bits, bit) = (
             &mut self.kept[slot as usize / BITS],
             1 << (slot as usize % BITS),
         );
         if *bits & bit == 0 {
+            room(&mut self.slots, 1)?;
+            room(&mut self.records, record.len())?;
             *bits |= bit;
             self.slots.push(slot);
             self.records.extend_from_slice(record);
         }
+        Ok(())
     }
 
     /// Puts all back.
@@ -68,20 +84,21 @@ impl Scratch {
     }
 
     /// For the rows of these slots, of so many that there are.
-    pub fn begin(&mut self, slots: &[u32], all: usize, tiles: Tiles) {
+    pub fn begin(&mut self, slots: &[u32], all: usize, tiles: Tiles) -> Result<(), Error> {
         let threads = self.undos.len();
         self.owners.clear();
+        room(&mut self.owners, slots.len())?;
         self.owners
             .extend(slots.iter().map(|&slot| tiles.owner(slot, threads)));
         for order in &mut self.orders {
             order.clear();
         }
         for (i, &owner) in self.owners.iter().enumerate() {
-            self.orders[usize::from(owner)].push(i as u32);
+            let order = &mut self.orders[usize::from(owner)];
+            room(order, 1)?;
+            order.push(i as u32);
         }
-        for undo in &mut self.undos {
-            undo.clear(all);
-        }
+        self.undos.iter_mut().try_for_each(|undo| undo.clear(all))
     }
 
     /// The thread of each row, each thread's rows, and where it keeps what it changes.
@@ -114,7 +131,7 @@ impl<'a> Rows<'a> {
         scales: usize,
         owners: &'a [u8],
         threads: usize,
-    ) -> Vec<Rows<'a>> {
+    ) -> Result<Vec<Rows<'a>>, Error> {
         let z = parts(&mut *report.z, k, owners, threads);
         let c = parts(&mut *report.c, k * k, owners, threads);
         let a = parts(&mut *report.a, scales, owners, threads);
@@ -122,18 +139,15 @@ impl<'a> Rows<'a> {
         let flags = parts(&mut *report.flags, 1, owners, threads);
         let weighs = usize::from(!report.trust.is_empty());
         let trust = parts(&mut *report.trust, weighs, owners, threads);
-        z.zip(c)
-            .zip(a.zip(b))
-            .zip(flags.zip(trust))
-            .map(|(((z, c), (a, b)), (flags, trust))| Rows {
-                z,
-                c,
-                a,
-                b,
-                flags,
-                trust,
-            })
-            .collect()
+        let all = z.zip(c).zip(a.zip(b)).zip(flags.zip(trust));
+        listed(all.map(|(((z, c), (a, b)), (flags, trust))| Rows {
+            z,
+            c,
+            a,
+            b,
+            flags,
+            trust,
+        }))
     }
 
     /// Of row i.

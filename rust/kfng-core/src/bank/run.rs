@@ -11,6 +11,7 @@ use super::Bank;
 use super::rows::{Rows, Scratch};
 use super::take::{Taker, Whole};
 use crate::error::{Error, fault};
+use crate::field::listed;
 use crate::linalg::threads;
 use crate::row::{Block, Input, Report};
 use crate::scalar::Scalar;
@@ -109,38 +110,46 @@ impl<T: Scalar> Bank<T> {
         let part = &slots[rows.clone()];
         let own = block.rows(rows.clone(), sizes.d, sizes.k, sizes.width);
         let tiles = self.store.slab().tiles();
-        scratch.begin(part, self.keys.capacity(), tiles);
+        let alone = |(done, error)| (done, Some(error));
         let failed = AtomicUsize::new(usize::MAX);
-        {
-            let mut place = report.rows(rows.clone(), sizes.k, sizes.scales);
-            let (owners, orders, undos) = scratch.parts();
-            let threads = undos.len();
-            let outputs = Rows::parts(&mut place, sizes.k, sizes.scales, owners, threads);
-            let (plan, keys) = (&self.plan, &self.keys);
-            let shares = self.store.records().share(threads).into_iter();
-            let parts = shares.zip(&mut self.work).zip(outputs).zip(undos);
-            let workers: Vec<_> = parts.map(|parts| Mutex::new(Some(parts))).collect();
-            threads::share(&|me| {
-                // A thread more than is needed finds nothing.
-                let mine = workers
-                    .get(me)
-                    .and_then(|worker| worker.lock().ok()?.take());
-                let Some((((mut records, work), out), undo)) = mine else {
-                    return;
-                };
-                let mut taker = Taker {
-                    plan,
-                    records: &mut records,
-                    work,
-                    prior: &|slot| keys.prior(slot),
-                    out,
-                    sizes,
-                    undo: Some(undo),
-                };
-                if let Err((i, _)) = taker.take(part, &orders[me][..], &own, &failed) {
-                    failed.fetch_min(i, Ordering::Relaxed);
-                }
+        let shared = scratch
+            .begin(part, self.keys.capacity(), tiles)
+            .and_then(|()| {
+                let mut place = report.rows(rows.clone(), sizes.k, sizes.scales);
+                let (owners, orders, undos) = scratch.parts();
+                let threads = undos.len();
+                let outputs = Rows::parts(&mut place, sizes.k, sizes.scales, owners, threads)?;
+                let (plan, keys) = (&self.plan, &self.keys);
+                let shares = self.store.records().share(threads)?.into_iter();
+                let parts = shares.zip(&mut self.work).zip(outputs).zip(undos);
+                let workers = listed(parts.map(|parts| Mutex::new(Some(parts))))?;
+                threads::share(&|me| {
+                    // A thread more than is needed finds nothing.
+                    let mine = workers
+                        .get(me)
+                        .and_then(|worker| worker.lock().ok()?.take());
+                    let Some((((mut records, work), out), undo)) = mine else {
+                        return;
+                    };
+                    let mut taker = Taker {
+                        plan,
+                        records: &mut records,
+                        work,
+                        prior: &|slot| keys.prior(slot),
+                        out,
+                        sizes,
+                        undo: Some(undo),
+                    };
+                    if let Err((i, _)) = taker.take(part, &orders[me][..], &own, &failed) {
+                        failed.fetch_min(i, Ordering::Relaxed);
+                    }
+                });
+                Ok(())
             });
+        if shared.is_err() {
+            // Nothing has begun, and one thread needs none of that memory.
+            let taken = self.in_order(slots, rows.clone(), block, report);
+            return taken.map_or_else(alone, |()| (rows.end, None));
         }
         let failed = failed.into_inner();
         if failed == usize::MAX {
@@ -149,9 +158,8 @@ impl<T: Scalar> Bank<T> {
         for undo in scratch.undos() {
             undo.restore(self.store.records());
         }
-        match self.in_order(slots, rows.start..rows.start + failed + 1, block, report) {
-            Err((done, error)) => (done, Some(error)),
-            Ok(()) => (rows.start + failed + 1, Some(Error::Overflow)), // cannot be: rows are functions of their records
-        }
+        // Without an error now, it was memory that a thread could not have for its copies, which are not needed here.
+        let taken = self.in_order(slots, rows.start..rows.start + failed + 1, block, report);
+        taken.map_or_else(alone, |()| (rows.start + failed + 1, None))
     }
 }

@@ -4,6 +4,7 @@
 //! the first one's records, up to a size from which all are alike. Threads share out whole stripes, so that no two of them reach one record.
 
 use crate::error::Error;
+use crate::field::listed;
 use crate::linalg::Aligned;
 
 /// Stripes, and so the most threads that share a bank.
@@ -151,18 +152,19 @@ pub struct Slab {
 
 impl Slab {
     /// No records yet; tiles of so many, a power of two of at most 16.
-    pub fn new(words: usize, tile: usize) -> Self {
+    pub fn new(words: usize, tile: usize) -> Result<Self, Error> {
         let tiles = Tiles { log: tile.ilog2() };
         let stripe = || Stripe {
             sizes: Sizes::new(words, tiles),
             segments: Vec::new(),
             written: Vec::new(),
         };
-        Slab {
-            stripes: std::iter::repeat_with(stripe).take(STRIPES).collect(),
+        let stripes = listed(std::iter::repeat_with(stripe).take(STRIPES))?;
+        Ok(Slab {
+            stripes,
             words,
             tiles,
-        }
+        })
     }
 
     /// Record `slot`.
@@ -215,16 +217,16 @@ impl Slab {
     }
 
     /// Shared out among so many threads, stripe after stripe.
-    pub fn share(&mut self, threads: usize) -> Vec<Share<'_>> {
+    pub fn share(&mut self, threads: usize) -> Result<Vec<Share<'_>>, Error> {
         let share = || Share {
             stripes: Default::default(),
             tiles: self.tiles,
         };
-        let mut shares: Vec<Share<'_>> = (0..threads).map(|_| share()).collect();
+        let mut shares = listed((0..threads).map(|_| share()))?;
         for (i, stripe) in self.stripes.iter_mut().enumerate() {
             shares[i % threads].stripes[i] = Some(stripe);
         }
-        shares
+        Ok(shares)
     }
 
     /// Bytes held.
@@ -281,7 +283,7 @@ mod tests {
     #[test]
     fn records_are_distinct_and_stay_where_they_are() {
         for (words, tile) in [(1, 1), (76, 8), (76, 16), (3000, 4), (1 << 19, 1)] {
-            let mut slab = Slab::new(words, tile);
+            let mut slab = Slab::new(words, tile).unwrap();
             let many = if words > 1000 { 150u32 } else { 60_000 };
             let mut places = Vec::new();
             for slot in 0..many {
@@ -303,7 +305,7 @@ mod tests {
     #[test]
     fn room_is_at_most_twice_what_is_needed_and_a_little() {
         for many in [1u32, 100, 5000, 40_000] {
-            let mut slab = Slab::new(76, 8);
+            let mut slab = Slab::new(76, 8).unwrap();
             for slot in 0..many {
                 slab.reach(slot).unwrap();
             }
@@ -318,13 +320,13 @@ mod tests {
 
     #[test]
     fn every_record_is_of_one_share() {
-        let mut slab = Slab::new(3, 8);
+        let mut slab = Slab::new(3, 8).unwrap();
         for slot in 0..1000 {
             slab.reach(slot).unwrap();
         }
         for threads in [1, 2, 3, 7, 16] {
             let tiles = slab.tiles();
-            let mut shares = slab.share(threads);
+            let mut shares = slab.share(threads).unwrap();
             for slot in 0..1000 {
                 shares[usize::from(tiles.owner(slot, threads))].get_mut(slot)[0] += 1.0;
             }
@@ -334,7 +336,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_known() {
-        let mut slab = Slab::new(3, 4);
+        let mut slab = Slab::new(3, 4).unwrap();
         for slot in 0..5000 {
             slab.reach(slot).unwrap();
             slab.get_mut(slot)[0] = 1.0;
@@ -344,7 +346,7 @@ mod tests {
         assert!(!(0..5000).any(|slot| slab.written(slot)));
         for slot in [0, 17, 4999] {
             let owner = slab.tiles().owner(slot, 3);
-            slab.share(3)[usize::from(owner)].get_mut(slot)[1] = 2.0;
+            slab.share(3).unwrap()[usize::from(owner)].get_mut(slot)[1] = 2.0;
             let _ = slab.get(slot + 1 - 2 * u32::from(slot > 4000));
         }
         let found: Vec<_> = (0..6000).filter(|&slot| slab.written(slot)).collect();
@@ -353,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_tile_is_its_records_one_after_another() {
-        let mut slab = Slab::new(3, 8);
+        let mut slab = Slab::new(3, 8).unwrap();
         for slot in 0..1000 {
             slab.reach(slot).unwrap();
             slab.get_mut(slot).fill(f64::from(slot));
@@ -370,7 +372,7 @@ mod tests {
 
     #[test]
     fn memory_that_cannot_be_had_is_an_error() {
-        let mut slab = Slab::new(usize::MAX / 16, 1);
+        let mut slab = Slab::new(usize::MAX / 16, 1).unwrap();
         assert!(slab.reach(0).is_err());
     }
 }

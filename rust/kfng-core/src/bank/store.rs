@@ -14,6 +14,8 @@ use pulp::bytemuck::cast_slice_mut;
 
 use super::record::Plan;
 use super::slab::Slab;
+use crate::error::Error;
+use crate::field::filled;
 use crate::linalg::Path;
 use crate::linalg::abreast::{put_in, take_out, turn};
 use crate::scalar::Scalar;
@@ -43,7 +45,7 @@ pub struct Store<T> {
 
 impl<T: Scalar> Store<T> {
     /// No records yet; `n` go side by side, 1 where they never do.
-    pub fn new(plan: &Plan, n: usize) -> Self {
+    pub fn new(plan: &Plan, n: usize) -> Result<Self, Error> {
         let cut = Cut {
             n,
             words: plan.words,
@@ -51,14 +53,14 @@ impl<T: Scalar> Store<T> {
             narrow: (plan.words - plan.wide) * (size_of::<f64>() / size_of::<T>()),
         };
         let room = if n > 1 { n * plan.words } else { 0 };
-        Store {
-            slab: Slab::new(plan.words, n),
+        Ok(Store {
+            slab: Slab::new(plan.words, n)?,
             cut,
             path: Path::best(),
             turned: 0,
-            room: vec![0.0; room].into(),
+            room: filled(room)?.into(),
             number: PhantomData,
-        }
+        })
     }
 
     /// Records one after another.

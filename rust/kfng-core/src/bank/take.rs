@@ -195,7 +195,7 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
         let said = room.said();
         for (l, (&slot, &i)) in slots.iter().zip(rows).enumerate() {
             let record = self.records.of_mut(slot);
-            keep(&mut self.undo, slot, record);
+            keep(&mut self.undo, slot, record).map_err(|error| (i, error))?;
             let mut out = self.out.row(i);
             if said.taken[l] {
                 let (wide, narrow) = self.plan.open::<T>(record);
@@ -227,7 +227,7 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
         };
         let filter = &mut filters[prior];
         let record = self.records.of_mut(slot);
-        keep(&mut self.undo, slot, record);
+        keep(&mut self.undo, slot, record).map_err(|error| (order.at(places.start), error))?;
         let mut open = false;
         for place in places {
             let i = order.at(place);
@@ -258,10 +258,8 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
 
 /// A record as it is before a piece first changes it.
 #[inline(always)]
-fn keep(undo: &mut Option<&mut Undo>, slot: u32, record: &[f64]) {
-    if let Some(undo) = undo {
-        undo.keep(slot, record);
-    }
+fn keep(undo: &mut Option<&mut Undo>, slot: u32, record: &[f64]) -> Result<(), Error> {
+    undo.as_mut().map_or(Ok(()), |undo| undo.keep(slot, record))
 }
 
 /// One row the general way.

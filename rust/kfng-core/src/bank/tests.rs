@@ -108,7 +108,7 @@ fn apart<T: Scalar>(case: &Case<'_>, rows: &Rows<T>) -> Outcome {
     let mut filters: Vec<_> = (0..KEYS).map(|_| new()).collect();
     let (m, sizes) = (rows.weight.len(), filters[0].sizes());
     let block = rows.block(case.d, sizes.width, 0, m);
-    let plan = super::record::Plan::new(&filters[0]);
+    let plan = super::record::Plan::new(&filters[0]).unwrap();
     outcome(m, sizes.scales, |report| {
         let (mut done, mut failed) = (0, false);
         while done < m && !failed {

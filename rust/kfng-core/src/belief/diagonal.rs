@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::Uncertainty;
 use crate::error::{Error, fault};
-use crate::field::{Array, Arrays, Field, filled, positive};
+use crate::field::{Array, Arrays, Field, filled, listed, positive};
 use crate::linalg::{self, Columns, Layout};
 use crate::scalar::Scalar;
 
@@ -224,8 +224,8 @@ impl Uncertainty for Diagonal {
         MAX_DENSE
     }
 
-    fn told(&self) -> Vec<Range<usize>> {
-        std::iter::once(0..self.variances.len()).collect()
+    fn told(&self) -> Result<Vec<Range<usize>>, Error> {
+        listed(std::iter::once(0..self.variances.len()))
     }
 
     fn save<T: Scalar>(

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Uncertainty;
 use crate::error::{Error, fault};
-use crate::field::{Array, Arrays, Field, filled, positive, product};
+use crate::field::{Array, Arrays, Field, filled, listed, positive, product};
 use crate::linalg::{
     self, Aligned, Columns, INDEX_ORDER_MAX, LEAST_SHARED, Layout, MOST_SHARED, SharedRow, possible,
 };
@@ -108,7 +108,7 @@ impl Uncertainty for Full {
                     *variance = positive("prior_variance", v)?;
                 }
                 if stride > 1 {
-                    self.covariance = values.to_vec();
+                    self.covariance = listed(values.iter().copied())?;
                 }
             }
         }
@@ -302,10 +302,10 @@ impl Uncertainty for Full {
         Ok(())
     }
 
-    fn told(&self) -> Vec<Range<usize>> {
+    fn told(&self) -> Result<Vec<Range<usize>>, Error> {
         let (p, u) = (self.layout.p(), self.layout.d_len());
         let columns = (1..p).map(|j| u + self.layout.at(0, j)..u + self.layout.at(0, j) + j);
-        std::iter::once(0..p).chain(columns).collect()
+        listed(std::iter::once(0..p).chain(columns))
     }
 
     fn save<T: Scalar>(

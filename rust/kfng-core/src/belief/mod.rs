@@ -122,7 +122,7 @@ pub trait Uncertainty {
     fn dense<T: Scalar>(&self, at: &[T], out: &mut [f64]) -> Result<(), Error>;
 
     /// The places of the section that say something, in the order theirs have in `save`'s arrays but D before U: not padding, not ones.
-    fn told(&self) -> Vec<Range<usize>>;
+    fn told(&self) -> Result<Vec<Range<usize>>, Error>;
 
     /// The section by named arrays, without padding.
     fn save<T: Scalar>(

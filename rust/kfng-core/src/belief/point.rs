@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::Uncertainty;
 use crate::error::{Error, fault};
-use crate::field::{Array, Arrays, filled};
+use crate::field::{Array, Arrays, filled, listed};
 use crate::linalg::{Columns, Layout, all_finite};
 use crate::scalar::Scalar;
 
@@ -112,10 +112,10 @@ impl Uncertainty for Point {
         Ok(())
     }
 
-    fn told(&self) -> Vec<Range<usize>> {
+    fn told(&self) -> Result<Vec<Range<usize>>, Error> {
         let starts = [0, self.padded()];
         let used = if self.moments { &starts[..] } else { &[] };
-        used.iter().map(|&start| start..start + self.p).collect()
+        listed(used.iter().map(|&start| start..start + self.p))
     }
 
     fn save<T: Scalar>(

@@ -15,7 +15,7 @@ use super::quadrature::LOG_2PI;
 use super::special::{normal_quantile, student_quantile};
 use super::{Likelihood, Link, Seen};
 use crate::error::{Error, fault};
-use crate::field::{Arrays, Field, Named, filled, positive, product};
+use crate::field::{Arrays, Field, Named, filled, listed, positive, product};
 use crate::linalg::small::{cholesky, solve_lower};
 
 /// A variance, or a word.
@@ -176,7 +176,7 @@ impl Likelihood for Gaussian {
             None => (0..k).for_each(|i| self.r[i * k + i] = variance),
         }
         let mut l = std::mem::take(&mut self.l);
-        let seen: Vec<usize> = (0..k).collect();
+        let seen = listed(0..k)?;
         invert(&self.r, k, &seen, &mut l, &mut filled(k * k)?).ok_or_else(|| {
             Error::NotPositiveDefinite(fault(
                 "covariance",

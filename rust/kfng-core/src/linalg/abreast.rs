@@ -31,7 +31,7 @@ pub(crate) fn abreast<T: Scalar, S: Simd>() -> usize {
 }
 
 /// What a column says of beliefs that have not been touched, (p, n) and (n,).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Measured<T> {
     v: [T; PAD * MOST],
     lambda: [T; PAD * MOST],
@@ -49,9 +49,9 @@ pub(crate) struct Measured<T> {
     sum: [T; MOST],
 }
 
-impl<T: Scalar> Measured<T> {
+impl<T: Scalar> Default for Measured<T> {
     /// Nothing yet.
-    pub(crate) fn new() -> Self {
+    fn default() -> Self {
         let (long, short) = ([T::zero(); PAD * MOST], [T::zero(); MOST]);
         Measured {
             v: long,
@@ -65,7 +65,9 @@ impl<T: Scalar> Measured<T> {
             sum: short,
         }
     }
+}
 
+impl<T: Scalar> Measured<T> {
     /// The sum of |v| of each of N beliefs.
     #[inline(always)]
     pub(crate) fn spread<const N: usize>(&self) -> [f64; MOST] {

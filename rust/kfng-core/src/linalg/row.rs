@@ -50,10 +50,17 @@ impl<T: Scalar> SharedRow<T> {
         k: usize,
         intercept: bool,
     ) -> Result<Self, AllocationError> {
+        let most = k.min(MOST_SHARED);
+        let mut coefficients = Vec::new();
+        coefficients.try_reserve_exact(most).map_err(|_| {
+            let bytes = most * size_of::<[T; MOST_SHARED]>();
+            AllocationError::OutOfMemory { bytes }
+        })?;
+        coefficients.resize(most, [T::zero(); MOST_SHARED]);
         let room = layout.padded().checked_mul(MOST_SHARED).ok_or(Overflow)?;
         Ok(SharedRow {
             x: Aligned::zeros(d)?,
-            coefficients: vec![[T::zero(); MOST_SHARED]; k.min(MOST_SHARED)],
+            coefficients,
             intercept,
             tiles: Aligned::zeros(room)?,
         })

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::Output;
 use crate::error::{Error, fault};
-use crate::field::{Arrays, Named, filled, positive, product};
+use crate::field::{Arrays, Named, filled, listed, positive, product, push};
 use crate::linalg::{axpy, dot};
 use crate::scalar::Scalar;
 
@@ -209,10 +209,15 @@ impl<C: Cell> Output for C {
     fn structure(&self) -> Result<Option<Structure>, Error> {
         let Dims { d, h, .. } = self.dims();
         let n = product(&[h, self.per_unit()])?;
-        let mut terms = Vec::new();
-        self.terms(&mut |term| terms.push(term));
+        let (mut terms, mut room) = (Vec::new(), Ok(()));
+        self.terms(&mut |term| {
+            if room.is_ok() {
+                room = push(&mut terms, term);
+            }
+        });
+        room?;
         let mut couples = filled(product(&[n, n])?)?;
-        let mask = self.frame().constants.mask.clone();
+        let mask = listed(self.frame().constants.mask.iter().copied())?;
         for i in 0..n {
             let reads = terms.iter().any(|t| t.row == i && t.of == Of::State);
             for j in 0..n {
@@ -223,7 +228,7 @@ impl<C: Cell> Output for C {
         Ok(Some(Structure {
             terms,
             couples,
-            units: (0..n).map(|i| i % h).collect(),
+            units: listed((0..n).map(|i| i % h))?,
             mask,
             lengths: [d, h, 1],
         }))

@@ -10,7 +10,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use serde::Deserialize;
 
 use crate::error::{Error, fault};
-use crate::field::{Arrays, Field, filled};
+use crate::field::{Arrays, Field, filled, listed};
 
 /// Variance per unit of time, and how often it is added.
 #[derive(Clone, Debug, Deserialize)]
@@ -77,7 +77,7 @@ impl ProcessNoise {
 /// correlations, so that no unit matters. Cost O(p³), once.
 fn roots(q: &[f64], variances: &[f64]) -> Result<Vec<f64>, Error> {
     let p = variances.len();
-    let scale: Vec<f64> = variances.iter().map(|v| v.sqrt()).collect();
+    let scale = listed(variances.iter().map(|v| v.sqrt()))?;
     let correlation = DMatrix::from_fn(p, p, |i, j| {
         let unit = scale[i] * scale[j];
         if unit > 0.0 {
@@ -105,6 +105,7 @@ fn roots(q: &[f64], variances: &[f64]) -> Result<Vec<f64>, Error> {
             return Err(bad());
         }
         if value > rounding {
+            roots.try_reserve(p).map_err(|_| Error::Memory(8 * p))?;
             roots.extend(vector.iter().zip(&scale).map(|(x, s)| x * s * value.sqrt()));
         }
     }

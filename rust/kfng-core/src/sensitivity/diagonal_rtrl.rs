@@ -18,9 +18,9 @@ pub struct DiagonalRTRL {
 impl Influence for DiagonalRTRL {
     fn plan(&self, structure: Option<&Structure>, sizes: Sizes) -> Result<Plan, Error> {
         let Structure { couples, units, .. } = known("DiagonalRTRL", structure)?;
-        Ok(Plan::rows(sizes, |i, j| {
+        Plan::rows(sizes, |i, j| {
             couples[i * sizes.n + j] && units[i] == units[j]
-        }))
+        })
     }
 
     fn corrects(&self) -> bool {

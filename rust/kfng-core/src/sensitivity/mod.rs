@@ -12,6 +12,7 @@ use enum_dispatch::enum_dispatch;
 use serde::Deserialize;
 
 use crate::error::{Error, fault};
+use crate::field::{listed, push};
 use crate::linalg::{axpy, multiply};
 use crate::model::{Partials, Structure};
 use crate::scalar::Scalar;
@@ -93,20 +94,21 @@ const DENSE: f64 = 0.25;
 
 impl Plan {
     /// Whole rows of ds from the given entries of f_s (n, n).
-    pub(crate) fn rows(sizes: Sizes, keeps: impl Fn(usize, usize) -> bool) -> Plan {
+    pub(crate) fn rows(sizes: Sizes, keeps: impl Fn(usize, usize) -> bool) -> Result<Plan, Error> {
         let n = sizes.n;
-        let sources: Vec<Vec<usize>> = (0..n)
-            .map(|i| (0..n).filter(|&j| keeps(i, j)).collect())
-            .collect();
-        let segments = vec![vec![(0, sizes.free + sizes.p)]; n];
-        Plan::Sparse { sources, segments }
+        let (mut sources, mut segments) = (Vec::new(), Vec::new());
+        for i in 0..n {
+            push(&mut sources, listed((0..n).filter(|&j| keeps(i, j)))?)?;
+            push(&mut segments, vec![(0, sizes.free + sizes.p)])?;
+        }
+        Ok(Plan::Sparse { sources, segments })
     }
 
     /// The same, or the dense product where that is faster and the same.
-    pub(crate) fn exact(structure: &Structure, sizes: Sizes) -> Plan {
+    pub(crate) fn exact(structure: &Structure, sizes: Sizes) -> Result<Plan, Error> {
         let used = structure.couples.iter().filter(|&&x| x).count();
         if used as f64 > DENSE * structure.couples.len() as f64 {
-            return Plan::Dense;
+            return Ok(Plan::Dense);
         }
         Plan::rows(sizes, |i, j| structure.couples[i * sizes.n + j])
     }

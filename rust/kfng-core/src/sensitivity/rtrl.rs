@@ -18,7 +18,7 @@ pub struct RTRL {
 impl Influence for RTRL {
     /// A sparse f_s costs what it has.
     fn plan(&self, structure: Option<&Structure>, sizes: Sizes) -> Result<Plan, Error> {
-        Ok(structure.map_or(Plan::Dense, |structure| Plan::exact(structure, sizes)))
+        structure.map_or(Ok(Plan::Dense), |structure| Plan::exact(structure, sizes))
     }
 
     fn corrects(&self) -> bool {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Influence, Plan, Sizes, known};
 use crate::error::{Error, fault};
-use crate::field::{filled, product};
+use crate::field::{filled, listed, product, push};
 use crate::model::Structure;
 use crate::model::cell::Of;
 
@@ -43,15 +43,15 @@ impl Bits {
     }
 
     /// Maximal runs of row i.
-    fn segments(&self, i: usize, width: usize) -> Vec<(usize, usize)> {
+    fn segments(&self, i: usize, width: usize) -> Result<Vec<(usize, usize)>, Error> {
         let mut found: Vec<(usize, usize)> = Vec::new();
         for c in (0..width).filter(|&c| self.has(i, c)) {
             match found.last_mut() {
                 Some((_, end)) if *end == c => *end += 1,
-                _ => found.push((c, c + 1)),
+                _ => push(&mut found, (c, c + 1))?,
             }
         }
-        found
+        Ok(found)
     }
 }
 
@@ -87,7 +87,7 @@ impl Influence for SnAp {
         let structure = known("SnAp", structure)?;
         let (n, width) = (sizes.n, sizes.free + sizes.p);
         let mut bits = pattern(structure, sizes)?;
-        let mut latest = bits.words.clone();
+        let mut latest = listed(bits.words.iter().copied())?;
         for _ in 1..self.n {
             // latest <- S latest, bits <- bits + latest
             let before = Bits {
@@ -111,12 +111,13 @@ impl Influence for SnAp {
                 break;
             }
         }
-        Ok(Plan::Sparse {
-            sources: (0..n)
-                .map(|i| (0..n).filter(|&j| structure.couples[i * n + j]).collect())
-                .collect(),
-            segments: (0..n).map(|i| bits.segments(i, width)).collect(),
-        })
+        let (mut sources, mut segments) = (Vec::new(), Vec::new());
+        for i in 0..n {
+            let coupled = (0..n).filter(|&j| structure.couples[i * n + j]);
+            push(&mut sources, listed(coupled)?)?;
+            push(&mut segments, bits.segments(i, width)?)?;
+        }
+        Ok(Plan::Sparse { sources, segments })
     }
 
     fn corrects(&self) -> bool {

@@ -11,8 +11,10 @@ use pulp::{Simd, WithSimd};
 use super::law::{Law, over};
 use super::pace::{Beat, Pace};
 use super::{PAD, Small};
+use crate::error::Error;
 use crate::family::coverage::after;
 use crate::family::{Likelihood, Seen};
+use crate::field::filled;
 use crate::linalg::abreast::{
     ABOVE, MOST, Measured, Places, abreast, apply, diagonal, gather, measure, outputs, take_out,
 };
@@ -76,10 +78,11 @@ impl Said {
 #[derive(Debug)]
 pub struct Abreast<T> {
     n: usize,
-    wide: Box<[f64]>,
-    narrow: Box<[T]>,
-    h: Box<[T]>,
-    measured: Box<Measured<T>>,
+    wide: Vec<f64>,
+    narrow: Vec<T>,
+    h: Vec<T>,
+    /// One.
+    measured: Vec<Measured<T>>,
     said: Said,
 }
 
@@ -104,18 +107,20 @@ impl<T: Scalar> Abreast<T> {
 
 impl<T: Scalar> Small<T> {
     /// Room for such filters side by side; `None` on an instruction set that has no lanes.
-    pub fn side_by_side(&self) -> Option<Abreast<T>> {
+    pub fn side_by_side(&self) -> Result<Option<Abreast<T>>, Error> {
         let n = self
             .path
             .run_uncounted(Count::<T>(std::marker::PhantomData));
         let n = if self.width == 1 { n } else { 0 };
-        let boxed = |len: usize| vec![T::zero(); len].into_boxed_slice();
-        (n > 0).then(|| Abreast {
+        if n == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Abreast {
             n,
-            wide: vec![0.0; WIDE * n].into(),
-            narrow: boxed(NARROW * n),
-            h: boxed(PAD * n),
-            measured: Box::new(Measured::new()),
+            wide: filled(WIDE * n)?,
+            narrow: filled(NARROW * n)?,
+            h: filled(PAD * n)?,
+            measured: filled(1)?,
             said: Said {
                 z: [0.0; MOST],
                 c: [0.0; MOST],
@@ -124,7 +129,7 @@ impl<T: Scalar> Small<T> {
                 flags: [0; MOST],
                 taken: [false; MOST],
             },
-        })
+        }))
     }
 
     /// Takes row `rows[l]` of the block by the filter of record l, side by side; what came of them is in `room`. Nothing else changes.
@@ -266,7 +271,7 @@ impl<T: Scalar> Turned<'_, '_, T> {
         let state = (self.wide, self.narrow);
         let needed = last + 1;
         self.small
-            .rows_of::<S, R, N>(s, state, h, given, needed, (measured, said))
+            .rows_of::<S, R, N>(s, state, h, given, needed, (&mut measured[0], said))
     }
 }
 
@@ -411,7 +416,7 @@ impl<T: Scalar> Step<'_, '_, T> {
         } = self.room;
         let state = (&mut wide[..], &mut narrow[..]);
         self.small
-            .rows_of::<S, R, N>(s, state, h, given, 0, (measured, said));
+            .rows_of::<S, R, N>(s, state, h, given, 0, (&mut measured[0], said));
     }
 
     /// Records and inputs into lanes, and what else comes with the rows. Lanes without one repeat the last.

@@ -97,6 +97,7 @@ impl BankCore {
 
     fn _live<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let live = self.detached(py, |core| either!(core, bank => bank.live()))?;
+        let live = live.map_err(|error| to_python(py, &error))?;
         listed(py, live.into_iter().map(i64::from), self.count(py)?)
     }
 
@@ -128,6 +129,7 @@ impl BankCore {
 
     fn _changed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let changed = self.detached(py, |core| either!(core, bank => bank.changed()))?;
+        let changed = changed.map_err(|error| to_python(py, &error))?;
         let n = changed.len();
         listed(py, changed.into_iter().map(i64::from), n)
     }
@@ -146,7 +148,8 @@ impl BankCore {
 
     fn _remove(&self, py: Python<'_>, slots: &Bound<'_, PyAny>) -> PyResult<()> {
         let slots = known(slots)?;
-        self.detached(py, |core| either!(core, bank => bank.remove(&slots)))
+        let result = self.detached(py, |core| either!(core, bank => bank.remove(&slots)))?;
+        result.map_err(|error| to_python(py, &error))
     }
 
     fn _core_nbytes(&self, py: Python<'_>) -> PyResult<usize> {

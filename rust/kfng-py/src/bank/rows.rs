@@ -81,8 +81,7 @@ impl<T: Scalar> Plain<'_, T> {
             };
             if error.is_some() {
                 let late = made.iter().filter(|&&row| row as usize >= done);
-                let late: Vec<u32> = late.map(|&row| slots[row as usize]).collect();
-                bank.remove(&late);
+                bank.unmake(late.map(|&row| slots[row as usize]));
                 return (start + done, error);
             }
             start += n;
@@ -164,16 +163,17 @@ impl BankCore {
             m = column.len();
             whose = Whose::Keys(column);
         } else {
-            (m, whose) = self.detached(py, |core| {
+            let found = self.detached(py, |core| {
                 let bank = T::within(core);
                 let all = bank.in_order_of_slots();
-                if let Some(m) = all.filter(|_| bank.abreast().is_some()) {
+                Ok(if let Some(m) = all.filter(|_| bank.abreast().is_some()) {
                     (m, Whose::All)
                 } else {
-                    let live = bank.live();
+                    let live = bank.live()?;
                     (live.len(), Whose::Slots(live))
-                }
+                })
             })?;
+            (m, whose) = found.map_err(|error| to_python(py, &error))?;
         }
         let found = numbers::<f64>(y, &[m, width]);
         let found = if width == 1 {

@@ -42,14 +42,14 @@ pub fn look_up<T: Scalar>(
             to[i] = match bank.find(key, hash) {
                 Some(slot) => slot.into(),
                 None if !create => -1,
-                None => match bank.make(key, hash) {
+                None => match room(&mut made).and_then(|()| bank.make(key, hash)) {
                     Ok(slot) => {
                         made.push(i64::try_from(i).unwrap_or(i64::MAX));
                         slot.into()
                     }
                     Err(error) => {
                         let slots = made.iter().map(|&i| to[i as usize] as u32);
-                        bank.remove(&slots.collect::<Vec<_>>());
+                        bank.unmake(slots);
                         return Err(error);
                     }
                 },
@@ -57,6 +57,12 @@ pub fn look_up<T: Scalar>(
         }
     }
     Ok(made)
+}
+
+/// Room for one more.
+fn room(list: &mut Vec<i64>) -> Result<(), Error> {
+    list.try_reserve(1)
+        .map_err(|_| Error::Memory(size_of::<i64>()))
 }
 
 /// Integers as a new array (n,).

@@ -158,8 +158,7 @@ fn append<T: Scalar>(
         match bank.append(column.key(i), prior, &one, &mut spare) {
             Ok(slot) => to[i] = slot.into(),
             Err(error) => {
-                let made: Vec<u32> = to[..i].iter().map(|&slot| slot as u32).collect();
-                bank.remove(&made);
+                bank.unmake(to[..i].iter().map(|&slot| slot as u32));
                 return Err(error);
             }
         }
