@@ -4,7 +4,9 @@ use super::{Aligned, Columns, Layout, dense, diagonal_prior};
 use crate::scalar::Scalar;
 
 /// Sizes on both sides of every boundary of the layout.
-pub(crate) const PS: [usize; 17] = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 257];
+pub(crate) const PS: [usize; 18] = [
+    1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100, 257, 500,
+];
 
 /// Xorshift: numbers in [-1, 1).
 pub(crate) struct Rng(pub u64);
