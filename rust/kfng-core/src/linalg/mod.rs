@@ -27,6 +27,8 @@ mod pipeline;
 mod pivots;
 pub mod read;
 pub mod row;
+#[cfg(test)]
+mod row_tests;
 pub mod simd;
 pub mod small;
 pub mod sweep;
