@@ -13,20 +13,21 @@ PANEL_STEPS = 20
 class Problem:
     """What is learned: `linear`, `logistic`, `softmax`, `mlp` (one hidden tanh layer) or `rnn` (Elman's), and how data are made.
 
-    d features; k classes of softmax, hidden units of networks. The prior is weak but mild, so that no guard acts and every
-    peer, which has none, computes the same theta. No intercepts, except in networks.
+    d features; k classes of softmax, hidden units of networks; outputs of `rnn`. The prior is weak but mild, so that no guard
+    acts and every peer, which has none, computes the same theta. No intercepts, except in networks.
     """
 
     kind: str
     d: int
     k: int = 1
     diagonal: bool = False
+    outputs: int = 1
 
     @property
     def p(self) -> int:
         """The number of parameters."""
-        d, k = self.d, self.k
-        return {"softmax": d * k, "mlp": k * (d + 2) + 1, "rnn": k * (d + k + 2) + 1}.get(self.kind, d)
+        d, k, out = self.d, self.k, self.outputs
+        return {"softmax": d * k, "mlp": k * (d + 2) + 1, "rnn": k * (d + k + 1) + out * (k + 1)}.get(self.kind, d)
 
     @property
     def prior_variance(self) -> float:
@@ -38,15 +39,16 @@ class Problem:
         if self.kind not in ("mlp", "rnn"):
             return np.zeros(self.p)
         d, k, rng = self.d, self.k, np.random.default_rng(self.p)
-        inner, outer = rng.normal(size=k * d) / np.sqrt(d), rng.normal(size=k) / np.sqrt(k)
+        inner, outer = rng.normal(size=k * d) / np.sqrt(d), rng.normal(size=self.outputs * k) / np.sqrt(k)
         between = rng.normal(size=k * k) / np.sqrt(2 * k) if self.kind == "rnn" else []
-        return np.concatenate([inner, between, np.zeros(k), outer, [0.0]])
+        return np.concatenate([inner, between, np.zeros(k), outer, np.zeros(self.outputs)])
 
     def rows(self, n: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-        """X (n, d), Y (n,): standard normal features, y drawn from the model."""
+        """X (n, d), Y (n,), of `rnn` (n, outputs): standard normal features, y drawn from the model."""
         rng = np.random.default_rng(self.p)
         X = rng.standard_normal((n, self.d), dtype=dtype)
-        slope = rng.normal(size=(self.d, self.k if self.kind in ("softmax", "mlp") else 1)) / np.sqrt(self.d)
+        width = self.k if self.kind in ("softmax", "mlp") else self.outputs
+        slope = rng.normal(size=(self.d, width)) / np.sqrt(self.d)
         Z = X @ slope.astype(dtype)
         if self.kind == "linear":
             return X, (Z[:, 0] + rng.normal(size=n)).astype(dtype)
@@ -55,8 +57,9 @@ class Problem:
         if self.kind == "softmax":
             return X, np.argmax(Z + rng.gumbel(size=Z.shape), axis=1).astype(dtype)
         if self.kind == "rnn":
-            before = np.concatenate([[0.0], np.tanh(Z[:-1, 0])])
-            return X, (2 * before * np.tanh(Z[:, 0]) + rng.normal(size=n)).astype(dtype)
+            now = np.tanh(Z)
+            before = np.vstack([np.zeros((1, self.outputs)), now[:-1]])
+            return X, (2 * before * now + rng.normal(size=now.shape)).astype(dtype)
         return X, (np.tanh(Z).sum(axis=1) / np.sqrt(self.k) + rng.normal(size=n)).astype(dtype)
 
 
@@ -117,7 +120,7 @@ def _logistic(p: int) -> Problem:
 
 SOFTMAX = Problem("softmax", 64, 10)
 NETWORKS = [Problem("mlp", 18, 25), Problem("mlp", 18, 100)]  # p = 501, 2001
-RECURRENT = [Problem("rnn", 4, units) for units in (16, 32, 64)]  # p = 353, 1217, 4481
+RECURRENT = [Problem("rnn", 4, units, outputs=2) for units in (16, 32, 64)]  # p = 370, 1250, 4546
 DIAGONALS = [Problem("linear", p, diagonal=True) for p in (10_000, 100_000)]
 DTYPES = ("float64", "float32")
 

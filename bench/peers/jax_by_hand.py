@@ -137,18 +137,23 @@ def steps(problem):
 
     def rnn(state, x, y):
         th, P, s, ds = state
-        k, q = len(s), ds[0].size
-        W, c = th[:q].reshape(k, -1), th[q:]
-        v = jnp.concatenate([x, s, jnp.ones(1, x.dtype)])
+        k, out, q = len(s), len(y), ds[0].size
+        W, C, c = th[:q].reshape(k, -1), th[q:-out].reshape(out, k), th[-out:]
+        v, eye = jnp.concatenate([x, s, jnp.ones(1, x.dtype)]), jnp.eye(out, dtype=x.dtype)
         s = jnp.tanh(W @ v)
         slope = 1 - s**2
         ds = ((slope[:, None] * W[:, len(x) : -1]) @ ds.reshape(k, q)).reshape(ds.shape)
         ds = ds.at[jnp.arange(k), jnp.arange(k)].add(slope[:, None] * v)
-        h = jnp.concatenate([c[:-1] @ ds.reshape(k, q), s, jnp.ones(1, x.dtype)])
-        Ph = P @ h
-        g = Ph / (1 + h @ Ph)
-        dtheta = g * (y - c[:-1] @ s - c[-1])
-        return th + dtheta, P - jnp.outer(g, Ph), s + ds.reshape(k, q) @ dtheta[:q], ds
+        H = jnp.concatenate([C @ ds.reshape(k, q), jnp.kron(eye, s), eye], axis=1)
+        # One output after the other, and P changed once: 2 to 4 times as fast as products of (p, p) and (p, outputs).
+        e, dtheta, less = y - C @ s - c, jnp.zeros_like(th), []
+        for h, e_h in zip(H, e, strict=True):
+            Ph = P @ h - sum(g * (Pg @ h) for g, Pg in less)
+            g = Ph / (1 + h @ Ph)
+            dtheta += g * (e_h - h @ dtheta)
+            less.append((g, Ph))
+        P -= sum(jnp.outer(g, Pg) for g, Pg in less)
+        return th + dtheta, P, s + ds.reshape(k, q) @ dtheta[:q], ds
 
     def softmax(state, x, y):
         (th, P), K, d = state, problem.k, problem.d

@@ -38,7 +38,7 @@ class Kfng(Peer):
         if problem.kind == "mlp":
             model = k.MLP([problem.d, problem.k, 1])
         elif problem.kind == "rnn":
-            model = k.RNN(problem.d, problem.k, 1)
+            model = k.RNN(problem.d, problem.k, problem.outputs)
         else:
             model = k.Linear(problem.d, problem.k if problem.kind == "softmax" else 1, intercept=False)
         families = {"logistic": k.Bernoulli, "softmax": lambda: k.Categorical(problem.k)}

@@ -9,14 +9,14 @@ SIDE = 192
 
 
 class FmaLimit(Peer):
-    """The 3p² operations of a row at the speed of a matrix product (NumPy's BLAS), which is compute-bound."""
+    """The 3p² operations of each output of a row at the speed of a matrix product (NumPy's BLAS), which is compute-bound."""
 
     name, rank = "limit: multiply-add", 90
     has_theta = False
 
     @classmethod
     def can(cls, case: Case) -> bool:
-        return stream(case) and scalar_full(case)
+        return stream(case) and (scalar_full(case) or case.problem.kind == "rnn")
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
@@ -24,7 +24,7 @@ class FmaLimit(Peer):
         self.out = np.empty_like(self.A)
 
     def prepare(self, X, Y):
-        return max(1, round(len(X) * 3 * self.problem.p**2 / (2 * SIDE**3)))
+        return max(1, round(len(X) * 3 * self.problem.outputs * self.problem.p**2 / (2 * SIDE**3)))
 
     def reset(self) -> None: ...
 

@@ -66,23 +66,24 @@ class ThreeLiner(Peer):
 
     def rnn(self, th, P, rows) -> None:
         """Real-time recurrent learning: ds (k, k, k + d + 1) is the derivative of the state by the units' own parameters."""
-        k, ds = self.problem.k, self.ds
+        k, out, ds = self.problem.k, self.problem.outputs, self.ds
         q, units, one = ds[0].size, np.arange(k), np.ones(1, P.dtype)
-        W, c = th[:q].reshape(k, -1), th[q:]  # views
-        h = np.empty_like(th)
+        W, C, c = th[:q].reshape(k, -1), th[q:-out].reshape(out, k), th[-out:]  # views
+        H, eye = np.zeros((out, len(th)), P.dtype), np.eye(out, dtype=P.dtype)
+        H[:, -out:] = eye
         for x, y in rows:
             v = np.concatenate([x, self.s, one])
             self.s = np.tanh(W @ v)
             slope = 1 - self.s**2
             ds = ((slope[:, None] * W[:, len(x) : -1]) @ ds.reshape(k, q)).reshape(ds.shape)
             ds[units, units] += slope[:, None] * v
-            h[:q], h[q:-1], h[-1] = c[:-1] @ ds.reshape(k, q), self.s, 1
-            z = c[:-1] @ self.s + c[-1]
-            Ph = P @ h
-            g = Ph / (1 + h @ Ph)
-            dtheta = g * (y - z)
+            H[:, :q], H[:, q:-out] = C @ ds.reshape(k, q), np.kron(eye, self.s)
+            e = y - (C @ self.s + c)
+            PH = H @ P
+            G = np.linalg.solve(eye + PH @ H.T, PH)
+            dtheta = e @ G
             th += dtheta
-            P -= np.outer(g, Ph)
+            P -= G.T @ PH
             self.s = self.s + ds.reshape(k, q) @ dtheta[:q]
         self.ds = ds
 

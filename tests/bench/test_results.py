@@ -90,6 +90,18 @@ def test_bars_take_the_best_variant_and_say_what_was_missed(monkeypatch):
     assert "Not explained yet, 1: stream, logistic, p = 100, against NumPy three-liner." in bars.table(results)
 
 
+def test_bars_beyond_the_machine_are_counted():
+    results = run()
+    numpy = next(bar for bar in bars.BARS if (bar.case, bar.than) == ("stream-logistic-p100", "NumPy three-liner"))
+    assert bars.shares(numpy, results) is None
+    contenders = results["cases"][0]["contenders"]
+    contenders[bars.LIMIT] = contender(800_000.0, 0.25)
+    assert bars.shares(numpy, results) == (pytest.approx(0.5), pytest.approx(0.3))
+    assert "0 ask for more" in bars.table(results)
+    contenders[bars.LIMIT] = contender(220_000.0, 0.9)  # asked: 240,000 of one, 200,000 of the other
+    assert "1 ask for more" in bars.table(results)
+
+
 def test_bars_of_import_and_wheel_are_upper_limits():
     imports, wheel = bars.BARS[-2:]
     assert bars.measured(imports, run()) == 1.25
