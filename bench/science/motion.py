@@ -17,7 +17,7 @@ from report import Report, implementation, name, parser
 SEEDS, ROWS, FIRST = 3, 2000, 100
 CHANNELS, RATE = 9, 10  # Hz
 NOISE = 0.1  # sd of the measurement, mm; the channels move by some mm
-UNITS, LAGS = 12, 10
+UNITS, LAGS = 24, 10
 HORIZONS, EVERY = (5, 20), 10
 SCORED_FROM = 600
 HALF_LIFE = 1000
@@ -106,6 +106,7 @@ def methods(impl: ModuleType, Y: np.ndarray, seed: int) -> dict[str, tuple[Any, 
         "RNN, RTRL + Kalman": recurrent(impl, "RNN", Y, each, rule=rule, seed=seed),
         "the same, no state correction": recurrent(impl, "RNN", Y, each, rule=rule, sensitivity=plain, seed=seed),
         "linear state space, RTRL + Kalman": recurrent(impl, "LinearStateSpace", Y, each, rule=rule, seed=seed),
+        "linear recurrent units, RTRL + Kalman": recurrent(impl, "LRU", Y, each, rule=rule, seed=seed),
     }
     for step in STEPS:
         options = {"rule": impl.Adam(step), "sensitivity": impl.UORO(seed=seed), "seed": seed}
