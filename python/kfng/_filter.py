@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 class Filter(FilterBase, _core.Filter):  # type: ignore[misc]
     __doc__ = FilterBase.__doc__
 
+    _resizes = True
+
     @classmethod
     def _from_settings(cls, settings: Settings) -> Self:
         return _core.Filter.__new__(cls, settings)
+
+    def _resized(self, settings: Settings) -> Self:
+        """A filter with these settings that takes over the state of this one, which refuses everything from then on; see `_grow.taken`."""
+        twin = _core.Filter.__new__(type(self), settings, self)
+        twin._when = self._when
+        return twin
 
     def _in_units(self, belief: dict[str, NDArray[Any]], units: Units) -> dict[str, NDArray[Any]]:
         """In float64, whatever the filter's dtype."""

@@ -29,6 +29,8 @@ class FilterParts:
     _likelihood: Likelihood
     _when: Moment | None = None
     """When the last row was, of those that came with a time."""
+    _resizes = False
+    """Whether `_resized` is there."""
 
     if TYPE_CHECKING:  # supplied by kfng._core.Filter and kfng.reference.Filter
         _takes_bare_rows: bool
@@ -46,6 +48,7 @@ class FilterParts:
         def _recurrence(self) -> dict[str, NDArray[Any]]: ...
         def _reset_state(self, state: Float | None) -> None: ...
         def _spread(self, dz: Float) -> Float: ...
+        def _resized(self, settings: Settings) -> Any: ...
         def _in_units(self, belief: dict[str, NDArray[Any]], units: Units) -> dict[str, NDArray[Any]]: ...
 
     def _posterior(self, free: int | None = None) -> Factored | Independent:

@@ -4,12 +4,12 @@
 
 Exact: of a coefficient whose feature was 0 in every row so far, the rows say nothing, and it is what its prior says: of a linear
 model, and of the first weights of a network. The old numbers are moved, not computed again: U of P = U D U' gets rows and
-columns of the identity, O(p²).
+columns of the identity, O(p²); or where nobody needs the smaller filter any more O(p), see `taken`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -20,12 +20,14 @@ from ._fit import parameter_count
 from ._settings import Settings
 from ._validate import Array, finite_array, integer
 from .errors import ParameterError, ShapeError, UnsupportedError
+from .reference.belief import Full
 from .reference.family import Bernoulli, Categorical, Family, Gaussian
 from .reference.model import MLP, Cell, Linear, Model
 from .reference.rule import Fading, Kalman, ProcessNoise
 from .reference.sensitivity import RTRL
 
 if TYPE_CHECKING:
+    from ._filter import Filter
     from ._filter_base import FilterBase
 
     AnyFilter = TypeVar("AnyFilter", bound=FilterBase)
@@ -38,7 +40,29 @@ State = dict[str, NDArray[Any]]
 
 def add_features(flt: AnyFilter, n: int, prior_variance: Any, names: Any) -> AnyFilter:
     """See `Filter.add_features`."""
-    return _grown(flt, *with_features(flt.settings, n, prior_variance, names))
+    made, keep = with_features(flt.settings, n, prior_variance, names)
+    return flt.copy()._resized(made) if _resizable(flt, prior_variance) else _grown(flt, made, keep)
+
+
+def taken(flt: Filter, n: int, prior_variance: Any, names: Any = None) -> tuple[Filter, Callable[[], Filter]]:
+    """`add_features` for an owner who needs `flt` no longer, and what gives it back, bit for bit, as long as nothing was learned.
+
+    A linear model of one output with a full belief grows in its own memory, O(p) for each feature, and `flt` refuses everything
+    from then on. Others, and where the rule forgets towards the prior, are made anew.
+    """
+    settings = flt.settings
+    made, keep = with_features(settings, n, prior_variance, names)
+    if not _resizable(flt, prior_variance):
+        return _grown(flt, made, keep), lambda: flt
+    grown = flt._resized(made)
+    return grown, lambda: grown._resized(settings)
+
+
+def _resizable(flt: FilterBase, prior_variance: Any) -> bool:
+    """Whether its core can grow: a linear model of one output, a full belief, nothing else that depends on the prior."""
+    settings = flt.settings
+    alone = isinstance(settings.model, Linear) and settings.k == 1 and isinstance(settings.belief, Full)
+    return flt._resizes and alone and not settings.rule.towards_prior and np.ndim(prior_variance) < 2
 
 
 def with_features(settings: Settings, n: int, prior_variance: Any, names: Any) -> tuple[Settings, Indices]:

@@ -3,6 +3,7 @@
 import copy
 import datetime
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -192,6 +193,43 @@ def test_new_features_help():
     weights = dict(zip(model.features, model.filter.parameters["weight"][0], strict=True))
     sd = dict(zip(model.features, model.filter.std(), strict=False))
     assert abs(weights["late"] - 30.0) < 4 * sd["late"] < 6.0
+
+
+def test_a_filter_that_was_handed_out_stays():
+    xs, _, y = rows()
+    model = learn(Regressor(), xs, y)
+    for name in ("new", "newer"):
+        held = model.filter
+        theta = held.theta.copy()
+        learn(model, [{**xs[0], name: 8.0}], [y[0]])
+        assert np.array_equal(held.theta, theta)
+        assert len(model.filter.theta) == len(theta) + 1
+    unseen = model._learner.flt
+    model._shown = False
+    learn(model, [{**xs[0], "newest": 8.0}], [y[0]])
+    with pytest.raises(kfng.UnsupportedError, match="took over"):  # what was not handed out is used up
+        _ = unseen.theta
+
+
+def test_a_row_with_a_new_feature_asks_for_no_memory_of_the_size_of_p():
+    rng = np.random.default_rng(0)
+    names = [f"x{i}" for i in range(1000)]
+    rows = [dict(zip(names, rng.normal(size=1000).tolist(), strict=True)) for _ in range(32)]
+    model = learn(Regressor(), rows, rng.normal(size=32).tolist())
+
+    def peak(i):
+        tracemalloc.start()
+        model.learn_one({**rows[0], f"new{i}": 1.0}, 0.5)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    # The prior of an intercept far from the middle of the rows is (p, p), but this one is centred: of variances.
+    assert model._learner.flt.settings.belief.prior_variance.ndim == 1
+    whole = 8 * 1000 * 1000 // 2
+    assert max(peak(i) for i in range(5)) < whole / 8
+    _ = model.filter  # the control: to keep what was handed out takes a copy of it
+    assert peak(5) > whole
 
 
 # -- frames of rows

@@ -1,11 +1,15 @@
 """Models that grow: what was known stays bit for bit, what is new has its prior, and it is as if it had always been there."""
 
 import pickle
+import threading
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
 from tolerances import CONTROL, covariance_error, theta_error
 
+import kfng
 from kfng import _grow, errors
 
 D, N, TOLERANCE = 3, 150, 1e-11
@@ -327,3 +331,110 @@ def test_bad_arguments(impl):
         _grow.as_categorical(flt)
     with pytest.raises(errors.ShapeError):
         impl.Filter(impl.Linear(D, 3), impl.Categorical(3)).add_outputs(1, level=[1.0, 2.0])
+
+
+# -- in the memory of the smaller filter
+
+
+def grown_anew(flt, n, prior):
+    """Growth as equations have it: the state of the smaller filter placed in that of a fresh larger one."""
+    return _grow._grown(flt, *_grow.with_features(flt.settings, n, prior, None))
+
+
+def same_bits(a, b):
+    mine, other = a._state(), b._state()
+    return mine.keys() == other.keys() and all(np.array_equal(mine[name], other[name]) for name in mine)
+
+
+@pytest.mark.parametrize("d", [2, 14, 15, 40])
+@pytest.mark.parametrize("case", ["plain", "float32", "no intercept", "dense prior", "fading", "noise"])
+def test_a_filter_that_grows_in_its_own_memory_has_the_same_bits(d, case):
+    rng = np.random.default_rng(d)
+    A = rng.normal(size=(d + 1, d + 1))
+    flt = kfng.Filter(
+        kfng.Linear(d, intercept=case != "no intercept"),
+        kfng.Gaussian(),
+        belief=kfng.Full(A @ A.T / d + np.eye(d + 1) if case == "dense prior" else 2.0),
+        rule={"fading": kfng.Fading(half_life=30), "noise": kfng.ProcessNoise(1e-3)}.get(case),
+        dtype="float32" if case == "float32" else "float64",
+    )
+    flt.update_many(rng.normal(size=(50, d)), rng.normal(size=50))
+    for step, n in enumerate((1, 2, 16, 1)):
+        prior = 0.5 + np.arange(n) + step
+        before, anew, copy = flt.copy(), grown_anew(flt, n, prior), flt.add_features(n, prior_variance=prior)
+        grown, back = _grow.taken(flt, n, prior)
+        assert same_bits(grown, anew)
+        assert same_bits(copy, anew)
+        assert not same_bits(anew, before)
+        with pytest.raises(errors.UnsupportedError, match="took over"):
+            _ = flt.theta
+        flt = back()
+        assert same_bits(flt, before)
+        flt, _ = _grow.taken(flt, n, prior)
+        U, y = rng.normal(size=(30, flt.settings.model.n_features)), rng.normal(size=30)
+        for u, target in zip(U[:5], y[:5], strict=True):
+            assert flt.update(u, target).nll == anew.update(u, target).nll
+        flt.update_many(U[5:], y[5:])
+        anew.update_many(U[5:], y[5:])
+        assert same_bits(flt, anew)
+        assert same_bits(pickle.loads(pickle.dumps(flt)), anew)
+
+
+@pytest.mark.parametrize("case", ["two outputs", "diagonal", "towards"])
+def test_others_are_made_anew_and_stay(case):
+    flt = learned(kfng, case)
+    grown, back = _grow.taken(flt, 1, 2.0)
+    assert same_bits(grown, grown_anew(flt, 1, 2.0))
+    assert back() is flt
+    assert flt.n_updates == grown.n_updates
+
+
+def test_a_refused_growth_changes_nothing():
+    flt = learned(kfng, "full")
+    before = flt.copy()
+    for prior in (-1.0, [1.0, 2.0], np.nan):
+        with pytest.raises(errors.KfngError):
+            _grow.taken(flt, 1, prior)
+    with pytest.raises(errors.UnsupportedError):  # which the core sees: another law has another state
+        flt._resized(FILTERS["learned"](kfng).settings)
+    assert same_bits(flt, before)
+
+
+def test_threads_that_hold_the_smaller_filter_are_told():
+    flt = kfng.Filter(kfng.Linear(400), kfng.Gaussian(0.3))
+    U, y = np.random.default_rng(0).normal(size=(3000, 400)), np.zeros(3000)
+    refused = []
+
+    def feed():
+        try:
+            flt.update_many(U, y, trace=False)
+        except errors.UnsupportedError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    while not flt.n_updates:
+        time.sleep(0.001)
+    grown, _ = _grow.taken(flt, 1, None)
+    thread.join()
+    n = grown.n_updates
+    assert (len(refused) == 1) == (n < 3000)
+    twin = kfng.Filter(kfng.Linear(400), kfng.Gaussian(0.3))
+    twin.update_many(U[:n], y[:n])
+    assert same_bits(grown, grown_anew(twin, 1, None))
+
+
+def test_growing_asks_for_no_memory_of_the_size_of_p():
+    flt = kfng.Filter(kfng.Linear(1000), kfng.Gaussian(0.3))
+
+    def peak(grow):
+        tracemalloc.start()
+        grow()
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    anew = peak(lambda: grown_anew(flt, 1, 1.0))
+    least = 8 * 1000 * 1000 // 2
+    assert anew > least  # the control
+    assert peak(lambda: _grow.taken(flt, 1, 1.0)) < least / 8

@@ -96,9 +96,10 @@ class Learner:
         return mean, std
 
     def grow(self, names: list[str]) -> None:
-        self.model = self.grown(names)
+        """The filter that there was is used up."""
+        self.model = self.grown(names, keep=False)
 
-    def grown(self, names: list[str], table: Any = None) -> Any:
+    def grown(self, names: list[str], table: Any = None, keep: bool = True) -> Any:
         """With a feature more for each of these, whose prior is that of the other levels; of a bank the keys of `table` alone."""
         model = self.model
         if table is not None and isinstance(model, BankBase):
@@ -108,7 +109,11 @@ class Learner:
             own = _tables.levels_of(model.settings)[category]
             if len(own) >= self.most_levels and level != OTHER:
                 raise too_many(category, self.most_levels)
-            model = model.add_features(1, names=[name], prior_variance=_prior(model, category, own))
+            prior = _prior(model, category, own)
+            if keep or isinstance(model, BankBase):
+                model = model.add_features(1, names=[name], prior_variance=prior)
+            else:
+                model, _ = _grow.taken(model, 1, prior, [name])
         return model
 
     # -- more levels than there may be

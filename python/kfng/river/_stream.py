@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from river import base
 
+from .. import _grow
 from .._clock import Moment
 from .._estimator import MISSING, Recipe, options_of, waited
 from .._filter import Filter
@@ -126,16 +127,18 @@ class Learner(NamedTuple):
         zs = (weights.dot(self.row(x)) + theta[-self.many :])[None]
         return family.mean(zs if self.clamp is None else family.clamp(zs, self.clamp))[0]
 
-    def with_features(self, new: Mapping[Name, float]) -> Learner:
-        """The same with these features more, and their first values."""
-        if not new:
-            return self
+    def with_features(self, new: Mapping[Name, float]) -> tuple[Learner, Callable[[], Learner]]:
+        """The same with these features more, and their first values; and what gives this one back as long as nothing was learned.
+
+        This one's filter may be used up.
+        """
         names, n = sorted(new, key=order), len(new)
         variance = self.unit[:, None] / np.array([new[name] for name in names]) ** 2
-        flt = self.flt.add_features(n, prior_variance=variance.ravel())
+        flt, back = _grow.taken(self.flt, n, variance.ravel())
         scaler = None if self.scaler is None else self.scaler.with_features(n)
         center, origin = (np.append(where, np.zeros(n)) for where in (self.center, self.origin))
-        return made(flt, (*self.names, *names), center)._replace(unit=self.unit, origin=origin, scaler=scaler)
+        grown = made(flt, (*self.names, *names), center)._replace(unit=self.unit, origin=origin, scaler=scaler)
+        return grown, lambda: self._replace(flt=back())
 
     def with_outputs(self, flt: Filter) -> Learner:
         """The same with a filter of more classes, all of whose priors are that of the first one."""
@@ -187,6 +190,7 @@ class Online(base.Estimator):
         self._learner = None
         self._held: list[Row] = []
         self._taught = 0
+        self._shown = False  # whether the filter was handed out
         self._early: tuple[Learner, Means | None] | None = None
         self._dt: float | None = None  # of the row at hand, where it says when it was
         self._last: Moment | None = None
@@ -249,7 +253,9 @@ class Online(base.Estimator):
                 self._learner = learner.after(u, w)
                 return
             new = {name: value for name, value in x.items() if name not in self._learner.place and value}
-            learner = learner.with_features({name: _number(name, v) for name, v in new.items()})
+            if new:
+                self._grow(learner, {name: _number(name, v) for name, v in new.items()}, x, y, w)
+                return
             u = learner.row(x)
             self._update(learner, u, y, w)
             self._learner = learner.after(u, w)
@@ -263,6 +269,22 @@ class Online(base.Estimator):
             learner, means = self._start(held)
             self._learner, self._means, held = learner, means, []
         self._held, self._taught, self._early = held, taught, None
+
+    def _grow(self, learner: Learner, new: dict[Name, float], x: Mapping[Name, Any], y: float, w: float) -> None:
+        """A row with new features: if it is refused the learner is as it was before them."""
+        own = learner is self._learner
+        if own and self._shown:  # somebody may still look at its filter
+            learner = learner._replace(flt=learner.flt.copy())
+            own = False
+        grown, back = learner.with_features(new)
+        try:
+            u = grown.row(x)
+            self._update(grown, u, y, w)
+        except BaseException:
+            if own:
+                self._learner = back()
+            raise
+        self._learner, self._shown = grown.after(u, w), False
 
     def _update(self, learner: Learner, u: Array, y: float, w: float) -> None:
         if self._dt is None:
@@ -343,8 +365,9 @@ class Online(base.Estimator):
 
     @property
     def filter(self) -> Filter | None:
-        """The `kfng.Filter`, whose features are `features`, centred; None before the first row."""
+        """The `kfng.Filter`, whose features are `features`, centred; None before the first row. With a new feature it is another."""
         learner = self._current()
+        self._shown = learner is not None
         return None if learner is None else learner.flt
 
     @property

@@ -212,6 +212,12 @@ impl Default for Slot {
 impl<T: Scalar> Filter<T> {
     /// A filter at its prior. Every size is checked before memory is asked for, and memory that cannot be had is an error.
     pub fn new(spec: Spec, arrays: &Arrays) -> Result<Self, Error> {
+        Self::made(spec, arrays, None)
+    }
+
+    /// The same, or with the state of another filter still to come (resize.rs): without one, and with columns only where those of `donor`
+    /// have another length.
+    pub(crate) fn made(spec: Spec, arrays: &Arrays, donor: Option<Sizes>) -> Result<Self, Error> {
         let (n, free, own) = spec.unknowns()?;
         let p = free.checked_add(own).ok_or(Error::Memory(usize::MAX))?;
         let state_0 = if n > 0 { spec.state_0(n, arrays)? } else { &[] };
@@ -310,21 +316,23 @@ impl<T: Scalar> Filter<T> {
         } else {
             None
         };
-        let columns = belief.columns(product(&[sizes.room, most])?)?;
+        let starts = donor.is_none();
+        let own_columns =
+            donor.is_none_or(|old| (old.padded, old.room) != (sizes.padded, sizes.room));
+        let columns = product(&[sizes.room, most])?;
+        let columns = belief.columns(if own_columns { columns } else { 0 })?;
         let noise = scale.as_ref().map_or(Ok(0), Scale::size)? + usize::from(robust.is_some());
         let turns = if rule.towards_prior() { LOG_D + p } else { 0 };
-        let zeros = || State::zeros(noise, sizes.padded, belief.size(), turns).map(Box::new);
+        let room = if starts {
+            (sizes.padded, belief.size())
+        } else {
+            (0, 0)
+        };
+        let zeros = || State::zeros(noise, room.0, room.1, turns).map(Box::new);
         let (mut state, mut next) = (zeros()?, zeros()?);
-        belief.start(state.belief_mut())?;
-        for (to, x) in state.theta_mut().iter_mut().zip(phi_0) {
-            *to = T::of(x);
-        }
-        if !finite(state.theta()) {
-            return Err(Error::NonFinite(fault(
-                "theta",
-                format!("numbers that fit {}", T::NAME),
-                "larger ones",
-            )));
+        if starts {
+            belief.start(state.belief_mut())?;
+            begin(&phi_0, state.theta_mut())?;
         }
         if let Some(scale) = &scale {
             scale.start(&mut state.wide);
@@ -359,7 +367,7 @@ impl<T: Scalar> Filter<T> {
             rule.scale(0.0)?
         };
         let in_place = matches!(belief, Belief::Full(_)) && p > INDEX_ORDER_MAX;
-        let journal = if in_place && turns.is_none() {
+        let journal = if in_place && turns.is_none() && own_columns {
             Some(Journal::new(sizes.padded)?)
         } else {
             None
@@ -546,6 +554,21 @@ pub(crate) fn gain(
 pub(crate) fn apart(model: &Model, family: &Family, iterations: Iterations) -> bool {
     let one_look = iterations == Iterations::default() || family.link() == Link::Identity;
     model.linear() && family.fixed_factor() && one_look
+}
+
+/// theta_0, rounded.
+pub(crate) fn begin<T: Scalar>(from: &[f64], to: &mut [T]) -> Result<(), Error> {
+    for (to, &x) in to.iter_mut().zip(from) {
+        *to = T::of(x);
+    }
+    if finite(to) {
+        return Ok(());
+    }
+    Err(Error::NonFinite(fault(
+        "theta",
+        format!("numbers that fit {}", T::NAME),
+        "larger ones",
+    )))
 }
 
 /// Whether these components have a short way.

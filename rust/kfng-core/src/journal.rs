@@ -52,6 +52,11 @@ impl<T: Scalar> Journal<T> {
         })
     }
 
+    /// The same memory for another belief whose columns are as long.
+    pub fn forget(&mut self) {
+        (self.len, self.link) = (0, None);
+    }
+
     /// Whether a row of so many columns can write in place: what leads from `from` to `to` is known, and there is room for the row.
     #[inline]
     pub fn takes(&self, columns: usize, from: Stamp, to: Stamp) -> bool {

@@ -1,7 +1,7 @@
 //! kfng: online learning as Kalman filtering. The numerical core, in plain Rust.
 //!
 //! Imports point one way: scalar, error → linalg → field → family → model → sensitivity → belief → rule → state, row, lapse → guard, scale, robust, sparse → lean → spec → small → filter and
-//! what stands beside it (clock, trust, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, sparse_step, spared, wave, access, saved; joint) → bank.
+//! what stands beside it (clock, trust, pulls, relinearise, recurrent, prepare, learn, descent, glm_block, short, sparse_step, spared, wave, access, saved, resize; joint) → bank.
 
 mod access;
 pub mod bank;
@@ -30,6 +30,7 @@ mod pulls;
 pub mod recurrence;
 mod recurrent;
 mod relinearise;
+mod resize;
 pub mod robust;
 pub mod row;
 pub mod rule;

@@ -129,6 +129,39 @@ impl<T: Scalar> State<T> {
         Ok(())
     }
 
+    /// Room for a theta of length `padded` and a belief of `belief` numbers, of which the first `padded` are a vector as well; returns how
+    /// many numbers had to move. On an error nothing has changed.
+    pub fn reserve(&mut self, padded: usize, belief: usize) -> Result<usize, Error> {
+        let front = 2 * padded.saturating_sub(self.padded);
+        let old = self.narrow.len() - self.padded;
+        let back = belief.saturating_sub(padded);
+        let back = back.saturating_sub(old - self.padded);
+        Ok(self.narrow.reserve(front, back, padded)?)
+    }
+
+    /// The two vectors and what is behind them at these sizes, for which there is room; it stays where it is, and they go before it.
+    pub fn resize(&mut self, padded: usize, belief: usize) {
+        let (old, kept) = (self.padded, padded.min(self.padded));
+        let back = (belief - padded).cast_signed() - (self.narrow.len() - 2 * old).cast_signed();
+        let front = 2 * (padded.cast_signed() - old.cast_signed());
+        let (mut shift, grows) = (front.unsigned_abs(), front > 0);
+        if grows {
+            self.narrow.resize(front, back);
+            self.narrow.copy_within(shift..shift + old, 0);
+            self.narrow
+                .copy_within(shift + old..shift + 2 * old, padded);
+            self.narrow[old..padded].fill(T::zero());
+            self.narrow[padded + old..2 * padded].fill(T::zero());
+        } else {
+            shift += padded;
+            self.narrow.copy_within(old..old + kept, shift);
+            self.narrow.copy_within(..kept, shift - padded);
+            self.narrow.resize(front, back);
+        }
+        self.padded = padded;
+        self.stamp.content += 1;
+    }
+
     /// theta (padded,).
     #[inline]
     pub fn theta(&self) -> &[T] {

@@ -39,6 +39,7 @@ const LAYERS: [&[&str]; 15] = [
         "wave",
         "access",
         "saved",
+        "resize",
         "joint",
     ],
     &["bank"],

@@ -1,11 +1,12 @@
 //! The class `_core.Filter`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use kfng_core::field::Array;
+use kfng_core::field::{Array, Arrays};
 use kfng_core::{Block, Dtype, Error, Input, Spec};
 
 use crate::arrays::{Fresh, flags, numbers};
@@ -24,6 +25,8 @@ use crate::step::Step;
 )]
 pub struct Filter {
     pub(crate) core: Mutex<Core>,
+    /// Whether another filter has taken over what it knows.
+    pub(crate) gone: AtomicBool,
     pub(crate) law: Arc<Law>,
     pub(crate) sizes: kfng_core::filter::Sizes,
     /// Whether rows come as inputs u.
@@ -50,17 +53,21 @@ pub struct Filter {
 #[pymethods]
 impl Filter {
     #[new]
-    fn new(settings: &Bound<'_, PyAny>) -> PyResult<Self> {
+    #[pyo3(signature = (settings, donor = None))]
+    fn new(settings: &Bound<'_, PyAny>, donor: Option<&Bound<'_, Filter>>) -> PyResult<Self> {
         let py = settings.py();
         let _calling = calling(py);
         let (json, arrays) = core_form(settings)?;
-        let core = py.detach(|| {
-            let spec = Spec::parse(&json)?;
-            Ok(match spec.dtype {
-                Dtype::Float64 => Core::Wide(kfng_core::Filter::new(spec, &arrays)?),
-                Dtype::Float32 => Core::Narrow(kfng_core::Filter::new(spec, &arrays)?),
-            })
-        });
+        let core = match donor.map(Bound::get) {
+            Some(donor) => donor.detached(py, |core| donor.taken_over(core, &json, &arrays))?,
+            None => py.detach(|| {
+                let spec = Spec::parse(&json)?;
+                Ok(match spec.dtype {
+                    Dtype::Float64 => Core::Wide(kfng_core::Filter::new(spec, &arrays)?),
+                    Dtype::Float32 => Core::Narrow(kfng_core::Filter::new(spec, &arrays)?),
+                })
+            }),
+        };
         let core = core.map_err(|error: Error| to_python(py, &error))?;
         let (sizes, has_inputs) = either!(&core, filter => (filter.sizes(), filter.has_inputs()));
         let family = either!(&core, filter => filter.family().clone());
@@ -75,6 +82,7 @@ impl Filter {
         };
         Ok(Filter {
             core: Mutex::new(core),
+            gone: AtomicBool::new(false),
             law: Arc::new(law),
             sizes,
             has_inputs,
@@ -468,6 +476,17 @@ impl Filter {
 }
 
 impl Filter {
+    /// A filter with more or fewer inputs that has what this one knows, which is gone then; on an error this one is as it was.
+    fn taken_over(&self, core: &mut Core, json: &str, arrays: &Arrays) -> Result<Core, Error> {
+        let spec = Spec::parse(json)?;
+        let made = match core {
+            Core::Wide(old) => Core::Wide(kfng_core::Filter::resized(spec, arrays, old)?.0),
+            Core::Narrow(old) => Core::Narrow(kfng_core::Filter::resized(spec, arrays, old)?.0),
+        };
+        self.gone.store(true, Ordering::Relaxed);
+        Ok(made)
+    }
+
     /// One row; weight, dt and offset as they came.
     #[inline]
     fn row<'py>(

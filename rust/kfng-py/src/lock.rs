@@ -5,6 +5,7 @@
 //! every later call with an InternalError.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use pyo3::prelude::*;
@@ -12,7 +13,7 @@ use pyo3::prelude::*;
 use kfng_core::scalar::Scalar;
 
 use crate::arrays::Number;
-use crate::errors::internal;
+use crate::errors::{internal, raise};
 use crate::filter::Filter;
 
 /// A filter of either number type.
@@ -70,6 +71,7 @@ impl Filter {
     #[inline]
     pub(crate) fn attached(&self, py: Python<'_>) -> PyResult<Option<MutexGuard<'_, Core>>> {
         match self.core.try_lock() {
+            Ok(_) if self.gone.load(Ordering::Relaxed) => Err(gone(py)),
             Ok(guard) => Ok(Some(guard)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Poisoned(_)) => Err(internal(py)),
@@ -97,7 +99,7 @@ impl Filter {
         py: Python<'_>,
         f: impl FnOnce(&mut Core) -> R + Send,
     ) -> PyResult<R> {
-        detached(py, &self.core, |core| {
+        self.unsettled(py, |core| {
             core.settle();
             f(core)
         })
@@ -109,8 +111,15 @@ impl Filter {
         py: Python<'_>,
         f: impl FnOnce(&mut Core) -> R + Send,
     ) -> PyResult<R> {
-        detached(py, &self.core, f)
+        let run = |core: &mut Core| (!self.gone.load(Ordering::Relaxed)).then(|| f(core));
+        detached(py, &self.core, run)?.ok_or_else(|| gone(py))
     }
+}
+
+/// A filter whose state another one has.
+fn gone(py: Python<'_>) -> PyErr {
+    let expected = "the larger filter that took over its state";
+    raise(py, "UnsupportedError", "self", expected, "this one")
 }
 
 /// Runs `f` on what a mutex guards, with the interpreter free for other threads.

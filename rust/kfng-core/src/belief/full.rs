@@ -35,6 +35,17 @@ fn nowhere() -> Layout {
     Layout::new(0).expect("a size of 0 fits")
 }
 
+fn check<T: Scalar>(variances: &[T]) -> Result<(), Error> {
+    if possible(variances) {
+        return Ok(());
+    }
+    Err(Error::Parameter(fault(
+        "prior_variance",
+        format!("variances that fit {}", T::NAME),
+        "larger ones",
+    )))
+}
+
 impl Full {
     /// (D, U) of a section.
     fn split<'a, T>(&self, at: &'a [T]) -> (&'a [T], &'a [T]) {
@@ -72,6 +83,29 @@ impl Full {
         });
         let (d, u) = self.split_mut(to);
         linalg::fuse_shared(&self.layout, from, u, d, columns, row, gram)
+    }
+
+    /// The prior variances of n parameters from `place` on, rounded.
+    pub fn variances_of<T: Scalar>(&self, place: usize, n: usize) -> Result<Vec<T>, Error> {
+        let mut variances = filled(n)?;
+        for (to, &v) in variances.iter_mut().zip(&self.variances[place..]) {
+            *to = T::of(v);
+        }
+        check(&variances)?;
+        Ok(variances)
+    }
+
+    /// Parameters with these variances in front of `place`, in a section of this size that begins with the smaller belief: independent of
+    /// the others, as where the prior has no covariances between them.
+    pub fn insert<T: Scalar>(&self, at: &mut [T], place: usize, variances: &[T]) {
+        let (d, u) = self.split_mut(at);
+        linalg::insert(&self.layout, u, d, place, variances);
+    }
+
+    /// The inverse, in a section of this size.
+    pub fn remove<T: Scalar>(&self, at: &mut [T], place: usize, n: usize) {
+        let (d, u) = self.split_mut(at);
+        linalg::remove(&self.layout, u, d, place, n);
     }
 
     /// Factors a dense (p, p) in float64 and rounds once; `false`: it is not positive definite.
@@ -145,13 +179,7 @@ impl Uncertainty for Full {
         for (variance, &v) in variances.iter_mut().zip(&self.variances) {
             *variance = T::of(v);
         }
-        if !possible(&variances) {
-            return Err(Error::Parameter(fault(
-                "prior_variance",
-                format!("variances that fit {}", T::NAME),
-                "larger ones",
-            )));
-        }
+        check(&variances)?;
         let (d, u) = self.split_mut(to);
         linalg::diagonal_prior(&self.layout, &variances, u, d);
         Ok(())

@@ -41,6 +41,48 @@ impl<T: Scalar> Aligned<T> {
         Ok(Aligned { buffer, start, len })
     }
 
+    /// Room to become `front` longer before and `back` longer behind; returns how many numbers had to move for that.
+    ///
+    /// They move to a buffer with half as much again behind and `spare` before: whoever grows by little and little moves a few times
+    /// what there is in the end. On an error nothing has changed.
+    pub fn reserve(
+        &mut self,
+        front: usize,
+        back: usize,
+        spare: usize,
+    ) -> Result<usize, AllocationError> {
+        let end = self.start + self.len;
+        if front <= self.start && back <= self.buffer.len() - end {
+            return Ok(0);
+        }
+        let before = spare.max(front).next_multiple_of(LINE / size_of::<T>());
+        let behind = back.max(self.len / 2);
+        let total = before.checked_add(self.len);
+        let total = total.and_then(|n| n.checked_add(behind)).ok_or(Overflow)?;
+        let mut larger = Self::zeros(total)?;
+        larger[before..before + self.len].copy_from_slice(self);
+        (larger.start, larger.len) = (larger.start + before, self.len);
+        *self = larger;
+        Ok(self.len)
+    }
+
+    /// `front` longer before and `back` longer behind, or shorter where that is negative: whole lines before, and no more than there is
+    /// room for. What is new is zero.
+    pub fn resize(&mut self, front: isize, back: isize) {
+        assert!(front.unsigned_abs().is_multiple_of(LINE / size_of::<T>()));
+        let end = self.start + self.len;
+        let fits = "room for it is reserved";
+        let new_start = self.start.checked_add_signed(-front).expect(fits);
+        let new_end = end.checked_add_signed(back).expect(fits);
+        for gone in [self.start..new_start, new_end..end] {
+            if gone.start < gone.end {
+                self.buffer[gone].fill(T::zero());
+            }
+        }
+        assert!(new_start <= new_end && new_end <= self.buffer.len());
+        (self.start, self.len) = (new_start, new_end - new_start);
+    }
+
     /// A copy on a line of its own.
     pub fn try_clone(&self) -> Result<Self, AllocationError> {
         let mut copy = Self::zeros(self.len)?;
@@ -123,6 +165,29 @@ mod tests {
         assert!(
             b[..] == a[..] && b.as_ptr().addr().is_multiple_of(LINE) && b.as_ptr() != a.as_ptr()
         );
+    }
+
+    #[test]
+    fn resized_it_keeps_its_numbers_and_is_zero_around_them() {
+        let mut a = Aligned::<f64>::zeros(16).unwrap();
+        a.iter_mut().zip(1..).for_each(|(x, i)| *x = f64::from(i));
+        let numbers = a.to_vec();
+        let (mut moved, mut before) = (0, 0);
+        for step in 1..=200 {
+            let front = if step % 4 == 0 { 8 } else { 0 };
+            moved += a.reserve(front, 3, 64).unwrap();
+            a.resize(front.cast_signed(), 3);
+            before += front;
+            assert!(a.as_ptr().addr().is_multiple_of(LINE) && a.len() == 16 + before + 3 * step);
+            assert!(a[before..before + 16] == numbers);
+            assert!(a.iter().sum::<f64>() == 136.0);
+        }
+        assert!(moved < 6 * a.len(), "{moved} numbers of {}", a.len());
+        a.resize(-before.cast_signed() - 8, -600);
+        assert!(a[..] == numbers[8..]);
+        a.resize(8, 40);
+        assert!(a[..8].iter().chain(&a[16..]).all(|&x| x == 0.0) && a[8..16] == numbers[8..]);
+        assert!(a.reserve(0, usize::MAX / 8, 0).is_err() && a.len() == 56);
     }
 
     #[test]
