@@ -263,7 +263,9 @@ def _settings_of(
     theta = start.copy()
     theta[keep] = settings.theta
     given = theta if settings.theta_given or theta.any() else None
-    return _settings(settings, model, family, given, prior, names)
+    # Variances that are positive (which is looked at) beside a matrix that was looked at: no O(p³) for each that comes.
+    blocks = np.ndim(prior) == 2 and np.ndim(prior_variance) < 2
+    return _settings(settings, model, family, given, prior, names, blocks)
 
 
 def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any) -> Any:
@@ -291,13 +293,22 @@ def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any
 
 
 def _settings(
-    settings: Settings, model: Model, family: Family, theta: Array | None, prior: Any, names: Any
+    settings: Settings,
+    model: Model,
+    family: Family,
+    theta: Array | None,
+    prior: Any,
+    names: Any,
+    definite: bool = False,
 ) -> Settings:
     """Everything is checked again: a larger model may be too large."""
+    belief = replace(cast(Any, settings.belief), prior_variance=prior)
+    if definite:
+        object.__setattr__(belief, "_definite", True)
     return Settings.build(
         model,
         family,
-        belief=replace(cast(Any, settings.belief), prior_variance=prior),
+        belief=belief,
         rule=settings.rule,
         guards=settings.guards,
         theta=theta,

@@ -438,3 +438,20 @@ def test_growing_asks_for_no_memory_of_the_size_of_p():
     least = 8 * 1000 * 1000 // 2
     assert anew > least  # the control
     assert peak(lambda: _grow.taken(flt, 1, 1.0)) < least / 8
+
+
+def test_a_prior_with_covariances_is_factored_once(monkeypatch):
+    """Of what is added to it variances are looked at alone; the control adds a matrix."""
+    flt, factored, cholesky = learned(kfng, "dense prior"), [], np.linalg.cholesky
+    monkeypatch.setattr(np.linalg, "cholesky", lambda A: factored.append(len(A)) or cholesky(A))
+    grown, _ = _grow.taken(flt, 1, 2.0)
+    grown, _ = _grow.taken(grown, 2, [3.0, 4.0])
+    assert not factored
+    assert np.array_equal(grown.settings.belief.prior_variance[-4:-1, -4:-1], np.diag([2.0, 3.0, 4.0]))
+    for wrong in (-1.0, 0.0, [1.0, -1.0]):
+        with pytest.raises(errors.ParameterError):
+            _grow.taken(grown, np.size(wrong), wrong)
+    grown.add_features(2, prior_variance=np.eye(2) + 0.5)
+    assert factored == [9]
+    with pytest.raises(errors.NotPositiveDefiniteError):
+        grown.add_features(2, prior_variance=np.eye(2) + 5.0 * (1 - np.eye(2)))

@@ -174,5 +174,6 @@ def _prior(flt: Any, category: str, levels: list[str]) -> Any:
     """Variances (units,) of a new level's weights: the median of those of its category."""
     settings = flt.settings
     weights = _grow.input_weights(settings.model, settings.belief.prior_diagonal(settings.p))
-    places = [settings.feature_names.index(f"{category}={level}") for level in levels]
+    named = {name: place for place, name in enumerate(settings.feature_names)}
+    places = [named[f"{category}={level}"] for level in levels]
     return np.median(weights[:, places], axis=1) if places else None

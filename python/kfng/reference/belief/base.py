@@ -119,6 +119,6 @@ def prior_field(value: Any, dimensions: tuple[int, ...], argument: str = "prior_
     diagonal = np.diagonal(array) if array.ndim == 2 else array
     if not (diagonal > 0).all():
         raise ParameterError(argument=argument, expected="variances > 0", got=float(np.min(diagonal)))
-    if array.ndim == 2 and not np.allclose(array, array.T, rtol=1e-12, atol=0):
+    if array.ndim == 2 and not (np.array_equal(array, array.T) or np.allclose(array, array.T, rtol=1e-12, atol=0)):
         raise NotPositiveDefiniteError(argument=argument, expected="a symmetric matrix", got="an asymmetric one")
     return float(array) if array.ndim == 0 else array

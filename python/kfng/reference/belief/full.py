@@ -37,6 +37,8 @@ class Full(Belief):
     prior_variance: Any = 1.0
 
     max_parameters: ClassVar[int] = 32768
+    _definite: ClassVar[bool] = False
+    """Whether a matrix is known to be positive definite: of one itself, made of such blocks."""
 
     def __post_init__(self) -> None:
         self._set("prior_variance", prior_field(self.prior_variance, (1, 2)))
@@ -46,7 +48,7 @@ class Full(Belief):
         value = np.asarray(self.prior_variance)
         if value.ndim and len(value) != p:
             raise ShapeError(argument="prior_variance", expected=f"a number, ({p},) or ({p}, {p})", got=value.shape)
-        if value.ndim == 2:
+        if value.ndim == 2 and not self._definite:
             try:
                 np.linalg.cholesky(value)
             except np.linalg.LinAlgError:
