@@ -22,7 +22,7 @@ impl<T: Scalar> Filter<T> {
     /// All but the number of inputs is the same in both; the last inputs are independent of all others a priori.
     pub fn resized(spec: Spec, arrays: &Arrays, old: &mut Self) -> Result<(Self, usize), Error> {
         let same = (spec.dtype == Dtype::Float64) == (size_of::<T>() == size_of::<f64>());
-        let theta_0 = spec.theta_0(arrays)?.to_vec();
+        let theta_0 = spec.theta_0(arrays)?;
         let mut made = Self::made(spec, arrays, Some(old.sizes))?;
         let (Belief::Full(belief), Belief::Full(before), true) =
             (&made.belief, &old.belief, same && made.follows(old))

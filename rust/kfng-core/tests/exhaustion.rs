@@ -427,6 +427,38 @@ fn a_filter_survives() {
     }
 }
 
+/// It grows in its own memory, and where that must be made anew it is as it was until it is.
+#[test]
+fn a_growing_filter_survives() {
+    fn grow<T: Scalar>() -> usize {
+        let cases = [150, 170].map(|d| Case {
+            model: format!(
+                r#"{{"kind":"Linear","n_features":{d},"n_outputs":1,"intercept":true}}"#
+            ),
+            family: LEARNED,
+            belief: FULL.into(),
+            rule: KALMAN.into(),
+            more: String::new(),
+            p: d + 1,
+            k: 1,
+            state: None,
+        });
+        let [(spec, arrays), (larger, more)] = [&cases[0], &cases[1]].map(Case::spec::<T>);
+        let mut filter = Filter::<T>::new(spec, &arrays).unwrap();
+        let mut rows = Rows::<T>::new(40, (150, 1, 1));
+        let (block, mut report) = rows.parts(1, false);
+        assert!(filter.run(&block, &mut report).1.is_none());
+        let asked = changed("growth", &mut filter, state, |filter| {
+            *filter = Filter::resized(larger.clone(), &more, filter)?.0;
+            Ok(())
+        });
+        assert!(filter.sizes().d == 170);
+        asked
+    }
+    let asked = grow::<f64>() + grow::<f32>();
+    assert!(asked > 15, "{asked} requests");
+}
+
 #[test]
 fn sparse_rows_survive() {
     let all = cases();
