@@ -12,7 +12,7 @@ import numpy as np
 
 import kfng
 
-from . import pipe, recipe
+from . import marks, pipe, recipe
 from .inspect import coefficients_table, count
 from .learner import MOST_LEVELS, Learner, too_many
 from .roles import Roles, roles_of
@@ -59,6 +59,7 @@ def add(commands: Any) -> None:
     fading = fit.add_mutually_exclusive_group()
     fading.add_argument("--forgetting", type=float, metavar="X", help="share that old rows lose at each row")
     fading.add_argument("--half-life", type=_half_life, metavar="H", help="in rows, or of --time: 50, 7d, 12h")
+    marks.add(fit)
     fit.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     fit.add_argument("--seed", type=count, default=0, help="of a network's first weights")
     fit.add_argument("--max-levels", type=count, default=MOST_LEVELS, metavar="N", help="of a category (default: 1000)")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .learner import Learner
+from .marks import PLAIN, Style
 from .roles import Roles, roles_for, roles_of
 from .scores import Scores
 from .source import MISSING
@@ -28,7 +29,7 @@ def fit(options: Any) -> None:
     from .sink import sink
 
     text, rows = opened(sys.stdin)
-    held, taught = [], 0
+    held, taught, style = [], 0, Style.of(options)
     for row in rows:
         held.append(row)
         taught += not _missing(row.get(options.target))
@@ -36,11 +37,11 @@ def fit(options: Any) -> None:
             break
     if not held:
         raise Trouble("there are no rows")
-    sample = table_of(held)
+    sample = table_of(held, style)
     roles = roles_of(sample, options)
     while not enough(roles, sample) and (more := list(itertools.islice(rows, 1))):
         held += more
-        sample = table_of(held)
+        sample = table_of(held, style)
         roles = roles_of(sample, options)
     schema = roles.schema(sample)
     roles.tell()
@@ -95,7 +96,7 @@ def predict(model: Any, options: Any) -> None:
     show, out, whole = Lines(text), sink(options.out), False
     try:
         for number, row in enumerate(itertools.chain([first], rows), 1):
-            table = _row(row, schema, number)
+            table = _row(row, schema, number, roles.style)
             found = made(roles, *learner.predict(table), table, number - 1)
             out.put(found)
             if options.out is None:
@@ -163,14 +164,15 @@ def _missing(value: Any) -> bool:
 # -- tables of few rows
 
 
-def table_of(rows: list[Row]) -> Any:
-    """With the types that these rows have: text that is numbers throughout is numbers."""
+def table_of(rows: list[Row], style: Style = PLAIN) -> Any:
+    """With the types that these rows have: text that is numbers throughout is numbers, if these are written as everywhere."""
     pl = polars()
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {}
     for name in names:
         values = [row.get(name) for row in rows]
-        for kind, make in ((pl.Int64, _whole), (pl.Float64, _number), (pl.Boolean, _flag)):
+        text = style != PLAIN and any(isinstance(value, str) for value in values)
+        for kind, make in () if text else ((pl.Int64, _whole), (pl.Float64, _number), (pl.Boolean, _flag)):
             try:
                 columns[name] = pl.Series([None if v is None else make(v) for v in values], dtype=kind)
                 break
@@ -224,12 +226,12 @@ def _typed(table: Any, schema: dict[str, Any]) -> Any:
     return table.select(table[name].cast(kind) for name, kind in schema.items())
 
 
-def _row(row: Row, schema: dict[str, Any], number: int) -> Any:
+def _row(row: Row, schema: dict[str, Any], number: int, style: Style = PLAIN) -> Any:
     """One row as a table."""
     pl = polars()
     columns = {}
     for name, kind in schema.items():
-        value, make = row.get(name), _maker(pl, kind)
+        value, make = row.get(name), _maker(pl, kind, style)
         try:
             if kind.is_temporal():
                 columns[name] = _as_dates(pl, [None if value is None else str(value)])
@@ -240,14 +242,25 @@ def _row(row: Row, schema: dict[str, Any], number: int) -> Any:
     return pl.DataFrame(columns)
 
 
-def _maker(pl: Any, kind: Any) -> Callable[[Any], Any]:
+def _maker(pl: Any, kind: Any, style: Style) -> Callable[[Any], Any]:
     if kind == pl.String:
         return str
     if kind == pl.Boolean:
         return _flag
-    return (
-        _whole if kind == pl.Int64 else lambda value: float(_flag(value)) if isinstance(value, bool) else float(value)
-    )
+    if kind == pl.Int64:
+        return _whole
+
+    def real(value: Any) -> float | None:
+        if isinstance(value, bool):
+            return float(_flag(value))
+        if not isinstance(value, str):
+            return float(value)
+        try:
+            return float(value) if style == PLAIN else style.number(value)
+        except ValueError:
+            return style.number(value)
+
+    return real
 
 
 class Lines:

@@ -11,7 +11,7 @@ import kfng
 
 from .._bank_base import BankBase
 from .._filter_base import FilterBase
-from . import pipe
+from . import marks, pipe
 from .fit import _bar, classes, labelled, single, spread
 from .learner import Learner
 from .roles import Roles, roles_for
@@ -31,6 +31,7 @@ def add(commands: Any) -> None:
     predict.add_argument(
         "--classes", type=classes, metavar="A,B", help="labels of the classes in their order (default: the model's own)"
     )
+    marks.add(predict)
     predict.set_defaults(run=run, about=lambda options: options.data, weight=None, time=None)
 
 
@@ -51,6 +52,9 @@ def run(options: Any) -> None:
         for table in _bar(rows, rows.batches(schema)):
             out.put(made(roles, *learner.predict(roles.numbered(table)), table, start))
             start += len(table)
+        if not start:  # a file of names alone
+            table = polars().DataFrame(schema=schema)
+            out.put(made(roles, *learner.predict(roles.numbered(table)), table, 0))
         whole = True
     finally:
         out.close(whole)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .marks import PLAIN, Style, looks_like, marks_of, says_nothing
+from .source import is_text
 from .trouble import Trouble, polars
 
-MOST_MARKS = 0.2
-"""Share of the values in a column of numbers that may say something else."""
 FEW_LEVELS = 50
 """With as many at most a category may be different in every row of the first piece of a file."""
 
@@ -35,6 +35,8 @@ class Roles:
     """Columns of numbers that say something else where there is none, and what."""
     labels: tuple[str, ...] | None = None
     """What the target says for each class, where that is text."""
+    style: Style = PLAIN
+    """How numbers are written in text."""
 
     def schema(self, sample: Any) -> dict[str, Any]:
         """The type to read each needed column as: numbers as floats, since a later row may have a fraction."""
@@ -77,8 +79,8 @@ class Roles:
             said = table[name]
             if said.dtype != pl.String:
                 continue
-            numbers = said.str.strip_chars().cast(pl.Float64, strict=False)
-            wrong = said.filter(numbers.is_null() & (said.str.strip_chars() != "") & ~said.is_in(texts))
+            numbers = self.style.numbers(said)
+            wrong = said.filter(numbers.is_null() & ~says_nothing(said) & ~said.is_in(texts))
             if len(wrong):
                 raise Trouble(f"column {name!r}: expected numbers, got {wrong[0]!r}")
             table = table.with_columns(numbers.fill_nan(None).alias(name))
@@ -118,8 +120,10 @@ def roles_of(sample: Any, options: Any) -> Roles:
     asked, forced, dropped = (_names(getattr(options, name, None)) for name in ("features", "categorical", "drop"))
     _there(sample, [name for name in (target, *others, *asked, *forced, *dropped) if name is not None])
     labels = options.classes if isinstance(options.classes, tuple) else None
+    style = Style.of(options)
+    others_of_text = (*forced, *dropped, options.key, options.time)
     marks = _marks(
-        sample, [name for name in sample.columns if name not in (*forced, *dropped, options.key, options.time)]
+        sample, [name for name in sample.columns if name not in others_of_text], style, is_text(options.data)
     )
     if labels is not None:
         marks.pop(str(target), None)
@@ -134,6 +138,7 @@ def roles_of(sample: Any, options: Any) -> Roles:
         if asked
         else {name: why for name in names if name not in forced and (why := _no_feature(sample, name, marks))}
     )
+    _no_numbers(sample, [name for name in names if name not in (*forced, *marks)])
     names = [name for name in names if name not in left_out]
     clash = [name for name in names if name in beside]
     if clash:
@@ -142,7 +147,7 @@ def roles_of(sample: Any, options: Any) -> Roles:
         raise Trouble("no column is left to be a feature")
     categories = tuple(name for name in names if name in forced or (name not in marks and _is_category(sample, name)))
     used = tuple(item for item in marks.items() if item[0] in {target, *names, options.weight, options.offset})
-    return Roles(target, tuple(names), categories, *others, tuple(left_out.items()), used, labels)
+    return Roles(target, tuple(names), categories, *others, tuple(left_out.items()), used, labels, style)
 
 
 def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
@@ -156,7 +161,10 @@ def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
     names = [name for name in settings.feature_names if name not in known]
     others = (options.key, options.weight, options.offset, options.time)
     _there(sample, [*names, *levels, *(name for name in others if name is not None)])
-    marks = _marks(sample, [*names, *(name for name in (options.weight, options.offset) if name is not None)])
+    style = Style.of(options)
+    numeric = [*names, *(name for name in (options.weight, options.offset) if name is not None)]
+    marks = marks_of(sample, numeric, style, is_text(options.data))
+    _no_numbers(sample, [name for name in numeric if name not in marks], others=False)
     _numbers(sample, *(name for name in (options.weight, options.offset) if name not in marks))
     return Roles(
         None,
@@ -165,20 +173,8 @@ def roles_for(settings: Any, sample: Any, options: Any) -> Roles:
         *others,
         marks=tuple(marks.items()),
         labels=_labels_for(settings, options.classes) or settings.class_names,
+        style=style,
     )
-
-
-def _marks(sample: Any, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Of these columns those of text most of which is numbers, and what the rest says."""
-    pl, found = polars(), {}
-    for name in names:
-        if sample.schema[name] == pl.String and sample[name].null_count() < len(sample):
-            said = sample[name].drop_nulls()
-            said = said.filter(said.str.strip_chars() != "")
-            rest = said.filter(said.str.strip_chars().cast(pl.Float64, strict=False).is_null())
-            if len(said) and len(rest) <= MOST_MARKS * len(said):
-                found[name] = tuple(sorted(rest.unique().to_list()))
-    return found
 
 
 def _no_feature(sample: Any, name: str, marks: dict[str, tuple[str, ...]]) -> str | None:
@@ -210,7 +206,19 @@ def _numbers(sample: Any, *names: str | None) -> None:
     pl = polars()
     for name in names:
         if name is not None and sample.schema[name] == pl.String and sample[name].null_count() < len(sample):
+            _no_numbers(sample, [name], others=False)
             raise Trouble(f"column {name!r}: expected numbers, got text such as {sample[name].drop_nulls()[0]!r}")
+
+
+def _no_numbers(sample: Any, names: Iterable[str], others: bool = True) -> None:
+    """Text that people read as numbers is no category, unless it is asked for as one."""
+    for name in names:
+        if sample.schema[name] == polars().String and (found := looks_like(sample[name])):
+            text, remedy = found
+            raise Trouble(
+                f"column {name!r}: text such as {text!r} reads like a number: {remedy} takes it for one"
+                + (f", --categorical {name} for a level, --drop {name} leaves it out" if others else "")
+            )
 
 
 def _no_labels(sample: Any, target: str) -> None:

@@ -38,6 +38,11 @@ def source(path: str) -> Source:
     return {"csv": Csv, "jsonl": JsonLines, "parquet": Parquet}[SUFFIXES[suffix]](path)
 
 
+def is_text(path: str) -> bool:
+    """Whether numbers are text in this file."""
+    return SUFFIXES.get(Path(path).suffix.lower()) == "csv"
+
+
 class Source:
     """A file of rows."""
 
