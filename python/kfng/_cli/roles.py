@@ -122,7 +122,7 @@ def roles_of(sample: Any, options: Any) -> Roles:
     labels = options.classes if isinstance(options.classes, tuple) else None
     style = Style.of(options)
     others_of_text = (*forced, *dropped, options.key, options.time)
-    marks = _marks(
+    marks = marks_of(
         sample, [name for name in sample.columns if name not in others_of_text], style, is_text(options.data)
     )
     if labels is not None:
