@@ -3,6 +3,7 @@
 import copy
 import datetime
 import pickle
+import threading
 import tracemalloc
 
 import numpy as np
@@ -209,6 +210,35 @@ def test_a_filter_that_was_handed_out_stays():
     learn(model, [{**xs[0], "newest": 8.0}], [y[0]])
     with pytest.raises(kfng.UnsupportedError, match="took over"):  # what was not handed out is used up
         _ = unseen.theta
+
+
+@pytest.mark.parametrize("family", ["gaussian", "two"])
+def test_threads_predict_while_features_come(family):
+    xs, _, y = rows(family=family)
+    model = learn(model_of(family), xs, y)
+    failed, made, whole = [], [], threading.Event()
+
+    def predict():
+        while not whole.is_set():
+            try:
+                made.append(answers(model, xs[:2]))
+            except Exception as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=predict) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for i in range(100):
+        learn(model, [{**xs[i], f"new{i}": 1.0}], [y[i]])
+        if i % 10 == 0 and family == "gaussian":  # a row that is refused with its feature
+            with pytest.raises(kfng.KfngError):
+                model.learn_one({**xs[i], "bad": 1.0}, y[i], w=-1.0)
+    whole.set()
+    for thread in threads:
+        thread.join()
+    assert len(made) > 10
+    assert not failed
+    assert len(model.features) == 104
 
 
 def test_a_row_with_a_new_feature_asks_for_no_memory_of_the_size_of_p():

@@ -12,7 +12,7 @@ from .._grow import as_categorical
 from .._validate import Array
 from ..errors import ParameterError
 from ..reference.family import Bernoulli, Categorical, Family
-from ._stream import Learner, Name, Online, columns, weights
+from ._stream import Learner, Name, Online, columns, steady, weights
 
 Label = Hashable
 
@@ -170,6 +170,7 @@ class Classifier(Online, base.MiniBatchClassifier):
             first.setdefault(label, i)
         return [i for label, i in first.items() if label not in self._classes]
 
+    @steady
     def predict_proba_one(self, x: Mapping[Name, Any], **kwargs: Any) -> dict[Any, float]:
         """The probability of each class seen so far; empty before the first row.
 
@@ -188,6 +189,7 @@ class Classifier(Online, base.MiniBatchClassifier):
             return dict(zip(self._classes, (1 - mean, mean), strict=True))
         return dict(zip(self._classes, self._shares(np.atleast_1d(mean)[None])[0].tolist(), strict=True))
 
+    @steady
     def predict_proba_many(self, X: Any) -> Any:
         """A data frame of probabilities, a column for each class, with the index of X.
 

@@ -10,9 +10,9 @@ from river import base, proba
 
 from .._estimator import family_of
 from .._validate import number
-from ..errors import ParameterError
+from ..errors import ParameterError, UnsupportedError
 from ..reference.family import Family
-from ._stream import Name, Online, columns, weights
+from ._stream import Name, Online, columns, steady, weights
 
 
 class Regressor(Online, base.MiniBatchRegressor):
@@ -152,7 +152,14 @@ class Regressor(Online, base.MiniBatchRegressor):
         """
         learner = self._learner
         if learner is not None and self._means is None and self._hasher is None and not with_dist:
-            return learner.mean(x)
+            try:
+                return learner.mean(x)
+            except UnsupportedError:  # its filter was taken into a larger one meanwhile
+                pass
+        return self._predict_one(x, with_dist)
+
+    @steady
+    def _predict_one(self, x: Mapping[Name, Any], with_dist: bool) -> Any:
         learner = self._current()
         if not with_dist:
             return 0.0 if learner is None else learner.mean(self._whole(x))
@@ -161,6 +168,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         mean, std = learner.flt.predict(learner.row(self._whole(x))[None], return_std=True)
         return proba.Gaussian._from_state(1, float(mean[0]), float(std[0]) ** 2, ddof=0)
 
+    @steady
     def predict_many(self, X: Any) -> Any:
         """A series of means, with the index of the data frame X.
 
@@ -175,6 +183,7 @@ class Regressor(Online, base.MiniBatchRegressor):
         means = np.zeros(len(rows)) if learner is None else learner.flt.predict(self._seen_rows(learner, names, rows))
         return pd.Series(means, index=X.index, dtype="float64")
 
+    @steady
     def predict_interval_one(self, x: Mapping[Name, Any], level: float = 0.9) -> tuple[float, float]:
         """The ends of the central interval that holds y with probability `level`; NaN before the first row.
 

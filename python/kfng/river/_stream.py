@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import wraps
 from operator import itemgetter, mul, sub
-from typing import Any, NamedTuple
+from time import sleep
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from river import base
@@ -22,7 +24,7 @@ from .._filter import Filter
 from .._hasher import FeatureHasher
 from .._scaler import Scaler
 from .._validate import Array, choice, integer, number
-from ..errors import DtypeError, NonFiniteError, ParameterError
+from ..errors import DtypeError, NonFiniteError, ParameterError, UnsupportedError
 from ..reference.family import Bernoulli, Family, Gaussian
 from ._means import Means, gaps
 
@@ -168,6 +170,26 @@ def order(name: Name) -> tuple[str, str]:
     return type(name).__name__, str(name)
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def steady(predict: F) -> F:
+    """A prediction, made again where a row of another thread has taken its filter into a larger one meanwhile."""
+
+    @wraps(predict)
+    def again(*arguments: Any, **more: Any) -> Any:
+        for _ in range(1000):
+            try:
+                return predict(*arguments, **more)
+            except UnsupportedError as error:
+                if error.argument != "self":
+                    raise
+                sleep(1e-3)
+        return predict(*arguments, **more)
+
+    return cast(F, again)
+
+
 class Online(base.Estimator):
     """What both models have: the rows held until `warmup` of them are there, then the learner."""
 
@@ -272,17 +294,19 @@ class Online(base.Estimator):
 
     def _grow(self, learner: Learner, new: dict[Name, float], x: Mapping[Name, Any], y: float, w: float) -> None:
         """A row with new features: if it is refused the learner is as it was before them."""
-        own = learner is self._learner
+        before = self._learner
+        own = learner is before
         if own and self._shown:  # somebody may still look at its filter
             learner = learner._replace(flt=learner.flt.copy())
             own = False
         grown, back = learner.with_features(new)
+        if own:
+            self._learner = grown  # at once: other threads may want to predict
         try:
             u = grown.row(x)
             self._update(grown, u, y, w)
         except BaseException:
-            if own:
-                self._learner = back()
+            self._learner = back() if own else before
             raise
         self._learner, self._shown = grown.after(u, w), False
 
