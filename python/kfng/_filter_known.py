@@ -58,7 +58,8 @@ class Known(FilterParts):
         Raises
         ------
         ParameterError
-            `size` is no integer >= 0, or `seed` nothing that np.random.default_rng takes.
+            `size` is no integer >= 0, or `seed` nothing that np.random.default_rng takes: an integer >= 0, or some in a
+            flat list, a Generator or what one is made of.
         """
         self._need_posterior("sample")
         size = _validate.integer("size", size)
@@ -95,8 +96,12 @@ class Known(FilterParts):
 
 
 def _generator(seed: Any) -> np.random.Generator:
+    numbers = seed if isinstance(seed, (list, tuple, np.ndarray)) else [seed]
+    sources = (np.random.Generator, np.random.BitGenerator, np.random.SeedSequence, np.random.RandomState)
     try:
-        if isinstance(seed, (bool, np.bool_)):
+        # not all that default_rng takes: a list that contains itself ends the process
+        plain = all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in numbers)
+        if not (seed is None or isinstance(seed, sources) or plain):
             raise TypeError
         return np.random.default_rng(seed)
     except (TypeError, ValueError):

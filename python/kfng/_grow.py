@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ._fit import parameter_count
 from ._settings import Settings
-from ._validate import Array, finite_array, integer
+from ._validate import Array, finite_array, integer, real_array
 from .errors import ParameterError, ShapeError, UnsupportedError
 from .reference.belief import Full
 from .reference.family import Bernoulli, Categorical, Family, Gaussian
@@ -276,6 +276,8 @@ def _prior(settings: Settings, keep: Indices, new: NDArray[np.bool_], value: Any
     if value is None:
         weights = input_weights(settings.model, diagonal)
         value = old if np.ndim(old) == 0 else float(np.median(weights if len(weights) else diagonal))
+    elif not isinstance(value, (int, float)):
+        value = real_array("prior_variance", value)
     if np.ndim(value) == 0:
         value = float(finite_array("prior_variance", value, ()))
         if np.ndim(old) == 0 and value == old:

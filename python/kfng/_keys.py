@@ -34,7 +34,10 @@ def column(keys: Any, n: int | None = None) -> Column:
         return _objects(list(keys))
     if isinstance(keys, (str, bytes)) or not hasattr(keys, "__array__"):
         raise DtypeError(argument="keys", expected=f"a column (n,) of {KEYS}", got=type(keys).__name__)
-    array = np.asarray(keys)
+    try:
+        array = np.asarray(keys)
+    except (ValueError, TypeError):
+        raise DtypeError(argument="keys", expected=f"a column (n,) of {KEYS}", got=type(keys).__name__) from None
     if array.ndim != 1 or (n is not None and len(array) != n):
         raise ShapeError(argument="keys", expected="(n,)" if n is None else (n,), got=array.shape)
     kind = array.dtype.kind

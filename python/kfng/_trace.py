@@ -76,7 +76,7 @@ def quantiles(settings: Settings, likelihood: Likelihood, seen: Seen, q: Any, na
         for start in range(0, n, rows):
             part = slice(start, start + rows)
             block = Seen(*(values[part] for values in seen))
-            out[part] = likelihood.quantiles(block, levels.tolist()).reshape(-1, width, len(levels))
+            out[part] = likelihood.quantiles(block, levels.tolist()).reshape(len(block.z), width, len(levels))
     return out.reshape((n, *settings.mean_shape, len(levels)))
 
 

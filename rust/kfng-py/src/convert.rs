@@ -55,13 +55,14 @@ pub fn core_form(settings: &Bound<'_, PyAny>) -> PyResult<(String, Arrays)> {
     Ok((json, named_arrays(&arrays, "float64", |_| false)?))
 }
 
-/// A float (`numpy.float64` is one) or an int as a number; anything unusual is `None`.
+/// A float (`numpy.float64` is one) or an int that NumPy takes for a number as a number; anything unusual is `None`.
 #[inline]
 pub fn number(ob: &Bound<'_, PyAny>) -> Option<f64> {
     if let Ok(x) = ob.cast::<PyFloat>() {
         return Some(x.value());
     }
-    ob.cast_exact::<PyInt>().ok()?.extract().ok()
+    let x: i64 = ob.cast_exact::<PyInt>().ok()?.extract().ok()?;
+    Some(x as f64)
 }
 
 /// One of several numbers: a float, or an int that float64 holds exactly (NumPy rounds others in its own ways).
