@@ -151,7 +151,10 @@ def coverage(trace: Any, y: Any = None, *, level: Any = 0.9, seed: Any = 0) -> C
     )
     half = Z95 * np.sqrt(levels * (1 - levels) / max(n, 1))
     share = share.reshape(levels.shape)
-    return Coverage(levels[()], share[()], (levels - half)[()], (levels + half)[()], n)
+    level, share, low, high = (
+        part if levels.ndim else float(part) for part in (levels, share, levels - half, levels + half)
+    )
+    return Coverage(level, share, low, high, n)
 
 
 def reliability(trace: Any, y: Any = None, *, bins: int = 10, of: int | None = None) -> Reliability:
