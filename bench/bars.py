@@ -81,10 +81,11 @@ WHY: dict[str, str] = {
     "stream-mlp": f"nine tenths of a row are its pass; {PASS_ALONE}",
     "stream-diagonal": "one pass a row, in place; what is left is the memory: the row from where the caller has it, which alone is two "
     "fifths of the time, and theta, the variances and the row once more from the cache; with double numbers a division each besides",
-    "bank-keyed": "eight keys go side by side through a row, some 35 ns each at p = 8; turning their records into lanes and back takes as "
-    "long again, and so does the rest: looking keys up, fetching records, reporting",
-    "panel-linear": "filters lie side by side from one panel to the next; what is left of a row of four parameters is its step with counters and "
-    "checks, the reading and checking of X and y and what is reported, and the first panel, in which the keys are made",
+    "bank-keyed": "keys that come often stay in lanes while their rows of a piece last, which several threads share; what one thread does alone "
+    "is as much again: copying and checking the rows, memory for what is reported, looking keys up",
+    "panel-linear": "filters lie side by side from the first panel on; half of a row of four parameters is its step with counters and checks, "
+    "the rest the reading, copying and checking of X and y, the memory of what is reported, and, of twenty panels, the first, in which the keys "
+    "are made",
     "import of kfng": "some forty small modules, a third to half a millisecond each",
     "stream-rnn": "three quarters of a row are the columns of its outputs through the covariance, which share a read of U but no sweep "
     "over it (one sweep for both was slower with two outputs), and a tenth to a fifth the product of f_s and the influence; the bars come "

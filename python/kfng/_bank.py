@@ -25,17 +25,17 @@ class Bank(BankBase, _core.BankCore):  # type: ignore[misc]
     def _quick(self, keys: Any, X: Any, y: Any, weight: Any, dt: Any, offset: Any, trace: bool) -> Any:
         if keys is None or weight is not None or dt is not None or offset is not None:
             return None
-        return self._at_once(keys, X, y, trace)
+        return self._at_once(keys, X, y, trace, False)
 
     def _quick_panel(self, keys: Any, X: Any, y: Any) -> Trace | None:
-        made: Trace | None = self._at_once(keys, X, y, True)
+        made: Trace | None = self._at_once(keys, X, y, True, True)
         return made
 
     def _run_panel(self, slots: Any, U: Any, Y: Any, weight: Any, dt: Any, offset: Any, blank: Any) -> Any:
         return _core.BankCore._run(self, slots, U, Y, weight, dt, offset, blank, panel=True)
 
-    def _at_once(self, keys: Any, X: Any, y: Any, trace: bool) -> Any:
-        out = self._plain(keys, X, y)
+    def _at_once(self, keys: Any, X: Any, y: Any, trace: bool, panel: bool) -> Any:
+        out = self._plain(keys, X, y, panel)
         if out is None:
             return None
         parts: list[Any]

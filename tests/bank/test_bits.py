@@ -113,6 +113,50 @@ def range_of(bank):
     return bank.keys()
 
 
+def few_keys(impl):
+    """Many rows of few keys, one of which has half of them; some out of the ordinary."""
+    n, rng = 6_000 if impl.__name__ == "kfng" else 300, np.random.default_rng(4)
+    keys = np.where(rng.random(n) < 0.5, 7, rng.integers(0, 40, n))
+    X, y = rng.normal(size=(n, 5)), rng.normal(size=n)
+    y[rng.random(n) < 0.03] = np.nan
+    return keys, X, y, {"weight": rng.choice([0.0, 0.5, 1.0], n, p=[0.02, 0.08, 0.9]), "dt": rng.choice([1.0, 2.5], n)}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_many_rows_of_few_keys(impl, dtype):
+    """Keys that come often are taken key by key inside; nothing shows it."""
+    keys, X, y, columns = few_keys(impl)
+    made = impl.Filter(impl.Linear(5), impl.Gaussian(variance=None), rule=impl.Fading(0.02), dtype=dtype)
+    for threads in (1, 3):
+        bank = like(impl, made, num_threads=threads)
+        trace = bank.update(keys, X, y, **columns)
+        for key in np.unique(keys):
+            flt, rows = made.copy(), np.flatnonzero(keys == key)
+            own = flt.update_many(X[rows], y[rows], **{name: column[rows] for name, column in columns.items()})
+            assert bits_of(bank[key]) == bits_of(flt)
+            for name in TRACE:
+                assert getattr(trace, name)[rows].tobytes() == getattr(own, name).tobytes(), name
+            flt.update(X[rows[0]], 1e-9)
+            assert bits_of(bank[key]) != bits_of(flt)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_row_that_fails_among_many_of_few_keys(impl, threads):
+    """Those before it are applied, none behind it, though other keys' rows behind it were taken first."""
+    keys, X, y, _ = few_keys(impl)
+    at = len(y) // 2 + 1
+    X[at], y[at] = 1e200, 1.0
+    made = impl.Filter(impl.Linear(5), impl.Gaussian(1.0))
+    bank, other = (like(impl, made, num_threads=threads) for _ in range(2))
+    with pytest.raises(impl.KfngError) as found:
+        bank.update(keys, X, y)
+    assert found.value.row == at == len(found.value.trace)
+    other.update(keys[: at - 1], X[: at - 1], y[: at - 1])
+    assert bits(bank) != bits(other)
+    other.update(keys[at - 1 : at], X[at - 1 : at], y[at - 1 : at])
+    assert bits(bank) == bits(other)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("d", [1, 4, 13])
 def test_panels_between_everything_else(impl, d, dtype, tmp_path):

@@ -1,6 +1,6 @@
-//! What a row of a bank costs without its border: `cargo run --release --example bank_speed [p] [keys] [turns]`.
+//! What a row of a bank costs without its border: `cargo run --release --example bank_speed [p] [keys] [turns] [rows]`.
 //!
-//! Rows of every key in turn, then of random keys, and the same rows of one filter, each the fastest of some turns.
+//! Rows of every key in turn, then of random keys, of every key as a panel, and the same rows of one filter, each the fastest of some turns.
 
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ fn main() {
     let p = given.next().unwrap_or(8);
     let keys = given.next().unwrap_or(1000);
     let turns = given.next().unwrap_or(50);
-    let n = 10_000;
+    let n = given.next().unwrap_or(10_000);
     let mut state = 1u64;
     let mut next = || {
         state = state
@@ -89,5 +89,16 @@ fn main() {
     fastest("in turn", &mut |report| bank.run(&turn, &block, report).0);
     let random: Vec<u32> = random.iter().map(|&key| slots[key]).collect();
     fastest("random", &mut |report| bank.run(&random, &block, report).0);
+    if n == keys {
+        fastest("a panel", &mut |report| bank.run_panel(0, &block, report).0);
+        fastest("a panel and a row", &mut |report| {
+            bank.run(
+                &turn[..0],
+                &block.rows(0..0, p, 1, 1),
+                &mut report.rows(0..0, 1, 0),
+            );
+            bank.run_panel(0, &block, report).0
+        });
+    }
     fastest("a filter", &mut |report| filter.run(&block, report).0);
 }

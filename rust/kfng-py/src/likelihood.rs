@@ -11,7 +11,7 @@ use crate::arrays::{Fresh, numbers};
 use crate::errors::{internal, raise};
 use crate::leaving::calling;
 
-/// Rows that are gone through with the interpreter held: some tenths of a millisecond.
+/// Rows that are gone through before other threads are let in: some tenths of a millisecond.
 const AT_ONCE: usize = 1 << 16;
 
 /// A family with its sizes: what a filter, its steps and its likelihood share.
@@ -210,26 +210,44 @@ impl Likelihood {
 }
 
 impl Likelihood {
-    /// An array (n, 1) that `fill` makes of n rows of one output, few enough that copying them would take longer; `None`: it is not `fill`'s.
+    /// An array (n, 1) that `fill` makes of n rows of one output, piece by piece with the interpreter held, for copying them would take longer;
+    /// `None`: it is not `fill`'s.
     fn at_once<'py>(
         &self,
         seen: &Given<'py>,
-        fill: impl FnOnce(&Rows<'_>, &mut [f64]) -> bool,
+        fill: impl Fn(&Rows<'_>, &mut [f64]) -> bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let (py, n, m) = (seen.z.py(), seen.z.len()?, self.0.scales);
-        if n > AT_ONCE || self.0.k != 1 || self.0.mean_width != 1 {
+        if self.0.k != 1 || self.0.mean_width != 1 {
             return Ok(None);
         }
         let mut out = Fresh::<f64>::zeros(py, &[n, 1])?;
         let own = |ob, shape: &[usize]| numbers::<f64>(ob, shape);
-        let (Some(z), Some(c)) = (own(&seen.z, &[n, 1]), own(&seen.c, &[n, 1, 1])) else {
-            return Ok(None);
-        };
-        let (Some(a), Some(b)) = (own(&seen.a, &[n, m]), own(&seen.b, &[n, m])) else {
-            return Ok(None);
-        };
-        let rows = Rows { z, c, y: &[], a, b };
-        Ok(fill(&rows, out.numbers()).then(|| out.done()))
+        for start in (0..n).step_by(AT_ONCE) {
+            if start > 0 {
+                py.detach(|| ());
+            }
+            // Looked for anew: other threads may have changed the arrays.
+            let (Some(z), Some(c)) = (own(&seen.z, &[n, 1]), own(&seen.c, &[n, 1, 1])) else {
+                return Ok(None);
+            };
+            let (Some(a), Some(b)) = (own(&seen.a, &[n, m]), own(&seen.b, &[n, m])) else {
+                return Ok(None);
+            };
+            let part = start..n.min(start + AT_ONCE);
+            let noise = part.start * m..part.end * m;
+            let (z, c, a, b) = (
+                &z[part.clone()],
+                &c[part.clone()],
+                &a[noise.clone()],
+                &b[noise],
+            );
+            let rows = Rows { z, c, y: &[], a, b };
+            if !fill(&rows, &mut out.numbers()[part]) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(out.done()))
     }
 
     /// An array (n, *own) that `fill` makes of the n rows, detached.

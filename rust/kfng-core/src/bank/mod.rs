@@ -6,7 +6,7 @@
 //!
 //! Each key's state has the bits of a `Filter` that was fed the key's rows one at a time, whatever the order of keys, the pieces that rows come in,
 //! and the number of threads. index.rs, keys.rs: keys and slots · slab.rs: where records lie · store.rs: how they lie · record.rs: what is in one · take.rs: rows in order · run.rs,
-//! rows.rs: shared out among threads · panel.rs: a row of every key · read.rs: what can be read · saved.rs: states by named arrays · changes.rs: what has changed since a save.
+//! rows.rs: shared out among threads · lanes.rs: keys that come often · panel.rs: a row of every key · read.rs: what can be read · saved.rs: states by named arrays · changes.rs: what has changed since a save.
 
 use crate::error::{Error, fault};
 use crate::field::{Arrays, push};
@@ -21,6 +21,7 @@ use crate::spec::Spec;
 mod changes;
 mod index;
 mod keys;
+mod lanes;
 mod panel;
 mod read;
 mod record;

@@ -9,6 +9,7 @@ use crate::linalg::parts::prefetch;
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
 use crate::small::abreast::Abreast;
+use crate::state::{ELAPSED, MISSING, NIS_SUM, OWED};
 
 impl<T: Scalar> Bank<T> {
     /// How many keys there are, if their slots are 0, 1, ... in the order of their first appearance: as long as none was removed.
@@ -64,7 +65,11 @@ impl<T: Scalar> Bank<T> {
         let slab = self.store.tiles(all as u32);
         let next = slot + room.as_ref().map_or(1, Abreast::n);
         if next < all {
-            prefetch(slab.tile_mut(next as u32));
+            // What ordinary rows change; the counters of others come when they do.
+            let (tile, n) = (slab.tile_mut(next as u32), next - slot);
+            prefetch(&tile[..MISSING * n]);
+            prefetch(&tile[ELAPSED * n..OWED * n]);
+            prefetch(&tile[NIS_SUM * n..]);
         }
         let prior = self.keys.prior(slot as u32);
         let mut others = slot as u32 + 1..(slot + rows.len()) as u32;

@@ -1,5 +1,6 @@
 //! What threads need to share the rows of a call: who takes which, where it is reported, and how it is undone.
 
+use super::lanes::Chains;
 use super::slab::{Slab, Tiles};
 use crate::error::Error;
 use crate::field::listed;
@@ -10,7 +11,7 @@ const BITS: usize = u64::BITS as usize;
 
 /// Room for so many more.
 #[inline(always)]
-fn room<X>(list: &mut Vec<X>, more: usize) -> Result<(), Error> {
+pub(super) fn room<X>(list: &mut Vec<X>, more: usize) -> Result<(), Error> {
     list.try_reserve(more)
         .map_err(|_| Error::Memory(more.saturating_mul(size_of::<X>())))
 }
@@ -67,48 +68,70 @@ impl Undo {
     }
 }
 
+/// What one thread has of a piece.
+#[derive(Debug, Default)]
+pub struct Mine {
+    /// Its rows, in order.
+    pub order: Vec<u32>,
+    /// The same, key by key.
+    pub chains: Chains,
+    /// What it keeps of records before it changes them.
+    pub undo: Undo,
+}
+
 /// Kept from call to call.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// Of the rows of a piece, the thread; of each thread, its rows in order, and what it keeps.
+    /// Of the rows of a piece, the thread.
     owners: Vec<u8>,
-    orders: Vec<Vec<u32>>,
-    undos: Vec<Undo>,
+    threads: Vec<Mine>,
 }
 
 impl Scratch {
     /// For so many threads.
-    pub fn prepare(&mut self, threads: usize) {
-        self.orders.resize_with(threads, Vec::new);
-        self.undos.resize_with(threads, Undo::default);
+    pub fn prepare(&mut self, threads: usize) -> Result<(), Error> {
+        let more = threads.saturating_sub(self.threads.len());
+        room(&mut self.threads, more)?;
+        self.threads.resize_with(threads, Mine::default);
+        Ok(())
     }
 
-    /// For the rows of these slots, of so many that there are.
-    pub fn begin(&mut self, slots: &[u32], all: usize, tiles: Tiles) -> Result<(), Error> {
-        let threads = self.undos.len();
+    /// For the rows of these slots, of so many that there are; `often`: key by key, perhaps.
+    pub fn begin(
+        &mut self,
+        slots: &[u32],
+        all: usize,
+        tiles: Tiles,
+        often: bool,
+    ) -> Result<(), Error> {
+        let (m, threads) = (slots.len(), self.threads.len());
         self.owners.clear();
-        room(&mut self.owners, slots.len())?;
-        self.owners
-            .extend(slots.iter().map(|&slot| tiles.owner(slot, threads)));
-        for order in &mut self.orders {
-            order.clear();
+        room(&mut self.owners, m)?;
+        if threads == 1 {
+            self.owners.resize(m, 0);
+        } else {
+            let owners = slots.iter().map(|&slot| tiles.owner(slot, threads));
+            self.owners.extend(owners);
         }
-        for (i, &owner) in self.owners.iter().enumerate() {
-            let order = &mut self.orders[usize::from(owner)];
-            room(order, 1)?;
-            order.push(i as u32);
+        for mine in &mut self.threads {
+            mine.order.clear();
+            room(&mut mine.order, m)?;
+            if often {
+                mine.chains.room(m, all)?;
+            }
+            mine.undo.clear(all)?;
         }
-        self.undos.iter_mut().try_for_each(|undo| undo.clear(all))
+        Ok(())
     }
 
-    /// The thread of each row, each thread's rows, and where it keeps what it changes.
-    pub fn parts(&mut self) -> (&[u8], &[Vec<u32>], &mut [Undo]) {
-        (&self.owners, &self.orders, &mut self.undos)
+    /// The thread of each row, and what each thread has.
+    pub fn parts(&mut self) -> (&[u8], &mut [Mine]) {
+        (&self.owners, &mut self.threads)
     }
 
     /// What the threads have kept.
-    pub fn undos(&self) -> &[Undo] {
-        &self.undos
+    pub fn undos(&self) -> impl Iterator<Item = &Undo> {
+        self.threads.iter().map(|mine| &mine.undo)
     }
 }
 

@@ -84,75 +84,72 @@ impl<T: Scalar> Store<T> {
 
     /// The first `slots` records in turned tiles.
     pub fn tiles(&mut self, slots: u32) -> &mut Slab {
-        let Cut {
-            n,
-            words,
-            wide,
-            narrow,
-        } = self.cut;
-        let (each, at) = (size_of::<f64>() / size_of::<T>(), n * wide);
-        for first in (self.turned..slots).step_by(n) {
-            let (tile, room) = (self.slab.tile_mut(first), &mut self.room[..]);
-            room.copy_from_slice(tile);
-            let (to, own) = tile.split_at_mut(at);
-            turn(self.path, room, words, to, n, (n, wide));
-            let (from, own) = (cast_slice(&room[wide..]), cast_slice_mut(own));
-            turn::<T>(self.path, from, each * words, own, n, (n, narrow));
+        for first in (self.turned..slots).step_by(self.cut.n) {
+            self.turn(first, true);
         }
-        self.turned = self.turned.max(slots.next_multiple_of(n as u32));
+        self.turned = self.turned.max(slots.next_multiple_of(self.cut.n as u32));
         &mut self.slab
     }
 
     /// Record `slot` of those that are turned, copied; `put_back` then writes it.
     pub fn take_out(&mut self, slot: u32) -> &mut [f64] {
-        let Cut {
-            n,
-            words,
-            wide,
-            narrow,
-        } = self.cut;
-        let l = slot as usize % n;
-        let tile = self.slab.tile_mut(slot - l as u32);
-        let (from, own) = tile.split_at(n * wide);
-        let (to, rest) = self.room[..words].split_at_mut(wide);
-        take_out(from, n, l, to);
-        take_out::<T>(cast_slice(own), n, l, &mut cast_slice_mut(rest)[..narrow]);
-        &mut self.room[..words]
+        self.copy(slot, true);
+        &mut self.room[..self.cut.words]
     }
 
     /// See `take_out`.
     pub fn put_back(&mut self, slot: u32) {
-        let Cut {
-            n,
-            words,
-            wide,
-            narrow,
-        } = self.cut;
-        let l = slot as usize % n;
-        let tile = self.slab.tile_mut(slot - l as u32);
-        let (to, own) = tile.split_at_mut(n * wide);
-        let (from, rest) = self.room[..words].split_at(wide);
-        put_in(from, n, l, to);
-        put_in::<T>(&cast_slice(rest)[..narrow], n, l, cast_slice_mut(own));
+        self.copy(slot, false);
         self.slab.mark(slot, 1);
     }
 
     #[cold]
     fn turn_back(&mut self) {
-        let Cut {
-            n,
-            words,
-            wide,
-            narrow,
-        } = self.cut;
-        let (each, at) = (size_of::<f64>() / size_of::<T>(), n * wide);
-        for first in (0..self.turned).step_by(n) {
-            let (tile, room) = (self.slab.tile_mut(first), &mut self.room[..]);
-            room.copy_from_slice(tile);
-            turn(self.path, &room[..at], n, tile, words, (wide, n));
-            let (from, own) = (cast_slice(&room[at..]), cast_slice_mut(&mut tile[wide..]));
-            turn::<T>(self.path, from, n, own, each * words, (narrow, n));
+        for first in (0..self.turned).step_by(self.cut.n) {
+            self.turn(first, false);
         }
         self.turned = 0;
+    }
+
+    /// A tile, side by side or one record after another.
+    fn turn(&mut self, first: u32, abreast: bool) {
+        let (Cut { n, words, wide, .. }, path) = (self.cut, self.path);
+        let narrow = self.cut.narrow;
+        let each = words * (size_of::<f64>() / size_of::<T>());
+        let (tile, room) = (self.slab.tile_mut(first), &mut self.room[..]);
+        room.copy_from_slice(tile);
+        if abreast {
+            let (to, own) = tile.split_at_mut(n * wide);
+            turn(path, room, words, to, n, (n, wide));
+            let (from, own) = (cast_slice(&room[wide..]), cast_slice_mut(own));
+            turn::<T>(path, from, each, own, n, (n, narrow));
+        } else {
+            let (from, own) = room.split_at(n * wide);
+            turn(path, from, n, tile, words, (wide, n));
+            let (from, own) = (cast_slice(own), cast_slice_mut(&mut tile[wide..]));
+            turn::<T>(path, from, n, own, each, (narrow, n));
+        }
+    }
+
+    /// One record between its turned tile and the room.
+    fn copy(&mut self, slot: u32, out: bool) {
+        let Cut { n, words, wide, .. } = self.cut;
+        let narrow = self.cut.narrow;
+        let l = slot as usize % n;
+        let tile = self.slab.tile_mut(slot - l as u32);
+        let (tile, own) = tile.split_at_mut(n * wide);
+        let (room, rest) = self.room[..words].split_at_mut(wide);
+        let (own, rest) = (
+            cast_slice_mut::<f64, T>(own),
+            cast_slice_mut::<f64, T>(rest),
+        );
+        let rest = &mut rest[..narrow];
+        if out {
+            take_out(tile, n, l, room);
+            take_out(own, n, l, rest);
+        } else {
+            put_in(room, n, l, tile);
+            put_in(rest, n, l, own);
+        }
     }
 }

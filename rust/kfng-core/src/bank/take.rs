@@ -211,7 +211,7 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
     }
 
     /// Rows that follow one another, of one key.
-    fn alone(
+    pub(super) fn alone(
         &mut self,
         slot: u32,
         places: Range<usize>,
@@ -258,7 +258,7 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
 
 /// A record as it is before a piece first changes it.
 #[inline(always)]
-fn keep(undo: &mut Option<&mut Undo>, slot: u32, record: &[f64]) -> Result<(), Error> {
+pub(super) fn keep(undo: &mut Option<&mut Undo>, slot: u32, record: &[f64]) -> Result<(), Error> {
     undo.as_mut().map_or(Ok(()), |undo| undo.keep(slot, record))
 }
 

@@ -126,7 +126,12 @@ fn apart<T: Scalar>(case: &Case<'_>, rows: &Rows<T>) -> Outcome {
     })
 }
 
-fn together<T: Scalar>(case: &Case<'_>, rows: &Rows<T>, number: usize) -> Outcome {
+/// `piece` rows in a call: so many that each key keeps a lane, or fewer.
+fn together<T: Scalar>(
+    case: &Case<'_>,
+    rows: &Rows<T>,
+    (number, piece): (usize, usize),
+) -> Outcome {
     let (spec, arrays) = spec::<T>(case.p, case.d, case.family, case.rule, false);
     let mut bank = Bank::<T>::new(&spec, &arrays, number).unwrap();
     let (m, sizes) = (rows.weight.len(), bank.sizes());
@@ -138,9 +143,19 @@ fn together<T: Scalar>(case: &Case<'_>, rows: &Rows<T>, number: usize) -> Outcom
         })
         .collect();
     let order: Vec<u32> = (0..m).map(|i| slots[(case.key)(i)]).collect();
+    let lanes = bank.work[0].room.is_some() && bank.filter().small.is_some();
+    assert_eq!(bank.often(piece), lanes && piece == 8 * N);
     let block = rows.block(case.d, sizes.width, 0, m);
     outcome(m, sizes.scales, |report| {
-        let (done, error) = threads::enter(number, usize::MAX, || bank.run(&order, &block, report));
+        let (mut done, mut error) = (0, None);
+        while done < m && error.is_none() {
+            let part = done..m.min(done + piece);
+            let own = block.rows(part.clone(), case.d, 1, sizes.width);
+            let mut place = report.rows(part.clone(), 1, sizes.scales);
+            let run = || bank.run(&order[part.clone()], &own, &mut place);
+            let (taken, failed) = threads::enter(number, usize::MAX, run);
+            (done, error) = (done + taken, failed);
+        }
         let records = slots
             .iter()
             .map(|&slot| bank.store.records().get(slot).to_vec());
@@ -193,10 +208,18 @@ fn same<T: Scalar>(case: &Case<'_>) {
     let expected = apart(case, &rows);
     assert_eq!(expected.failed.then_some(expected.done), case.fatal);
     let in_turn = (0..8 * N).all(|i| (case.key)(i) == i % KEYS);
-    for number in &[1, 2, 5, 0][..if in_turn { 4 } else { 3 }] {
-        let found = match *number {
-            0 => in_panels(case, &rows),
-            number => together(case, &rows, number),
+    let ways = [
+        (1, 8 * N),
+        (2, 8 * N),
+        (5, 8 * N),
+        (1, 190),
+        (2, 300),
+        (0, 0),
+    ];
+    for way in &ways[..if in_turn { 6 } else { 5 }] {
+        let found = match *way {
+            (0, _) => in_panels(case, &rows),
+            way => together(case, &rows, way),
         };
         let name = format!("{} {} {} p = {}", T::NAME, case.family, case.rule, case.p);
         assert_eq!((found.done, found.failed), (expected.done, expected.failed));
@@ -283,9 +306,9 @@ fn another_row_is_seen_in_its_key_alone() {
         fatal: None,
     };
     let mut rows = rows::<f64>(&case, 1);
-    let before = together(&case, &rows, 1);
+    let before = together(&case, &rows, (1, 8 * N));
     rows.y[600] += 1e-9;
-    let after = together(&case, &rows, 1);
+    let after = together(&case, &rows, (1, 8 * N));
     let other = |&i: &usize| before.records[i] != after.records[i];
     assert_eq!((0..KEYS).filter(other).collect::<Vec<_>>(), [key(600)]);
 }

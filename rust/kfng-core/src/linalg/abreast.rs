@@ -6,7 +6,7 @@
 //! A quantity of n = R registers of beliefs is n numbers; vectors of quantities lie one behind the other, U column by column: u_ij (i < j)
 //! at place j(j-1)/2 + i.
 
-use pulp::{Simd, bytemuck};
+use pulp::{Simd, WithSimd, bytemuck};
 
 use super::Path;
 use super::ud::{NC, PAD};
@@ -142,13 +142,13 @@ fn many_mut<T: Scalar, S: Simd, const R: usize>(x: &mut [T]) -> &mut [Regs<T, S,
 
 /// h'theta of each, in index order; theta, h: (p, n).
 #[inline(always)]
-pub(crate) fn outputs<T: Scalar, S: Simd, const R: usize>(
+pub(crate) fn outputs<T: Scalar, S: Simd, const R: usize, const N: usize>(
     s: S,
     p: usize,
     theta: &[T],
     h: &[T],
-) -> [T; MOST] {
-    let (mut sum, mut out) = (splat::<T, S, R>(s, T::zero()), [T::zero(); MOST]);
+) -> [T; N] {
+    let (mut sum, mut out) = (splat::<T, S, R>(s, T::zero()), [T::zero(); N]);
     let (theta, h) = (many::<T, S, R>(theta), many::<T, S, R>(h));
     for (&theta, &h) in theta[..p].iter().zip(&h[..p]) {
         sum = add::<T, S, R>(s, sum, mul::<T, S, R>(s, h, theta));
@@ -164,7 +164,7 @@ pub(crate) fn measure<T: Scalar, S: Simd, const R: usize>(
     p: usize,
     at: &Places<'_, T>,
     h: &[T],
-    [weight, minus, inverse_decay]: [&[T; MOST]; 3],
+    [weight, minus, inverse_decay]: [&[T]; 3],
     said: &mut Measured<T>,
 ) {
     let (u, h) = (many::<T, S, R>(at.u), &many::<T, S, R>(h)[..p]);
@@ -217,7 +217,7 @@ pub(crate) fn apply<T: Scalar, S: Simd, const R: usize>(
     s: S,
     p: usize,
     at: &mut Places<'_, T>,
-    gain: &[T; MOST],
+    gain: &[T],
     said: &Measured<T>,
 ) {
     let zero = splat::<T, S, R>(s, T::zero());
@@ -321,24 +321,52 @@ pub(crate) fn turn<T: Scalar>(
     step: usize,
     to: &mut [T],
     to_step: usize,
-    (rows, columns): (usize, usize),
+    size: (usize, usize),
 ) {
-    let whole = columns - columns % NC;
-    for i in (0..rows - rows % NC).step_by(NC) {
-        for j in (0..whole).step_by(NC) {
-            let mut tile = [[T::zero(); NC]; NC];
-            for (r, row) in tile.iter_mut().enumerate() {
-                row.copy_from_slice(&from[(i + r) * step + j..][..NC]);
-            }
-            for (c, column) in turned(path, tile).iter().enumerate() {
-                to[(j + c) * to_step + i..][..NC].copy_from_slice(column);
+    path.run_uncounted(Turn {
+        path,
+        from: (from, step),
+        to: (to, to_step),
+        size,
+    });
+}
+
+/// The arguments of `turn`: shuffles of registers are no more than that only in a function that is compiled for them.
+struct Turn<'a, T> {
+    path: Path,
+    from: (&'a [T], usize),
+    to: (&'a mut [T], usize),
+    size: (usize, usize),
+}
+
+impl<T: Scalar> WithSimd for Turn<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Turn {
+            path,
+            from: (from, step),
+            to: (to, to_step),
+            size: (rows, columns),
+        } = self;
+        let whole = columns - columns % NC;
+        for i in (0..rows - rows % NC).step_by(NC) {
+            for j in (0..whole).step_by(NC) {
+                let mut tile = [[T::zero(); NC]; NC];
+                for (r, row) in tile.iter_mut().enumerate() {
+                    row.copy_from_slice(&from[(i + r) * step + j..][..NC]);
+                }
+                for (c, column) in turned(path, tile).iter().enumerate() {
+                    to[(j + c) * to_step + i..][..NC].copy_from_slice(column);
+                }
             }
         }
-    }
-    let done = rows - rows % NC;
-    for i in 0..rows {
-        for j in (if i < done { whole } else { 0 })..columns {
-            to[j * to_step + i] = from[i * step + j];
+        let done = rows - rows % NC;
+        for i in 0..rows {
+            for j in (if i < done { whole } else { 0 })..columns {
+                to[j * to_step + i] = from[i * step + j];
+            }
         }
     }
 }

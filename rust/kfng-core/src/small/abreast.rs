@@ -12,11 +12,12 @@ use super::law::{Law, over};
 use super::pace::{Beat, Pace};
 use super::{PAD, Small};
 use crate::error::Error;
-use crate::family::coverage::after;
+use crate::family::coverage;
 use crate::family::{Likelihood, Seen};
 use crate::field::filled;
 use crate::linalg::abreast::{
-    ABOVE, MOST, Measured, Places, abreast, apply, diagonal, gather, measure, outputs, take_out,
+    ABOVE, MOST, Measured, Places, abreast, apply, diagonal, gather, measure, outputs, put_in,
+    take_out,
 };
 use crate::row::{Block, FLAG_CLIPPED, Input, Report};
 use crate::scalar::Scalar;
@@ -27,7 +28,7 @@ use crate::state::{
 };
 
 /// One number of each.
-type Each = [f64; MOST];
+type Each<const N: usize> = [f64; N];
 /// Numbers of the float64 section, at most.
 const WIDE: usize = NOISE + 5;
 /// Numbers of theta, D and U, at most.
@@ -37,13 +38,13 @@ const NARROW: usize = 2 * PAD + ABOVE;
 #[derive(Clone, Debug)]
 pub struct Said {
     /// z.
-    pub z: Each,
+    pub z: [f64; MOST],
     /// Its variance.
-    pub c: Each,
+    pub c: [f64; MOST],
     /// Shape and scale of the learned noise variance.
-    pub a: Each,
+    pub a: [f64; MOST],
     /// So too.
-    pub b: Each,
+    pub b: [f64; MOST],
     /// Flags.
     pub flags: [u8; MOST],
     /// Which rows are taken.
@@ -103,6 +104,23 @@ impl<T: Scalar> Abreast<T> {
         take_out(&self.wide, self.n, l, wide);
         take_out(&self.narrow, self.n, l, narrow);
     }
+
+    /// The inverse of `take_out`.
+    #[inline(always)]
+    pub fn put_in(&mut self, l: usize, wide: &[f64], narrow: &[T]) {
+        put_in(wide, self.n, l, &mut self.wide);
+        put_in(narrow, self.n, l, &mut self.narrow);
+    }
+
+    /// What lane `from` holds goes to lane `to`, too.
+    pub fn shift(&mut self, from: usize, to: usize) {
+        for own in self.wide.chunks_exact_mut(self.n) {
+            own[to] = own[from];
+        }
+        for own in self.narrow.chunks_exact_mut(self.n) {
+            own[to] = own[from];
+        }
+    }
 }
 
 impl<T: Scalar> Small<T> {
@@ -154,6 +172,24 @@ impl<T: Scalar> Small<T> {
             block,
             u,
         });
+    }
+
+    /// Takes row `rows[l]` of the block by the filter that lane l holds, see `put_in`, where it lies; `false`: one of them, not `taken`, asks for
+    /// more, and nothing has changed. What came of them is in `room`.
+    ///
+    /// - rows: (m,), 0 < m <= n; lanes from m on hold nothing
+    pub fn in_lanes(&self, room: &mut Abreast<T>, rows: &[usize], block: &Block<'_, T>) -> bool {
+        let Input::Features(u) = block.input else {
+            room.said.taken = [false; MOST];
+            return false;
+        };
+        self.path.run_index_order(Lanes {
+            small: self,
+            room,
+            rows,
+            block,
+            u,
+        })
     }
 
     /// Takes rows of the block, one each by the filters of a tile that lies turned (see bank/store.rs), from its first on; `false`: one of them
@@ -217,6 +253,58 @@ impl<T: Scalar> WithSimd for Step<'_, '_, T> {
     }
 }
 
+struct Lanes<'a, 'b, T> {
+    small: &'a Small<T>,
+    room: &'a mut Abreast<T>,
+    rows: &'a [usize],
+    block: &'a Block<'b, T>,
+    u: &'a [T],
+}
+
+impl<T: Scalar> WithSimd for Lanes<'_, '_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) -> bool {
+        match T::reg_lanes::<S>() {
+            2 => self.take::<S, 2, 4>(s),
+            4 => self.take::<S, 2, 8>(s),
+            8 => self.take::<S, 2, 16>(s),
+            MOST => self.take::<S, 1, 16>(s),
+            _ => false,
+        }
+    }
+}
+
+impl<T: Scalar> Lanes<'_, '_, T> {
+    /// As `Step::take`, where the lanes lie.
+    #[inline(always)]
+    fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> bool {
+        let small = self.small;
+        let (d, last) = (small.d, self.rows.len() - 1);
+        let (mut inputs, mut given) = ([&[][..]; N], Given::nothing());
+        for l in 0..N {
+            let row = self.rows[l.min(last)];
+            inputs[l] = &self.u[row * d..][..d];
+            given.read(l, self.block, row, small.width);
+        }
+        gather(small.path, &inputs, &mut self.room.h);
+        if small.intercept {
+            self.room.h[d * N..(d + 1) * N].fill(T::one());
+        }
+        let Abreast {
+            wide,
+            narrow,
+            h,
+            measured,
+            said,
+            ..
+        } = self.room;
+        let state = (&mut wide[..], &mut narrow[..]);
+        small.rows_of::<S, R, N>(s, state, h, given, last + 1, (&mut measured[0], said))
+    }
+}
+
 struct Turned<'a, 'b, T> {
     small: &'a Small<T>,
     room: &'a mut Abreast<T>,
@@ -253,7 +341,7 @@ impl<T: Scalar> Turned<'_, '_, T> {
             inputs[l] = &self.u[(first + l.min(last)) * d..][..d];
         }
         let given = if self.rows.len() == N && self.small.width == 1 {
-            Given::all::<N, T>(block, first)
+            Given::all(block, first)
         } else {
             let mut given = Given::nothing();
             for l in 0..N {
@@ -276,30 +364,30 @@ impl<T: Scalar> Turned<'_, '_, T> {
 }
 
 /// Rates and clocks of rows side by side.
-struct Beats {
-    decay: Each,
-    log_decay: Each,
-    metric: Each,
-    learning: Each,
-    spread: Each,
-    scale: Each,
-    passes: [bool; MOST],
+struct Beats<const N: usize> {
+    decay: Each<N>,
+    log_decay: Each<N>,
+    metric: Each<N>,
+    learning: Each<N>,
+    spread: Each<N>,
+    scale: Each<N>,
+    passes: [bool; N],
     /// Whether none decays, and none passes.
     still: bool,
 }
 
-impl Beats {
+impl<const N: usize> Beats<N> {
     #[inline(always)]
     fn all(beat: &Beat) -> Self {
         Beats {
-            decay: [beat.time.decay; MOST],
-            log_decay: [beat.time.log_decay; MOST],
-            metric: [beat.rates.metric; MOST],
-            learning: [beat.rates.learning; MOST],
-            spread: [beat.spread; MOST],
-            scale: [beat.scale; MOST],
-            passes: [beat.time.passes; MOST],
-            still: beat.time.decay == 1.0 && !beat.time.passes,
+            decay: [beat.time.decay; N],
+            log_decay: [beat.time.log_decay; N],
+            metric: [beat.rates.metric; N],
+            learning: [beat.rates.learning; N],
+            spread: [beat.spread; N],
+            scale: [beat.scale; N],
+            passes: [beat.time.passes; N],
+            still: beat.time.decay == 1.0 && beat.time.log_decay == 0.0 && !beat.time.passes,
         }
     }
 
@@ -316,39 +404,39 @@ impl Beats {
 }
 
 /// Learned noise, as `Noise` in row.rs: a, b and the moments of y after the time step, and as reported.
-struct Noises {
-    own: [Each; 5],
-    a: Each,
-    b: Each,
-    floored: [bool; MOST],
+struct Noises<const N: usize> {
+    own: [Each<N>; 5],
+    a: Each<N>,
+    b: Each<N>,
+    floored: [bool; N],
 }
 
 /// Rows side by side: what comes with them.
-struct Given {
-    y: Each,
-    weight: Each,
-    dt: Each,
-    offset: Each,
+struct Given<const N: usize> {
+    y: Each<N>,
+    weight: Each<N>,
+    dt: Each<N>,
+    offset: Each<N>,
     /// Whether they are ordinary so far.
-    ok: [bool; MOST],
+    ok: [bool; N],
 }
 
-impl Given {
+impl<const N: usize> Given<N> {
     #[inline(always)]
     fn nothing() -> Self {
         Given {
-            y: [0.0; MOST],
-            weight: [1.0; MOST],
-            dt: [1.0; MOST],
-            offset: [0.0; MOST],
-            ok: [true; MOST],
+            y: [0.0; N],
+            weight: [1.0; N],
+            dt: [1.0; N],
+            offset: [0.0; N],
+            ok: [true; N],
         }
     }
 
     /// N rows of the block, of one number in y.
     #[inline(always)]
     #[expect(clippy::needless_bitwise_bool, reason = "branches are no lanes")]
-    fn all<const N: usize, T>(block: &Block<'_, T>, first: usize) -> Self {
+    fn all<T>(block: &Block<'_, T>, first: usize) -> Self {
         let mut given = Given::nothing();
         let rows = first..first + N;
         given.y[..N].copy_from_slice(&block.y[rows.clone()]);
@@ -379,13 +467,13 @@ fn read<const N: usize>(x: &[f64], w: usize) -> &[f64; N] {
 }
 
 #[inline(always)]
-fn write<const N: usize>(x: &mut [f64], w: usize, value: &Each) {
+fn write<const N: usize>(x: &mut [f64], w: usize, value: &Each<N>) {
     x[w * N..][..N].copy_from_slice(&value[..N]);
 }
 
 #[inline(always)]
-fn narrow<T: Scalar, const N: usize>(x: &Each) -> [T; MOST] {
-    let mut out = [T::zero(); MOST];
+fn narrow<T: Scalar, const N: usize>(x: &Each<N>) -> [T; N] {
+    let mut out = [T::zero(); N];
     for l in 0..N {
         out[l] = T::of(x[l]);
     }
@@ -393,8 +481,8 @@ fn narrow<T: Scalar, const N: usize>(x: &Each) -> [T; MOST] {
 }
 
 #[inline(always)]
-fn wide<T: Scalar, const N: usize>(x: &[T; MOST]) -> Each {
-    let mut out = [0.0; MOST];
+fn wide<T: Scalar, const N: usize>(x: &[T]) -> Each<N> {
+    let mut out = [0.0; N];
     for l in 0..N {
         out[l] = x[l].to_f64();
     }
@@ -421,7 +509,7 @@ impl<T: Scalar> Step<'_, '_, T> {
 
     /// Records and inputs into lanes, and what else comes with the rows. Lanes without one repeat the last.
     #[inline(always)]
-    fn given<const N: usize>(&mut self) -> Given {
+    fn given<const N: usize>(&mut self) -> Given<N> {
         let (small, records) = (self.small, self.records);
         let last = self.rows.len() - 1;
         let d = small.d;
@@ -445,39 +533,42 @@ impl<T: Scalar> Step<'_, '_, T> {
 }
 
 /// What the rows make of sums and clocks.
-struct Changed<'a, T> {
+struct Changed<'a, T, const N: usize> {
     small: &'a Small<T>,
-    z: Each,
-    c: Each,
-    alpha: Each,
-    distance: Each,
-    since: Each,
+    z: Each<N>,
+    c: Each<N>,
+    alpha: Each<N>,
+    distance: Each<N>,
+    since: Each<N>,
 }
 
-struct Sums {
-    nis: Each,
-    evidence: Each,
-    elapsed: Each,
-    rho: Each,
-    learned: [Each; 5],
+struct Sums<const N: usize> {
+    nis: Each<N>,
+    evidence: Each<N>,
+    elapsed: Each<N>,
+    rho: Each<N>,
+    learned: [Each<N>; 5],
     /// Of all that is written or reported: not finite where one of them is not.
-    all: Each,
+    all: Each<N>,
 }
 
-impl<T: Scalar> Changed<'_, T> {
+impl<T: Scalar, const N: usize> Changed<'_, T, N> {
     #[inline(always)]
-    fn sums<const N: usize>(&self, clock: &[f64], given: &Given, noise: &Noises) -> Sums {
+    fn sums(&self, clock: &[f64], given: &Given<N>, noise: &Noises<N>) -> Sums<N> {
         let small = self.small;
         let mut sums = Sums {
-            nis: [0.0; MOST],
-            evidence: [0.0; MOST],
-            elapsed: [0.0; MOST],
-            rho: [0.0; MOST],
+            nis: [0.0; N],
+            evidence: [0.0; N],
+            elapsed: [0.0; N],
+            rho: [0.0; N],
             learned: noise.own,
-            all: [0.0; MOST],
+            all: [0.0; N],
         };
         let (nis, elapsed) = (read::<N>(clock, NIS_SUM), read::<N>(clock, ELAPSED));
-        let (rho, evidence) = (read::<N>(clock, RHO_MAX), read::<N>(clock, EVIDENCE));
+        let rho = read::<N>(clock, RHO_MAX);
+        if small.evidence {
+            sums.evidence = *read::<N>(clock, EVIDENCE);
+        }
         for l in 0..N {
             let distance = if small.relative {
                 self.distance[l] / (noise.own[1][l] / noise.own[0][l])
@@ -487,10 +578,9 @@ impl<T: Scalar> Changed<'_, T> {
             sums.nis[l] = nis[l] + distance;
             sums.elapsed[l] = elapsed[l] + given.dt[l];
             sums.rho[l] = rho[l].max(self.alpha[l] - 1.0);
-            sums.evidence[l] = evidence[l];
         }
         if small.learned.is_some() {
-            self.learn::<N>(given, noise, &mut sums.learned);
+            self.learn(given, noise, &mut sums.learned);
         }
         if small.evidence {
             for l in 0..N {
@@ -512,7 +602,7 @@ impl<T: Scalar> Changed<'_, T> {
     }
 
     #[inline(always)]
-    fn learn<const N: usize>(&self, given: &Given, noise: &Noises, own: &mut [Each; 5]) {
+    fn learn(&self, given: &Given<N>, noise: &Noises<N>, own: &mut [Each<N>; 5]) {
         for l in 0..N {
             let (y, weight) = (given.y[l], given.weight[l]);
             let gain = if self.small.relative {
@@ -530,7 +620,7 @@ impl<T: Scalar> Changed<'_, T> {
         }
     }
 
-    fn nll(&self, l: usize, given: &Given, noise: &Noises) -> f64 {
+    fn nll(&self, l: usize, given: &Given<N>, noise: &Noises<N>) -> f64 {
         let m = usize::from(self.small.learned.is_some());
         let seen = Seen {
             z: &[self.z[l]],
@@ -543,11 +633,13 @@ impl<T: Scalar> Changed<'_, T> {
     }
 }
 
-impl Sums {
+impl<const N: usize> Sums<N> {
     #[inline(always)]
-    fn write<const N: usize>(&self, clock: &mut [f64], learned: bool) {
+    fn write(&self, clock: &mut [f64], learned: bool, evidence: bool) {
         write::<N>(clock, NIS_SUM, &self.nis);
-        write::<N>(clock, EVIDENCE, &self.evidence);
+        if evidence {
+            write::<N>(clock, EVIDENCE, &self.evidence);
+        }
         write::<N>(clock, ELAPSED, &self.elapsed);
         write::<N>(clock, RHO_MAX, &self.rho);
         if learned {
@@ -567,7 +659,7 @@ impl<T: Scalar> Small<T> {
         s: S,
         (clock, belief): (&mut [f64], &mut [T]),
         h: &[T],
-        mut given: Given,
+        mut given: Given<N>,
         needed: usize,
         (measured, said): (&mut Measured<T>, &mut Said),
     ) -> bool {
@@ -579,14 +671,14 @@ impl<T: Scalar> Small<T> {
         let since = small.since::<S, R, N>(s, &at, clock, &beats, &mut given.ok);
         let noise = small.noises::<N>(clock, &beats.decay);
 
-        let mut inverse = [T::one(); MOST];
+        let mut inverse = [T::one(); N];
         if !beats.still {
             for l in 0..N {
                 inverse[l] = T::one() / T::of(beats.decay[l]);
             }
         }
-        let z = wide::<T, N>(&outputs::<T, S, R>(s, p, at.theta, h));
-        let (mut z, mut clamped) = (z, [false; MOST]);
+        let z = wide::<T, N>(&outputs::<T, S, R, N>(s, p, at.theta, h));
+        let (mut z, mut clamped) = (z, [false; N]);
         for l in 0..N {
             z[l] += given.offset[l];
         }
@@ -598,7 +690,7 @@ impl<T: Scalar> Small<T> {
             }
         }
         let (e, information) = small.scores::<N>(&z, &given, &noise);
-        let (mut fisher, mut minus) = ([0.0; MOST], [T::zero(); MOST]);
+        let (mut fisher, mut minus) = ([0.0; N], [T::zero(); N]);
         for l in 0..N {
             fisher[l] = beats.metric[l] * given.weight[l] * information[l];
         }
@@ -611,8 +703,8 @@ impl<T: Scalar> Small<T> {
         let (alpha, q) = (wide::<T, N>(&measured.alpha), wide::<T, N>(&measured.q));
         let peak = wide::<T, N>(&measured.peak);
         let limit = if T::MAX.to_f64() > 1e300 { 1e200 } else { 1e30 };
-        let (mut c, mut gain, mut clipped) = ([0.0; MOST], [0.0; MOST], [false; MOST]);
-        let (mut distance, mut next_bound) = ([0.0; MOST], [0.0; MOST]);
+        let (mut c, mut gain, mut clipped) = ([0.0; N], [0.0; N], [false; N]);
+        let (mut distance, mut next_bound) = ([0.0; N], [0.0; N]);
         let bound = read::<N>(clock, BOUND);
         for l in 0..N {
             c[l] = beats.spread[l] * q[l];
@@ -639,7 +731,7 @@ impl<T: Scalar> Small<T> {
         for l in 0..N {
             next_bound[l] = bound[l] * (1.0 + peak[l] * spread[l]);
         }
-        let after_row = Changed::<T> {
+        let after_row = Changed::<T, N> {
             small,
             z,
             c,
@@ -647,7 +739,7 @@ impl<T: Scalar> Small<T> {
             distance,
             since,
         };
-        let sums = after_row.sums::<N>(clock, &given, &noise);
+        let sums = after_row.sums(clock, &given, &noise);
         for l in 0..N {
             let reach = spread[l] * bound[l];
             let fine = (next_bound[l] < limit) & (reach < limit) & (gain[l].abs() < limit);
@@ -655,11 +747,12 @@ impl<T: Scalar> Small<T> {
             // Without information there is no distance; such rows go alone. A z that is not finite makes its sum so.
             given.ok[l] &= fine & (information[l] > 0.0) & (sums.all[l].abs() < f64::INFINITY);
         }
+        said.taken[..N].copy_from_slice(&given.ok);
         if given.ok[..needed].contains(&false) {
             return false;
         }
         apply::<T, S, R>(s, p, &mut at, &narrow::<T, N>(&gain), measured);
-        sums.write::<N>(clock, small.learned.is_some());
+        sums.write(clock, small.learned.is_some(), small.evidence);
         small.cover::<N>(clock, &given, (&z, &c), &noise);
         for l in 0..N {
             let change = |place: usize| place * N + l;
@@ -678,10 +771,16 @@ impl<T: Scalar> Small<T> {
                 }
             }
         }
-        write::<N>(clock, LOG_SINCE, &since);
+        if !beats.still {
+            write::<N>(clock, LOG_SINCE, &since);
+        }
         write::<N>(clock, BOUND, &next_bound);
-        (said.z, said.c, said.a, said.b) = (z, c, noise.a, noise.b);
-        said.taken = given.ok;
+        said.z[..N].copy_from_slice(&z);
+        said.c[..N].copy_from_slice(&c);
+        if small.learned.is_some() {
+            said.a[..N].copy_from_slice(&noise.a);
+            said.b[..N].copy_from_slice(&noise.b);
+        }
         for l in 0..N {
             said.flags[l] = if clipped[l] { FLAG_CLIPPED } else { 0 };
         }
@@ -689,7 +788,7 @@ impl<T: Scalar> Small<T> {
     }
 
     #[inline(always)]
-    fn beats<const N: usize>(&self, clock: &[f64], given: &mut Given) -> Beats {
+    fn beats<const N: usize>(&self, clock: &[f64], given: &mut Given<N>) -> Beats<N> {
         match &self.pace {
             Pace::Constant(beat) => return Beats::all(beat),
             Pace::Fading(unit, _) if given.dt[..N].iter().all(|&dt| dt == 1.0) => {
@@ -722,11 +821,11 @@ impl<T: Scalar> Small<T> {
         s: S,
         at: &Places<'_, T>,
         clock: &[f64],
-        beats: &Beats,
-        ok: &mut [bool; MOST],
-    ) -> Each {
+        beats: &Beats<N>,
+        ok: &mut [bool; N],
+    ) -> Each<N> {
         let (before, seen) = (read::<N>(clock, LOG_SINCE), read::<N>(clock, N_SEEN));
-        let (mut since, mut due) = ([0.0; MOST], [false; MOST]);
+        let (mut since, mut due) = ([0.0; N], [false; N]);
         for l in 0..N {
             since[l] = before[l] + beats.log_decay[l];
         }
@@ -760,32 +859,51 @@ impl<T: Scalar> Small<T> {
     fn cover<const N: usize>(
         &self,
         clock: &mut [f64],
-        given: &Given,
-        (z, c): (&Each, &Each),
-        noise: &Noises,
+        given: &Given<N>,
+        (z, c): (&Each<N>, &Each<N>),
+        noise: &Noises<N>,
     ) {
-        if let Law::Own = self.law {
-            return;
+        let (mut limit, mut variance) = ([coverage::NORMAL; N], [0.0; N]);
+        match self.law {
+            Law::Fixed { r, .. } => {
+                for l in 0..N {
+                    variance[l] = c[l] + r;
+                }
+                if self.relative {
+                    for l in 0..N {
+                        limit[l] = noise.b[l] / noise.a[l] * coverage::student(noise.a[l]);
+                    }
+                }
+            }
+            Law::Each => {
+                for l in 0..N {
+                    variance[l] = c[l] + noise.b[l] / noise.a[l];
+                }
+            }
+            Law::Own => return,
         }
-        let mut covered = [0.0; MOST];
+        let mut covered = [0.0; N];
         covered[..N].copy_from_slice(read::<N>(clock, COVERED));
         for l in 0..N {
-            let (r, noise) = (given.y[l] - z[l], (noise.a[l], noise.b[l]));
-            if let Some(inside) = self.law.inside(r, c[l], noise, self.relative) {
-                covered[l] = after(covered[l], f64::from(inside));
-            }
+            let r = given.y[l] - z[l];
+            let inside = if r * r <= limit[l] * variance[l] {
+                1.0
+            } else {
+                0.0
+            };
+            covered[l] = coverage::after(covered[l], inside);
         }
         write::<N>(clock, COVERED, &covered);
     }
 
     #[inline(always)]
-    fn noises<const N: usize>(&self, clock: &[f64], decay: &Each) -> Noises {
-        let zeros = [0.0; MOST];
+    fn noises<const N: usize>(&self, clock: &[f64], decay: &Each<N>) -> Noises<N> {
+        let zeros = [0.0; N];
         let mut noise = Noises {
             own: [zeros; 5],
             a: zeros,
             b: zeros,
-            floored: [false; MOST],
+            floored: [false; N],
         };
         let Some(a_0) = self.learned else {
             return noise;
@@ -818,14 +936,19 @@ impl<T: Scalar> Small<T> {
 
     /// (e, L²) of each.
     #[inline(always)]
-    fn scores<const N: usize>(&self, z: &Each, given: &Given, noise: &Noises) -> (Each, Each) {
-        let (mut e, mut information) = ([0.0; MOST], [0.0; MOST]);
+    fn scores<const N: usize>(
+        &self,
+        z: &Each<N>,
+        given: &Given<N>,
+        noise: &Noises<N>,
+    ) -> (Each<N>, Each<N>) {
+        let (mut e, mut information) = ([0.0; N], [0.0; N]);
         match self.law {
             Law::Fixed { r, information: x } => {
                 for l in 0..N {
                     e[l] = over(given.y[l] - z[l], r);
                 }
-                information = [x; MOST];
+                information = [x; N];
             }
             Law::Each => {
                 for l in 0..N {

@@ -210,7 +210,9 @@ impl BankCore {
         by_kind!(self.run(py, &slots, rows, panel))
     }
 
-    /// All of a plain update, of exact arrays; a row of every key where `keys` is None. None: something is unusual, and nothing has been done.
+    /// All of a plain update, of exact arrays; a panel is of different keys, of every key where `keys` is None. None: something is unusual, and
+    /// nothing has been done.
+    #[pyo3(signature = (keys, X, y, panel = false))]
     #[expect(non_snake_case, reason = "the name of the mathematics")]
     fn _plain<'py>(
         &self,
@@ -218,8 +220,9 @@ impl BankCore {
         keys: Option<&Bound<'py, PyAny>>,
         X: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
+        panel: bool,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        by_kind!(self.plain(py, keys, X, y))
+        by_kind!(self.plain(py, keys, X, y, panel))
     }
 
     fn _refuse(&self, py: Python<'_>, slots: &Bound<'_, PyAny>) -> PyResult<()> {

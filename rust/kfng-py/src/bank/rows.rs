@@ -18,7 +18,7 @@ use crate::errors::{raise, to_python};
 use crate::keys::Column;
 use crate::outputs::Outputs;
 
-/// Rows of a plain update that are taken together for each thread, and bytes of inputs of the largest one: signals wait for it.
+/// Rows of a panel that are taken together, and bytes of inputs of the largest plain update: signals wait for it.
 const PIECE: usize = 1 << 12;
 const MOST_BYTES: usize = 1 << 27;
 
@@ -40,12 +40,43 @@ struct Plain<'a, T> {
 }
 
 impl<T: Scalar> Plain<'_, T> {
+    /// A panel: all its keys, then its rows, side by side where the keys are all that there are, in order. On an error no key is made of the rows
+    /// from it on.
+    fn take_panel(self, bank: &mut Bank<T>, report: &mut Report<'_>) -> (usize, Option<Error>) {
+        let Whose::Keys(column) = self.whose else {
+            return self.take(bank, report);
+        };
+        let mut found = vec![0; column.len()];
+        if bank.is_empty()
+            && let Err(error) = bank.reserve(column.len())
+        {
+            return (0, Some(error));
+        }
+        let made = match look_up(bank, column, 0..column.len(), true, &mut found) {
+            Ok(made) => made,
+            Err(error) => return (0, Some(error)),
+        };
+        let slots: Vec<u32> = found.into_iter().map(|slot| slot as u32).collect();
+        let whose = if side_by_side(bank, &slots) {
+            Whose::All
+        } else {
+            Whose::Slots(slots.clone())
+        };
+        let (done, error) = Plain { whose, ..self }.take(bank, report);
+        if error.is_some() {
+            let late = made.iter().filter(|&&row| row as usize >= done);
+            bank.unmake(late.map(|&row| slots[row as usize]));
+        }
+        (done, error)
+    }
+
     /// Piece by piece: slots, then rows. On an error no key is made of the rows from it on.
     fn take(&self, bank: &mut Bank<T>, report: &mut Report<'_>) -> (usize, Option<Error>) {
         let sizes = bank.sizes();
         let (d, k, s, width) = (sizes.d, sizes.k, sizes.scales, sizes.width);
         let m = self.y.len() / width;
-        let most = (PIECE * bank.threads()).min(m);
+        let panel = matches!(self.whose, Whose::All);
+        let most = if panel { PIECE } else { bank.rows_at_once() }.min(m);
         let (one, offset, blank) = (vec![1.0; most], vec![0.0; most * k], vec![false; most]);
         let (mut found, mut own, mut start) = (vec![0; most], vec![0; most], 0);
         while start < m {
@@ -90,16 +121,21 @@ impl<T: Scalar> Plain<'_, T> {
     }
 }
 
-/// A panel of these slots: side by side where they are all that there are, in order.
+/// Whether these slots are all that there are, in order, and go side by side.
+fn side_by_side<T: Scalar>(bank: &Bank<T>, slots: &[u32]) -> bool {
+    let some = bank.abreast().is_some_and(|n| 4 * slots.len() > n);
+    let all = some && bank.in_order_of_slots() == Some(slots.len());
+    all && slots.iter().zip(0..).all(|(&slot, i)| slot == i)
+}
+
+/// A panel of these slots.
 fn run_panel<T: Scalar>(
     bank: &mut Bank<T>,
     slots: &[u32],
     block: &Block<'_, T>,
     report: &mut Report<'_>,
 ) -> (usize, Option<Error>) {
-    let ordered = || slots.iter().zip(0..).all(|(&slot, i)| slot == i);
-    let some = bank.abreast().is_some_and(|n| 4 * slots.len() > n);
-    if some && bank.in_order_of_slots() == Some(slots.len()) && ordered() {
+    if side_by_side(bank, slots) {
         bank.run_panel(0, block, report)
     } else {
         bank.run(slots, block, report)
@@ -145,13 +181,14 @@ impl BankCore {
         )
     }
 
-    /// A plain update of exact arrays, of every key in order where no keys are given; None: something is unusual, and nothing has been done.
+    /// A plain update of exact arrays, a panel where all keys differ, of every key in order where none are given; None: something is unusual, and nothing has been done.
     pub fn plain<'py, T: Kind>(
         &self,
         py: Python<'py>,
         keys: Option<&Bound<'py, PyAny>>,
         x: &Bound<'py, PyAny>,
         y: &Bound<'py, PyAny>,
+        panel: bool,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let (d, width) = (self.sizes.d, self.law.width);
         let (column, m, whose);
@@ -202,7 +239,11 @@ impl BankCore {
         let rows = Plain { whose, u: &u, y };
         let (done, error) = self.detached(py, |core| {
             threads::enter(self.threads, usize::MAX, || {
-                rows.take(T::within(core), &mut report)
+                if panel {
+                    rows.take_panel(T::within(core), &mut report)
+                } else {
+                    rows.take(T::within(core), &mut report)
+                }
             })
         })?;
         let parts = outputs.done(py, done, m, error.map(|error| to_python(py, &error)))?;

@@ -17,6 +17,8 @@ use crate::keys::{self, Column};
 
 /// Keys that are asked for before the first of them is looked for.
 const TOGETHER: usize = 16;
+/// So few slots that they are in the cache anyway.
+const NEAR: usize = 1 << 13;
 
 /// The slots of some keys of a column, -1 for one that is not there and is not to be made; returns the places among them at which a key
 /// was made. On an error none was.
@@ -34,8 +36,10 @@ pub fn look_up<T: Scalar>(
         for (i, hash) in some.clone().zip(&mut hashes) {
             *hash = bank.ask(column.key(start + i));
         }
-        for (i, &hash) in some.clone().zip(&hashes) {
-            bank.ask_name(column.key(start + i), hash);
+        if bank.capacity() > NEAR {
+            for (i, &hash) in some.clone().zip(&hashes) {
+                bank.ask_name(column.key(start + i), hash);
+            }
         }
         for (i, &hash) in some.zip(&hashes) {
             let key = column.key(start + i);
