@@ -20,6 +20,7 @@ use crate::linalg::abreast::MOST;
 use crate::linalg::parts::prefetch;
 use crate::row::{Block, Input};
 use crate::scalar::Scalar;
+use crate::small::abreast::Abreast;
 
 /// No row.
 const NONE: u32 = u32::MAX;
@@ -90,7 +91,7 @@ impl<T: Scalar, R: Records, O: Out> Taker<'_, T, R, O> {
         block: &Block<'_, T>,
         stop: &AtomicUsize,
     ) -> Result<(), (usize, Error)> {
-        let most = self.work.room.as_ref().map_or(0, |room| room.n());
+        let most = self.work.room.as_ref().map_or(0, Abreast::n);
         let (mut rows, mut m, mut waiting) = ([0; MOST], 0, 0);
         loop {
             while let (true, Some(&row)) = (m < most, chains.firsts.get(waiting)) {
