@@ -146,3 +146,30 @@ def test_no_rows(impl):
     assert flt.update_many(np.zeros((0, 3)), np.zeros(0), trace=False) is None
     assert flt.predict(np.zeros((0, 3))).shape == (0,)
     assert bits(flt) == before
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("d", [3, 16, 40])
+def test_rows_after_an_overflow_are_taken(impl, d, k, dtype):
+    """What a refused row overflowed in is not met again: the filter goes on as its copy, which never saw that row."""
+    family = impl.GaussianMeanVariance() if k == 2 else impl.Gaussian(variance=1.0)
+    settings = {"rule": impl.Fading(half_life=1.0), "guards": impl.Guards(step_clip=None, z_clamp=None), "dtype": dtype}
+    flt = impl.Filter(impl.Linear(d, n_outputs=k, intercept=False), family, **settings)
+    y = np.ones(1 if k == 2 else k)
+    flt.update(np.zeros(d), y)
+    huge = 1.5e29 if dtype == "float32" else 1.5e200
+    refused = 0
+    for weight, dt, offset in [(huge, huge, -huge), (huge, 1.0, -huge), (1e300, 1.0, 0.0), (1.0, huge, huge)]:
+        try:
+            flt.copy().update(np.full(d, 2.375), y, weight=weight, dt=dt, offset=np.full(k, offset))
+        except NonFiniteError:
+            refused += 1
+            twin = flt.copy()
+            with pytest.raises(NonFiniteError):
+                flt.update(np.full(d, 2.375), y, weight=weight, dt=dt, offset=np.full(k, offset))
+            for model in (flt, twin):
+                model.update(np.full(d, 0.5), y, weight=2.0)
+            assert np.array_equal(flt.theta, twin.theta)
+            assert np.array_equal(flt.cov(), twin.cov())
+    assert refused

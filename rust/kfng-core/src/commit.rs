@@ -86,6 +86,9 @@ impl<T: Scalar> Filter<T> {
         if place == Place::Here {
             self.take_back();
         }
+        // What overflowed may be left in its padding, which the next step reads and does not fill.
+        let state = &self.state;
+        self.next.belief_mut().copy_from_slice(state.belief());
         error
     }
 
