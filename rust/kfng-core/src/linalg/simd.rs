@@ -261,7 +261,7 @@ impl Path {
     #[inline(always)]
     pub(crate) fn run_uncounted<Op: WithSimd>(self, op: Op) -> Op::Output {
         match self.0 {
-            Kind::Portable => pulp::Scalar.vectorize(op),
+            Kind::Portable => portable(op),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(v3) => Simd::vectorize(v3, op),
             #[cfg(target_arch = "x86_64")]
@@ -270,6 +270,12 @@ impl Path {
             Kind::Native(arch) => arch.dispatch(op),
         }
     }
+}
+
+/// Not inlined, as the other paths cannot be: one copy of a kernel for all who run it.
+#[inline(never)]
+fn portable<Op: WithSimd>(op: Op) -> Op::Output {
+    pulp::Scalar.vectorize(op)
 }
 
 #[inline(always)]
