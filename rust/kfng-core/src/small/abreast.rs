@@ -300,8 +300,14 @@ impl<T: Scalar> Lanes<'_, '_, T> {
             said,
             ..
         } = self.room;
-        let state = (&mut wide[..], &mut narrow[..]);
-        small.rows_of::<S, R, N>(s, state, h, given, last + 1, (&mut measured[0], said))
+        s.vectorize(Take::<T, R, N> {
+            small,
+            state: (wide, narrow),
+            h,
+            given: &given,
+            needed: last + 1,
+            said: (&mut measured[0], said),
+        })
     }
 }
 
@@ -356,10 +362,41 @@ impl<T: Scalar> Turned<'_, '_, T> {
         let Abreast {
             h, measured, said, ..
         } = self.room;
-        let state = (self.wide, self.narrow);
-        let needed = last + 1;
-        self.small
-            .rows_of::<S, R, N>(s, state, h, given, needed, (&mut measured[0], said))
+        s.vectorize(Take::<T, R, N> {
+            small: self.small,
+            state: (self.wide, self.narrow),
+            h,
+            given: &given,
+            needed: last + 1,
+            said: (&mut measured[0], said),
+        })
+    }
+}
+
+/// The rows of N = R registers of filters, once their inputs lie in lanes: one copy of the kernel for all ways to get there.
+struct Take<'a, T, const R: usize, const N: usize> {
+    small: &'a Small<T>,
+    state: (&'a mut [f64], &'a mut [T]),
+    h: &'a [T],
+    given: &'a Given<N>,
+    needed: usize,
+    said: (&'a mut Measured<T>, &'a mut Said),
+}
+
+impl<T: Scalar, const R: usize, const N: usize> WithSimd for Take<'_, T, R, N> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) -> bool {
+        let Take {
+            small,
+            state,
+            h,
+            given,
+            needed,
+            said,
+        } = self;
+        small.rows_of::<S, R, N>(s, state, h, *given, needed, said)
     }
 }
 
@@ -412,6 +449,7 @@ struct Noises<const N: usize> {
 }
 
 /// Rows side by side: what comes with them.
+#[derive(Clone, Copy)]
 struct Given<const N: usize> {
     y: Each<N>,
     weight: Each<N>,
@@ -502,9 +540,14 @@ impl<T: Scalar> Step<'_, '_, T> {
             said,
             ..
         } = self.room;
-        let state = (&mut wide[..], &mut narrow[..]);
-        self.small
-            .rows_of::<S, R, N>(s, state, h, given, 0, (&mut measured[0], said));
+        s.vectorize(Take::<T, R, N> {
+            small: self.small,
+            state: (wide, narrow),
+            h,
+            given: &given,
+            needed: 0,
+            said: (&mut measured[0], said),
+        });
     }
 
     /// Records and inputs into lanes, and what else comes with the rows. Lanes without one repeat the last.
