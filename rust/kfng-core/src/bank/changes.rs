@@ -3,6 +3,7 @@
 use super::keys::Keys;
 use super::{Bank, Key};
 use crate::error::Error;
+use crate::field::push;
 use crate::scalar::Scalar;
 
 /// Since a moment.
@@ -27,10 +28,7 @@ impl Since {
         let mut note = || {
             for &slot in slots {
                 if let Some(key) = keys.key(slot).filter(|_| keys.serial(slot) < self.next) {
-                    let name = name(key)?;
-                    let more = self.gone.try_reserve(1);
-                    more.map_err(|_| Error::Memory(size_of::<Name>()))?;
-                    self.gone.push(name);
+                    push(&mut self.gone, name(key)?)?;
                 }
             }
             Ok(())

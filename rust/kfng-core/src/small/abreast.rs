@@ -160,18 +160,7 @@ impl<T: Scalar> Small<T> {
         rows: &[usize],
         block: &Block<'_, T>,
     ) {
-        let Input::Features(u) = block.input else {
-            room.said.taken = [false; MOST];
-            return;
-        };
-        self.path.run_index_order(Step {
-            small: self,
-            room,
-            records,
-            rows,
-            block,
-            u,
-        });
+        self.take(room, None, records, Rows::Each(rows), block);
     }
 
     /// Takes row `rows[l]` of the block by the filter that lane l holds, see `put_in`, where it lies; `false`: one of them, not `taken`, asks for
@@ -179,42 +168,79 @@ impl<T: Scalar> Small<T> {
     ///
     /// - rows: (m,), 0 < m <= n; lanes from m on hold nothing
     pub fn in_lanes(&self, room: &mut Abreast<T>, rows: &[usize], block: &Block<'_, T>) -> bool {
-        let Input::Features(u) = block.input else {
-            room.said.taken = [false; MOST];
-            return false;
-        };
-        self.path.run_index_order(Lanes {
-            small: self,
-            room,
-            rows,
-            block,
-            u,
-        })
+        self.take(room, None, &[], Rows::Each(rows), block)
     }
 
     /// Takes rows of the block, one each by the filters of a tile that lies turned (see bank/store.rs), from its first on; `false`: one of them
     /// cannot be taken so, and nothing has changed. What came of them is in `room`.
     ///
-    /// - wide, narrow: the tile's, n filters; rows: 0 < m <= n
+    /// - tile: its float64 sections and the rest, n filters; rows: 0 < m <= n
     pub fn turned(
         &self,
         room: &mut Abreast<T>,
-        (wide, narrow): (&mut [f64], &mut [T]),
+        tile: (&mut [f64], &mut [T]),
         rows: Range<usize>,
         block: &Block<'_, T>,
     ) -> bool {
-        let Input::Features(u) = block.input else {
-            return false;
-        };
-        self.path.run_index_order(Turned {
-            small: self,
-            room,
+        self.take(room, Some(tile), &[], Rows::Run(rows), block)
+    }
+
+    /// Rows by the filters of a tile, or of the lanes of the room, into which records are brought first where there are some.
+    #[inline(always)]
+    fn take(
+        &self,
+        room: &mut Abreast<T>,
+        tile: Option<(&mut [f64], &mut [T])>,
+        records: &[(&[f64], &[T])],
+        rows: Rows<'_>,
+        block: &Block<'_, T>,
+    ) -> bool {
+        let Abreast {
             wide,
             narrow,
+            h,
+            measured,
+            said,
+            ..
+        } = room;
+        let Input::Features(u) = block.input else {
+            said.taken = [false; MOST];
+            return false;
+        };
+        self.path.run_index_order(Step {
+            small: self,
+            state: tile.unwrap_or((wide, narrow)),
+            records,
             rows,
             block,
             u,
+            h,
+            said: (&mut measured[0], said),
         })
+    }
+}
+
+/// Which rows of a block.
+enum Rows<'a> {
+    Each(&'a [usize]),
+    Run(Range<usize>),
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        match self {
+            Rows::Each(rows) => rows.len(),
+            Rows::Run(rows) => rows.len(),
+        }
+    }
+
+    #[inline(always)]
+    fn at(&self, l: usize) -> usize {
+        match self {
+            Rows::Each(rows) => rows[l],
+            Rows::Run(rows) => rows.start + l,
+        }
     }
 }
 
@@ -231,172 +257,30 @@ impl<T: Scalar> WithSimd for Count<T> {
 
 struct Step<'a, 'b, T> {
     small: &'a Small<T>,
-    room: &'a mut Abreast<T>,
-    records: &'a [(&'a [f64], &'a [T])],
-    rows: &'a [usize],
-    block: &'a Block<'b, T>,
-    u: &'a [T],
-}
-
-impl<T: Scalar> WithSimd for Step<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, s: S) {
-        match T::reg_lanes::<S>() {
-            2 => self.take::<S, 2, 4>(s),
-            4 => self.take::<S, 2, 8>(s),
-            8 => self.take::<S, 2, 16>(s),
-            MOST => self.take::<S, 1, 16>(s),
-            _ => self.room.said.taken = [false; MOST],
-        }
-    }
-}
-
-struct Lanes<'a, 'b, T> {
-    small: &'a Small<T>,
-    room: &'a mut Abreast<T>,
-    rows: &'a [usize],
-    block: &'a Block<'b, T>,
-    u: &'a [T],
-}
-
-impl<T: Scalar> WithSimd for Lanes<'_, '_, T> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, s: S) -> bool {
-        match T::reg_lanes::<S>() {
-            2 => self.take::<S, 2, 4>(s),
-            4 => self.take::<S, 2, 8>(s),
-            8 => self.take::<S, 2, 16>(s),
-            MOST => self.take::<S, 1, 16>(s),
-            _ => false,
-        }
-    }
-}
-
-impl<T: Scalar> Lanes<'_, '_, T> {
-    /// As `Step::take`, where the lanes lie.
-    #[inline(always)]
-    fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> bool {
-        let small = self.small;
-        let (d, last) = (small.d, self.rows.len() - 1);
-        let (mut inputs, mut given) = ([&[][..]; N], Given::nothing());
-        for l in 0..N {
-            let row = self.rows[l.min(last)];
-            inputs[l] = &self.u[row * d..][..d];
-            given.read(l, self.block, row, small.width);
-        }
-        gather(small.path, &inputs, &mut self.room.h);
-        if small.intercept {
-            self.room.h[d * N..(d + 1) * N].fill(T::one());
-        }
-        let Abreast {
-            wide,
-            narrow,
-            h,
-            measured,
-            said,
-            ..
-        } = self.room;
-        s.vectorize(Take::<T, R, N> {
-            small,
-            state: (wide, narrow),
-            h,
-            given: &given,
-            needed: last + 1,
-            said: (&mut measured[0], said),
-        })
-    }
-}
-
-struct Turned<'a, 'b, T> {
-    small: &'a Small<T>,
-    room: &'a mut Abreast<T>,
-    wide: &'a mut [f64],
-    narrow: &'a mut [T],
-    rows: Range<usize>,
-    block: &'a Block<'b, T>,
-    u: &'a [T],
-}
-
-impl<T: Scalar> WithSimd for Turned<'_, '_, T> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, s: S) -> bool {
-        match T::reg_lanes::<S>() {
-            2 => self.take::<S, 2, 4>(s),
-            4 => self.take::<S, 2, 8>(s),
-            8 => self.take::<S, 2, 16>(s),
-            MOST => self.take::<S, 1, 16>(s),
-            _ => false,
-        }
-    }
-}
-
-impl<T: Scalar> Turned<'_, '_, T> {
-    /// As `Step::take`, where the records lie.
-    #[inline(always)]
-    fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> bool {
-        let (first, last) = (self.rows.start, self.rows.len() - 1);
-        let (d, block) = (self.small.d, self.block);
-        let mut inputs = [&[][..]; N];
-        for l in 0..N {
-            inputs[l] = &self.u[(first + l.min(last)) * d..][..d];
-        }
-        let given = if self.rows.len() == N && self.small.width == 1 {
-            Given::all(block, first)
-        } else {
-            let mut given = Given::nothing();
-            for l in 0..N {
-                given.read(l, block, first + l.min(last), self.small.width);
-            }
-            given
-        };
-        gather(self.small.path, &inputs, &mut self.room.h);
-        if self.small.intercept {
-            self.room.h[d * N..(d + 1) * N].fill(T::one());
-        }
-        let Abreast {
-            h, measured, said, ..
-        } = self.room;
-        s.vectorize(Take::<T, R, N> {
-            small: self.small,
-            state: (self.wide, self.narrow),
-            h,
-            given: &given,
-            needed: last + 1,
-            said: (&mut measured[0], said),
-        })
-    }
-}
-
-/// The rows of N = R registers of filters, once their inputs lie in lanes: one copy of the kernel for all ways to get there.
-struct Take<'a, T, const R: usize, const N: usize> {
-    small: &'a Small<T>,
     state: (&'a mut [f64], &'a mut [T]),
-    h: &'a [T],
-    given: &'a Given<N>,
-    needed: usize,
+    records: &'a [(&'a [f64], &'a [T])],
+    rows: Rows<'a>,
+    block: &'a Block<'b, T>,
+    u: &'a [T],
+    h: &'a mut [T],
     said: (&'a mut Measured<T>, &'a mut Said),
 }
 
-impl<T: Scalar, const R: usize, const N: usize> WithSimd for Take<'_, T, R, N> {
+impl<T: Scalar> WithSimd for Step<'_, '_, T> {
     type Output = bool;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) -> bool {
-        let Take {
-            small,
-            state,
-            h,
-            given,
-            needed,
-            said,
-        } = self;
-        small.rows_of::<S, R, N>(s, state, h, *given, needed, said)
+        match T::reg_lanes::<S>() {
+            2 => self.take::<S, 2, 4>(s),
+            4 => self.take::<S, 2, 8>(s),
+            8 => self.take::<S, 2, 16>(s),
+            MOST => self.take::<S, 1, 16>(s),
+            _ => {
+                self.said.1.taken = [false; MOST];
+                false
+            }
+        }
     }
 }
 
@@ -449,7 +333,6 @@ struct Noises<const N: usize> {
 }
 
 /// Rows side by side: what comes with them.
-#[derive(Clone, Copy)]
 struct Given<const N: usize> {
     y: Each<N>,
     weight: Each<N>,
@@ -528,50 +411,49 @@ fn wide<T: Scalar, const N: usize>(x: &[T]) -> Each<N> {
 }
 
 impl<T: Scalar> Step<'_, '_, T> {
-    /// N = R registers of filters.
+    /// N = R registers of filters. Lanes without a row repeat the last.
     #[inline(always)]
-    fn take<S: Simd, const R: usize, const N: usize>(mut self, s: S) {
-        let given = self.given::<N>();
-        let Abreast {
-            wide,
-            narrow,
+    fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> bool {
+        let Step {
+            small,
+            state: (clock, belief),
+            records,
+            rows,
+            block,
+            u,
             h,
-            measured,
             said,
-            ..
-        } = self.room;
-        s.vectorize(Take::<T, R, N> {
-            small: self.small,
-            state: (wide, narrow),
-            h,
-            given: &given,
-            needed: 0,
-            said: (&mut measured[0], said),
-        });
-    }
-
-    /// Records and inputs into lanes, and what else comes with the rows. Lanes without one repeat the last.
-    #[inline(always)]
-    fn given<const N: usize>(&mut self) -> Given<N> {
-        let (small, records) = (self.small, self.records);
-        let last = self.rows.len() - 1;
-        let d = small.d;
-        let (mut wides, mut narrows, mut inputs) = ([&[][..]; N], [&[][..]; N], [&[][..]; N]);
-        for l in 0..N {
-            (wides[l], narrows[l]) = records[l.min(last)];
-            inputs[l] = &self.u[self.rows[l.min(last)] * d..][..d];
+        } = self;
+        let (d, last) = (small.d, rows.len() - 1);
+        if !records.is_empty() {
+            let (mut wides, mut narrows) = ([&[][..]; N], [&[][..]; N]);
+            for l in 0..N {
+                (wides[l], narrows[l]) = records[l.min(last)];
+            }
+            gather(small.path, &wides, clock);
+            gather(small.path, &narrows, belief);
         }
-        gather(small.path, &wides, &mut self.room.wide);
-        gather(small.path, &narrows, &mut self.room.narrow);
-        gather(small.path, &inputs, &mut self.room.h);
+        let mut inputs = [&[][..]; N];
+        for l in 0..N {
+            inputs[l] = &u[rows.at(l.min(last)) * d..][..d];
+        }
+        gather(small.path, &inputs, h);
         if small.intercept {
-            self.room.h[d * N..(d + 1) * N].fill(T::one());
+            h[d * N..(d + 1) * N].fill(T::one());
         }
-        let mut given = Given::nothing();
-        for l in 0..N {
-            given.read(l, self.block, self.rows[l.min(last)], small.width);
-        }
-        given
+        let given = match &rows {
+            Rows::Run(run) if run.len() == N && small.width == 1 => Given::all(block, run.start),
+            _ => {
+                let mut given = Given::nothing();
+                for l in 0..N {
+                    given.read(l, block, rows.at(l.min(last)), small.width);
+                }
+                given
+            }
+        };
+        // Of records, which are copied, those that are not taken are taken alone; where filters lie, all or none are.
+        let needed = if records.is_empty() { last + 1 } else { 0 };
+        small.rows_of::<S, R, N>(s, (clock, belief), h, given, needed, said)
     }
 }
 
