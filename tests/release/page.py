@@ -97,9 +97,6 @@ These have no size: `make test` runs all that there is.
 - The fuzzer (M1) ran for a few minutes in all, not for weeks, on one machine, and not on the binding or on `StateFilter` and `JointEkf`.
 - Memory that runs out (M5) is tried by a limit on the process, and in the core by refusing each request of 1 KB or more in turn. Requests
   of Python, NumPy and the binding are not refused in turn, nor are the text of a specification and the eigenvectors of a dense Q.
-- `nll` and the evidence of `Poisson` and `NegativeBinomial` for very large counts: terms of size y log y cancel, which leaves errors of
-  about 2^-53 y log y: 1e-4 at 1e12, the whole from about 1e16 on; for counts near 1e308 it can be NaN. theta and its covariance are
-  not touched by it.
 - Power cuts are simulated from the calls that a save makes, on a file system that keeps what was synced; no plug was pulled.
 """
 

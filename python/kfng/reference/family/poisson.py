@@ -15,7 +15,7 @@ from ..._validate import Array
 from . import first_rows
 from .base import Mask
 from .first_rows import Weight
-from .one_output import OneOutput
+from .large_counts import Counts
 
 
 def log_level(Y: Array, w: Weight = None) -> Array:
@@ -33,7 +33,7 @@ def log_link_variance(Y: Array, w: Weight = None) -> Array:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Poisson(OneOutput):
+class Poisson(Counts):
     """Counts y >= 0 with mean exp(z)."""
 
     link: ClassVar[str] = "log"
@@ -62,6 +62,9 @@ class Poisson(OneOutput):
 
     def nll_at(self, z: Array, y: Array) -> Array:
         return np.exp(z) - y * z + _special.gammaln(y + 1)
+
+    def other(self) -> float:
+        return np.inf
 
     def curvature_at(self, z: Array, y: Array) -> Array:
         return np.exp(z)

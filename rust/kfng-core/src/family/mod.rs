@@ -17,6 +17,7 @@ pub(crate) mod coverage;
 mod gamma;
 mod gaussian;
 mod gaussian_mean_variance;
+mod large_count;
 mod negative_binomial;
 mod poisson;
 mod quadrature;

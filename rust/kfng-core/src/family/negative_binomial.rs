@@ -11,11 +11,15 @@ use libm::lgamma;
 use serde::Deserialize;
 
 use super::bernoulli::{log1pexp, moments};
+use super::large_count::LargeCount;
 use super::quadrature::laplace_hermite;
 use super::quantile;
 use super::{Likelihood, Link, Seen, spread};
 use crate::error::Error;
 use crate::field::{Arrays, positive};
+
+/// The smallest dispersion that is told from 0.
+const LEAST: f64 = 1e-300;
 
 /// The squared coefficient of variation of the rate.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,7 +63,9 @@ fn rising_factorial(y: f64, d: f64) -> f64 {
 
 impl Likelihood for NegativeBinomial {
     fn prepare(&mut self, _: usize, _: &Arrays) -> Result<(), Error> {
-        positive("dispersion", self.dispersion).map(|_| ())
+        // Far from where 1/dispersion overflows, and for z <= 300 still Poisson's law.
+        self.dispersion = positive("dispersion", self.dispersion)?.max(LEAST);
+        Ok(())
     }
 
     fn link(&self) -> Link {
@@ -91,12 +97,18 @@ impl Likelihood for NegativeBinomial {
 
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
         let y = row.y[0];
+        if let Some(large) = LargeCount::new(y, 1.0 / self.dispersion) {
+            return large.predictive_nll(row);
+        }
         let rest = lgamma(y + 1.0) - rising_factorial(y, self.dispersion);
         laplace_hermite(row, |t| self.kernel(t, y), |t| self.slopes(t, y)) + rest
     }
 
     fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
         let y = row.y[0];
+        if let Some(large) = LargeCount::new(y, 1.0 / self.dispersion) {
+            return large.nll(row.z[0]);
+        }
         self.kernel(row.z[0], y) + lgamma(y + 1.0) - rising_factorial(y, self.dispersion)
     }
 }

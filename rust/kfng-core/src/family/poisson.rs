@@ -9,6 +9,7 @@
 use libm::lgamma;
 use serde::Deserialize;
 
+use super::large_count::LargeCount;
 use super::quadrature::laplace_hermite;
 use super::quantile;
 use super::{Likelihood, Link, Seen, spread};
@@ -53,12 +54,18 @@ impl Likelihood for Poisson {
 
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
         let y = row.y[0];
+        if let Some(large) = LargeCount::new(y, f64::INFINITY) {
+            return large.predictive_nll(row);
+        }
         let slopes = |t: f64| (y - t.exp(), t.exp());
         laplace_hermite(row, |t| t.exp() - y * t, slopes) + lgamma(y + 1.0)
     }
 
     fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
         let (z, y) = (row.z[0], row.y[0]);
+        if let Some(large) = LargeCount::new(y, f64::INFINITY) {
+            return large.nll(z);
+        }
         z.exp() - y * z + lgamma(y + 1.0)
     }
 }

@@ -17,7 +17,7 @@ const ROUNDS_FROM_FAR: usize = 270;
 const FINE: usize = 256;
 
 /// The positive half of 48 Gauss-Hermite nodes for N(0, 1), with the logs of their weights. Source: DLMF 3.5(v).
-const NODES: [(f64, f64); 24] = [
+pub const NODES: [(f64, f64); 24] = [
     (0.225_557_072_980_163_3, -1.740_323_996_620_669_8),
     (0.676_908_142_206_347_4, -1.942_937_373_183_129),
     (1.128_973_231_509_648_1, -2.349_012_345_145_202),

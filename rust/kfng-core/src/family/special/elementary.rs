@@ -16,6 +16,16 @@ pub fn log1pmx(x: f64) -> f64 {
     r * (2.0 * (1..=9).rev().fold(0.0, term) - x)
 }
 
+/// e^x - 1 - x, without the cancellation at small x: its Taylor series for |x| < 1.
+pub fn expm1mx(x: f64) -> f64 {
+    if x.abs() >= 1.0 || x.is_nan() {
+        return x.exp_m1() - x;
+    }
+    // 2/20! = 8e-19 of the first.
+    let term = |series: f64, k: u32| 1.0 + series * x / f64::from(k);
+    x * x / 2.0 * (3..=19).rev().fold(1.0, term)
+}
+
 /// m - v for m = 1 - e^-v, v >= 0: log1pmx(-m), except where m is too near 1 to tell v from it.
 pub fn fall_rest(v: f64, m: f64) -> f64 {
     if v < 0.5 { log1pmx(-m) } else { m - v }

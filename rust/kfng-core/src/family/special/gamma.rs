@@ -7,7 +7,7 @@ use super::integral::{integrate, newton_log, reach};
 use super::normal::normal_quantile;
 
 /// From here Stirling's series with 8 terms is exact to rounding.
-pub(super) const LARGE: f64 = 10.0;
+pub const LARGE: f64 = 10.0;
 /// B_2k / (2k (2k-1)), k = 1..8.
 const STIRLING: [f64; 8] = [
     1.0 / 12.0,
@@ -21,7 +21,7 @@ const STIRLING: [f64; 8] = [
 ];
 
 /// log Gamma(x) - [(x-1/2) log x - x + log(2 pi)/2], for x >= LARGE (DLMF 5.11.1).
-pub(super) fn stirling_rest(x: f64) -> f64 {
+pub fn stirling_rest(x: f64) -> f64 {
     let inverse_square = 1.0 / (x * x);
     let term = |series: f64, coefficient: &f64| series * inverse_square + coefficient;
     STIRLING.iter().rev().fold(0.0, term) / x

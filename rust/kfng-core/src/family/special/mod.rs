@@ -16,7 +16,10 @@ mod student;
 mod tests;
 
 pub use beta::{beta_tails, log_weight as beta_log_weight};
-pub use gamma::{gamma_quantile, gamma_tails, log_weight as gamma_log_weight};
+pub use elementary::{HALF_LOG_2PI, expm1mx, log1pmx};
+pub use gamma::{
+    LARGE, gamma_quantile, gamma_tails, log_weight as gamma_log_weight, stirling_rest,
+};
 pub use nodes::FEW_NODES;
 #[cfg(test)]
 use normal::normal_tails;
