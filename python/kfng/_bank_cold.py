@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import _keys, _validate
 from ._keys import Column, Key
-from .errors import ParameterError
+from .errors import ParameterError, shown
 
 if TYPE_CHECKING:
     from ._bank_parts import BankParts
@@ -50,13 +50,13 @@ class Recency:
     def of(cls, bank: BankParts, max_keys: Any, evict_to: Any) -> Self | None:
         if max_keys is None:
             if evict_to is not None:
-                raise ParameterError(argument="evict_to", expected="None without max_keys", got=repr(evict_to)[:80])
+                raise ParameterError(argument="evict_to", expected="None without max_keys", got=shown(evict_to))
             return None
         if evict_to is not None:
             try:
                 evict_to = os.path.abspath(os.fsdecode(evict_to))
             except TypeError:
-                raise ParameterError(argument="evict_to", expected="a path", got=repr(evict_to)[:80]) from None
+                raise ParameterError(argument="evict_to", expected="a path", got=shown(evict_to)) from None
         return cls(bank, _validate.integer("max_keys", max_keys, low=1, high=2**40), evict_to)
 
     # -- a run of rows

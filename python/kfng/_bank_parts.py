@@ -16,7 +16,7 @@ from ._keys import Column, Key
 from ._settings import Settings
 from ._stamps import KIND, NONE
 from ._trace import Likelihood
-from .errors import ParameterError, UnknownKeyError, UnsupportedError
+from .errors import ParameterError, UnknownKeyError, UnsupportedError, shown
 
 Float = NDArray[np.float64]
 Slots = NDArray[np.int64]
@@ -71,7 +71,7 @@ class BankParts:
         """An empty bank."""
         if settings.sensitivity is not None or settings.model.inputs is None:
             expected = "a model without a state whose outputs follow from a row: Linear or MLP"
-            raise UnsupportedError(argument="model", expected=expected, got=repr(settings.model)[:80])
+            raise UnsupportedError(argument="model", expected=expected, got=shown(settings.model))
         settings.rule.spec()  # a callable cannot be written to a file
         self = cls._from_settings(settings)
         self._begin(max_keys, evict_to)
@@ -145,7 +145,7 @@ class BankParts:
         rule = self.settings.rule
         if not rule.has_posterior:
             expected = "a rule with a posterior covariance"
-            raise UnsupportedError(argument=argument, expected=expected, got=repr(rule)[:80])
+            raise UnsupportedError(argument=argument, expected=expected, got=shown(rule))
 
 
 def grown(array: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:
@@ -160,6 +160,6 @@ def grown(array: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:
 def unknown(keys: Column, slots: Slots) -> UnknownKeyError:
     """The error of the first key that has no slot."""
     row = int(np.argmax(slots < 0))
-    error = UnknownKeyError(argument="keys", expected="keys of the bank", got=repr(_keys.values(keys)[row])[:80])
+    error = UnknownKeyError(argument="keys", expected="keys of the bank", got=shown(_keys.values(keys)[row]))
     error.row = row
     return error

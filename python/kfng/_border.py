@@ -23,6 +23,7 @@ from .errors import (
     ShapeError,
     UnknownNameError,
     UnsupportedError,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Pieces:
 def no_target(target: Any) -> None:
     """Of rows that are no table."""
     if target is not None:
-        raise ParameterError(argument="target", expected="None, where rows are no table", got=repr(target)[:80])
+        raise ParameterError(argument="target", expected="None, where rows are no table", got=shown(target))
 
 
 def matrix_width(argument: str, U: Any) -> int:
@@ -405,7 +406,7 @@ def overflow() -> NonFiniteError:
 def inputs(settings: Settings) -> int:
     d = settings.model.inputs
     if d is None:
-        raise UnsupportedError(argument="model", expected="condition(y, output, jacobian)", got=repr(settings.model))
+        raise UnsupportedError(argument="model", expected="condition(y, output, jacobian)", got=shown(settings.model))
     return d
 
 
@@ -424,7 +425,7 @@ def in_order(settings: Settings, u: Mapping[Any, Any]) -> list[Any]:
             raise UnknownNameError(argument="u", expected="every name of feature_names", got=f"no {name!r}")
     for name in u:
         if name not in names:
-            raise UnknownNameError(argument="u", expected=f"one of {list(names)}", got=repr(name))
+            raise UnknownNameError(argument="u", expected=f"one of {list(names)}", got=shown(name))
     return [u[name] for name in names]
 
 
@@ -437,7 +438,7 @@ def matrix(settings: Settings, argument: str, U: Any) -> NDArray[Any]:
         from ._sparse import Csr
 
         return Csr(argument, U, d)  # type: ignore[return-value]
-    if isinstance(U, Mapping) or (isinstance(U, (list, tuple)) and U and isinstance(U[0], Mapping)):
+    if isinstance(U, Mapping) or (isinstance(U, (list, tuple)) and isinstance(next(iter(U), None), Mapping)):
         raise DtypeError(argument=argument, expected=f"an array (n, {d}); only `update` takes a dict", got="dicts")
     array = U if isinstance(U, np.ndarray) and U.dtype.kind in "biuf" else real_array(argument, U)
     if array.ndim != 2 or array.shape[1] != d:

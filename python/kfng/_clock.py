@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._stamps import NONE, Passed, Stamps
-from .errors import BadHeaderError, KfngError, ParameterError
+from .errors import BadHeaderError, KfngError, ParameterError, shown
 from .reference.rule import Rule
 
 
@@ -23,7 +23,7 @@ class Moment(NamedTuple):
         """From the header of a file."""
         kinds: dict[str, Any] = {"number": float, "date": int}
         if not (isinstance(found, list) and len(found) == 2 and type(found[1]) is kinds.get(str(found[0]))):
-            raise BadHeaderError(argument="time", expected="a kind of time stamp and its value", got=repr(found)[:80])
+            raise BadHeaderError(argument="time", expected="a kind of time stamp and its value", got=shown(found))
         kind, value = found
         if kind == "date" and not -(2**63) < value < 2**63:
             raise BadHeaderError(argument="time", expected="nanoseconds in 64 bits", got=value)

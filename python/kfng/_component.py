@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .errors import BadHeaderError, UnknownNameError
+from .errors import BadHeaderError, UnknownNameError, shown
 
 Spec = dict[str, Any]
 Arrays = dict[str, np.ndarray[Any, np.dtype[np.float64]]]
@@ -105,5 +105,5 @@ def component_from_spec(
     if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
         raise BadHeaderError(argument=axis, expected="an object with a kind", got=type(spec).__name__)
     if spec["kind"] not in known:
-        raise UnknownNameError(argument=axis, expected=f"one of {sorted(known)}", got=repr(spec["kind"]))
+        raise UnknownNameError(argument=axis, expected=f"one of {sorted(known)}", got=shown(spec["kind"]))
     return known[spec["kind"]]._from_spec(spec, arrays)

@@ -9,7 +9,7 @@ import numpy as np
 from ._filter_base import FilterBase
 from ._special import expit
 from ._validate import Array
-from .errors import UnsupportedError
+from .errors import UnsupportedError, shown
 from .reference.family import Bernoulli, Categorical, Family, Gamma, Gaussian, NegativeBinomial, Poisson
 from .reference.model import MLP, Linear, Model
 from .reference.model.mlp import ACTIVATIONS
@@ -38,7 +38,7 @@ def outputs(model: Model, theta: Array, U: Array) -> Array:
         z: Array = U @ parts["weight"].T
         return z + parts["intercept"] if model.intercept else z
     if not isinstance(model, MLP):
-        raise UnsupportedError(argument="model", expected="Linear or MLP", got=repr(model)[:80])
+        raise UnsupportedError(argument="model", expected="Linear or MLP", got=shown(model))
     a, last = U, len(model.layers) - 2
     for i in range(last):
         a = ACTIVATIONS[model.activation][0](a @ parts[f"weight{i}"].T + parts[f"bias{i}"])
@@ -62,4 +62,4 @@ def given(family: Family, z: Array, variance: float, rng: np.random.Generator) -
         return rng.poisson(rng.gamma(1 / family.dispersion, family.dispersion * m))
     if isinstance(family, Gamma):
         return rng.gamma(family.shape, m / family.shape)
-    raise UnsupportedError(argument="family", expected="a family that can be drawn from", got=repr(family)[:80])
+    raise UnsupportedError(argument="family", expected="a family that can be drawn from", got=shown(family))

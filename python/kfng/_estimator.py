@@ -17,7 +17,7 @@ from ._filter import Filter
 from ._scaler import RUNNING, Scaler
 from ._stamps import DATE, Stamps
 from ._validate import Array, choice, integer, positive
-from .errors import ParameterError, UnsupportedError
+from .errors import ParameterError, UnsupportedError, shown
 from .reference.belief import Belief, Diagonal, Full
 from .reference.family import Family, Gamma, Gaussian, NegativeBinomial, Poisson
 from .reference.model import MLP, Linear, Model
@@ -33,12 +33,12 @@ def family_of(name: Any, dispersion: Any) -> Family:
         if dispersion is not None:
             raise ParameterError(argument="dispersion", expected="None where family is a component", got=dispersion)
         if name.outputs_needed() not in (None, 1) or name.y_width(1) != 1:
-            raise UnsupportedError(argument="family", expected="a family of one output", got=repr(name)[:80])
+            raise UnsupportedError(argument="family", expected="a family of one output", got=shown(name))
         return name
     choice("family", name, FAMILIES)
     if name == "poisson":
         if dispersion is not None:
-            raise ParameterError(argument="dispersion", expected="None for Poisson counts", got=repr(dispersion)[:80])
+            raise ParameterError(argument="dispersion", expected="None for Poisson counts", got=shown(dispersion))
         return Poisson()
     if name == "gaussian":
         return Gaussian(variance=dispersion)
@@ -88,7 +88,7 @@ class Recipe:
             choice("standardize", self.standardize, (RUNNING,))
             if self.options["belief"].independent:
                 expected = "None with belief='diagonal', which has no place for the correlations of a shift"
-                raise UnsupportedError(argument="standardize", expected=expected, got=repr(self.standardize))
+                raise UnsupportedError(argument="standardize", expected=expected, got=shown(self.standardize))
         choice("model", self.model, ("linear", "mlp"))
         choice("missing", self.missing, MISSING)
         integer("warmup", self.warmup)

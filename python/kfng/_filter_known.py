@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from . import _validate
 from ._filter_parts import FilterParts
-from .errors import ParameterError, UnsupportedError
+from .errors import ParameterError, UnsupportedError, shown
 
 Float = NDArray[np.float64]
 
@@ -105,4 +105,4 @@ def _generator(seed: Any) -> np.random.Generator:
             raise TypeError
         return np.random.default_rng(seed)
     except (TypeError, ValueError):
-        raise ParameterError(argument="seed", expected="an integer >= 0 or a Generator", got=repr(seed)[:80]) from None
+        raise ParameterError(argument="seed", expected="an integer >= 0 or a Generator", got=shown(seed)) from None

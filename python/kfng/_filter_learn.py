@@ -58,7 +58,8 @@ class Learning(FilterParts):
             When each row was, not before the row before it. dt is then the time since the last row that had one, 0 where
             there is none: in seconds for dates, to the nanosecond, else in the unit of the numbers.
         progress : None, True or callable(done, total)
-            True draws a tqdm bar.
+            True draws a tqdm bar. Called after each piece of rows; where it raises, its error is raised and the `done` rows
+            before it stay applied.
         on_bad_row : 'raise' or 'skip'
             'skip' leaves bad rows out as if they were not in the stream, and counts them.
         deterministic : bool, default True

@@ -19,7 +19,7 @@ from ._fit import fit_dtype
 from ._settings import Settings
 from ._units import Units
 from ._validate import Array, finite_array, real_array
-from .errors import NotPositiveDefiniteError, ParameterError, UnknownNameError, UnsupportedError
+from .errors import NotPositiveDefiniteError, ParameterError, UnknownNameError, UnsupportedError, shown
 from .reference.family import first_rows
 from .reference.model import MLP, Cell, Linear
 from .reference.model.base import Features
@@ -62,7 +62,7 @@ def _center(center: Any, U: Any, features: Features) -> Array:
     if not isinstance(center, str):
         return finite_array("center", center, features.mean.shape)
     if center != MEAN:
-        raise UnknownNameError(argument="center", expected="None, 'mean' or numbers (d,)", got=repr(center)[:80])
+        raise UnknownNameError(argument="center", expected="None, 'mean' or numbers (d,)", got=shown(center))
     if _border.is_sparse(U):
         raise UnsupportedError(argument="center", expected="None or numbers (d,) with sparse rows", got="'mean'")
     return features.mean
@@ -73,7 +73,7 @@ def _about(settings: Settings, belief: Any, center: Array) -> Any:
     covariance, so that nothing has to be subtracted from a row."""
     if settings.rule.gradient or belief.independent:
         expected = "None with a belief without covariances (subtract it from the rows instead)"
-        raise UnsupportedError(argument="center", expected=expected, got=repr(belief)[:80])
+        raise UnsupportedError(argument="center", expected=expected, got=shown(belief))
     prior = Units.of(settings.model, 1.0, -center).variances(belief.prior_variance, settings.p)
     made = replace(belief, prior_variance=prior)
     try:

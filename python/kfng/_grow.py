@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ._fit import parameter_count
 from ._settings import Settings
 from ._validate import Array, finite_array, integer, real_array
-from .errors import ParameterError, ShapeError, UnsupportedError
+from .errors import ParameterError, ShapeError, UnsupportedError, shown
 from .reference.belief import Full
 from .reference.family import Bernoulli, Categorical, Family, Gaussian
 from .reference.model import MLP, Cell, Linear, Model
@@ -70,10 +70,10 @@ def with_features(settings: Settings, n: int, prior_variance: Any, names: Any) -
     model, n = settings.model, integer("n", n, low=1)
     if not isinstance(model, (Linear, MLP, Cell)) or INPUTS.isdisjoint(model.shapes()):
         expected = "a model of kfng's own, with inputs"
-        raise UnsupportedError(argument="add_features", expected=expected, got=repr(model)[:80])
+        raise UnsupportedError(argument="add_features", expected=expected, got=shown(model))
     if settings.free or settings.sensitivity not in (None, RTRL(), RTRL(state_correction=False)):
         expected = "the sensitivity RTRL and a known initial state"
-        raise UnsupportedError(argument="add_features", expected=expected, got=repr(settings.sensitivity))
+        raise UnsupportedError(argument="add_features", expected=expected, got=shown(settings.sensitivity))
     _growing(settings, "add_features")
     d, larger = cast(int, model.inputs), _wider(model, n)
     parameter_count(larger, settings.belief)  # before anything of its size is made
@@ -110,7 +110,7 @@ def add_outputs(flt: AnyFilter, n: int, prior_variance: Any, level: Any, names: 
         family = replace(family, n_classes=family.n_classes + n)
     elif not (isinstance(family, Gaussian) and isinstance(family.variance, float) and family.covariance is None):
         expected = "Categorical, or Gaussian with a variance that is known"
-        raise UnsupportedError(argument="family", expected=expected, got=repr(family)[:80])
+        raise UnsupportedError(argument="family", expected=expected, got=shown(family))
     larger = replace(model, n_outputs=model.n_outputs + n)
     parameter_count(larger, settings.belief)
     start = np.zeros(larger.n_parameters)
@@ -131,9 +131,9 @@ def as_categorical(flt: AnyFilter) -> AnyFilter:
     """
     settings = _linear(flt.settings, "as_categorical")
     if not isinstance(settings.family, Bernoulli):
-        raise UnsupportedError(argument="family", expected="Bernoulli", got=repr(settings.family)[:80])
+        raise UnsupportedError(argument="family", expected="Bernoulli", got=shown(settings.family))
     if not (settings.rule.forgets or isinstance(settings.rule, Kalman)):
-        raise UnsupportedError(argument="rule", expected="Kalman() or plain Fading", got=repr(settings.rule)[:80])
+        raise UnsupportedError(argument="rule", expected="Kalman() or plain Fading", got=shown(settings.rule))
     model = replace(cast(Linear, settings.model), n_outputs=2)
     first, second = (_places(model, slice(j, j + 1), slice(None)) for j in range(2))
 
@@ -172,7 +172,7 @@ def as_categorical(flt: AnyFilter) -> AnyFilter:
 
 def _linear(settings: Settings, call: str) -> Settings:
     if not isinstance(settings.model, Linear):
-        raise UnsupportedError(argument=call, expected="a linear model", got=repr(settings.model)[:80])
+        raise UnsupportedError(argument=call, expected="a linear model", got=shown(settings.model))
     return _growing(settings, call)
 
 
@@ -180,7 +180,7 @@ def _growing(settings: Settings, call: str) -> Settings:
     rule = settings.rule
     if not (isinstance(rule, (Kalman, Fading)) or (isinstance(rule, ProcessNoise) and np.ndim(rule.Q) == 0)):
         expected = "Kalman(), Fading or ProcessNoise(number)"
-        raise UnsupportedError(argument=call, expected=expected, got=repr(rule)[:80])
+        raise UnsupportedError(argument=call, expected=expected, got=shown(rule))
     return settings
 
 
@@ -188,10 +188,10 @@ def _longer(what: str, old: Sequence[str] | None, n: int, names: Any) -> tuple[s
     """The names that there were, and the n new ones."""
     if old is None:
         if names is not None:
-            raise ParameterError(argument="names", expected=f"None for a filter without {what}", got=repr(names)[:80])
+            raise ParameterError(argument="names", expected=f"None for a filter without {what}", got=shown(names))
         return None
     if isinstance(names, str) or not isinstance(names, Sequence) or len(names) != n:
-        raise ShapeError(argument="names", expected=f"{n} names, as the filter has {what}", got=repr(names)[:80])
+        raise ShapeError(argument="names", expected=f"{n} names, as the filter has {what}", got=shown(names))
     return (*old, *names)
 
 

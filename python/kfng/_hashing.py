@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _validate
-from .errors import DtypeError, ParameterError
+from .errors import DtypeError, ParameterError, shown
 
 Pairs = list[tuple[bytes, float]]
 Arrays = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
@@ -47,7 +47,7 @@ class HashedRows:
     def __getitem__(self, rows: slice) -> HashedRows:
         start, stop, step = rows.indices(len(self))
         if step != 1:
-            raise ParameterError(argument="rows", expected="a slice of consecutive rows", got=repr(rows))
+            raise ParameterError(argument="rows", expected="a slice of consecutive rows", got=shown(rows))
         starts = self.indptr[start : max(start, stop) + 1]
         entries = slice(starts[0], starts[-1])
         return HashedRows(starts - starts[0], self.indices[entries], self.data[entries], self.shape[1])
@@ -161,7 +161,7 @@ def _items(argument: str, row: Any) -> Iterable[tuple[Any, Any]]:
         return row.items()
     if isinstance(row, (str, bytes)) or not isinstance(row, Iterable):
         expected = "a dict, or an iterable of names or of pairs (name, value)"
-        raise DtypeError(argument=argument, expected=expected, got=repr(row)[:80])
+        raise DtypeError(argument=argument, expected=expected, got=shown(row))
     return [_pair(argument, item) for item in row]
 
 
@@ -170,7 +170,7 @@ def _pair(argument: str, item: Any) -> tuple[Any, Any]:
         return item, 1.0
     if isinstance(item, (tuple, list)) and len(item) == 2:
         return item[0], item[1]
-    raise DtypeError(argument=argument, expected="names, or pairs (name, value)", got=repr(item)[:80])
+    raise DtypeError(argument=argument, expected="names, or pairs (name, value)", got=shown(item))
 
 
 def _bytes(argument: str, name: Any) -> bytes:
@@ -181,7 +181,7 @@ def _bytes(argument: str, name: Any) -> bytes:
             return name.encode()
         except UnicodeEncodeError:
             pass
-    raise DtypeError(argument=argument, expected="names that are bytes or Unicode text", got=repr(name)[:80])
+    raise DtypeError(argument=argument, expected="names that are bytes or Unicode text", got=shown(name))
 
 
 def _number(argument: str, value: Any) -> float:
@@ -190,4 +190,4 @@ def _number(argument: str, value: Any) -> float:
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise DtypeError(argument=argument, expected="a number or a text", got=repr(value)[:80]) from None
+        raise DtypeError(argument=argument, expected="a number or a text", got=shown(value)) from None

@@ -14,7 +14,7 @@ from ._component import Arrays
 from ._settings import Derived, _component, _dtype_name
 from ._trace import Likelihood
 from ._validate import Array, finite_array, real_array
-from .errors import NonFiniteError, NotPositiveDefiniteError, ParameterError, ShapeError, UnsupportedError
+from .errors import NonFiniteError, NotPositiveDefiniteError, ParameterError, ShapeError, UnsupportedError, shown
 from .reference.family import Family
 from .reference.guards import Guards
 from .reference.rule import Kalman, Rule
@@ -147,9 +147,7 @@ def common(family: Any, guards: Any, dtype: Any, k: int) -> dict[str, Any]:
         expected = f"{needed} output(s) for {type(family).__name__}"
         raise ShapeError(argument="family", expected=expected, got=k)
     if family.noise_scales(k):
-        raise UnsupportedError(
-            argument="family", expected="a known noise variance beside a state", got=repr(family)[:80]
-        )
+        raise UnsupportedError(argument="family", expected="a known noise variance beside a state", got=shown(family))
     return {"family": family, "guards": guards, "dtype": _dtype_name(dtype), "k": k}
 
 

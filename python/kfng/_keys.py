@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._validate import listed
 from .errors import DtypeError, KfngError, ParameterError, ShapeError
 
 Key = int | str
@@ -29,9 +30,10 @@ def column(keys: Any, n: int | None = None) -> Column:
         `row` says which key is none, where the column as a whole may hold keys.
     """
     if isinstance(keys, (list, tuple)):
+        keys = listed(keys)
         if n is not None and len(keys) != n:
             raise ShapeError(argument="keys", expected=(n,), got=(len(keys),))
-        return _objects(list(keys))
+        return _objects(keys)
     if isinstance(keys, (str, bytes)) or not hasattr(keys, "__array__"):
         raise DtypeError(argument="keys", expected=f"a column (n,) of {KEYS}", got=type(keys).__name__)
     try:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import _border, _progress, _validate
 from ._filter import Filter
 from ._trace import Seen, Trace, TraceBuilder, quantiles
-from .errors import KfngError, NonFiniteError, ShapeError, UnsupportedError
+from .errors import KfngError, NonFiniteError, ShapeError, UnsupportedError, shown
 from .reference.family import Family
 from .reference.model import External
 
@@ -354,7 +354,7 @@ class Learner:
         if not isinstance(flt, Filter):
             raise UnsupportedError(argument="path", expected="a filter", got=type(flt).__name__)
         if flt.settings.model != own:
-            raise ShapeError(argument="path", expected=repr(own), got=repr(flt.settings.model)[:80])
+            raise ShapeError(argument="path", expected=repr(own), got=shown(flt.settings.model))
         self.filter = flt
         self._learned()
 

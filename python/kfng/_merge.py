@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ._filter_base import FilterBase
 from ._settings import Settings
+from ._validate import listed
 from .errors import NotPositiveDefiniteError, ParameterError, UnsupportedError
 from .reference.belief import Full
 from .reference.rule import Kalman
@@ -65,7 +66,7 @@ def merge(models: Iterable[AnyFilter], prior: AnyFilter | None = None) -> AnyFil
 
 
 def _filters(argument: str, models: Any) -> list[Any]:
-    found = list(models) if isinstance(models, Iterable) else [models]
+    found = listed(models) if isinstance(models, Iterable) else [models]
     wrong = [type(flt).__name__ for flt in found if not isinstance(flt, FilterBase)]
     if wrong or not found:
         raise ParameterError(argument=argument, expected="filters", got=wrong[0] if wrong else "none")

@@ -198,7 +198,12 @@ class MixtureBase(Pickled):
                 if error is not None or rows.bad(stop, skip):
                     self._refuse()
                     stop += 1
-                report(stop)
+                if progress:
+                    self._lock.release()  # whoever listens may wait for another thread that reads the mixture
+                    try:
+                        report(stop)
+                    finally:
+                        self._lock.acquire()
                 size = _progress.next_size(stop - start, perf_counter() - begun)
                 start = stop
         return builders.trace(len(rows)) if builders else None

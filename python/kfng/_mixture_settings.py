@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from . import _validate
 from ._filter_base import FilterBase
 from ._settings import Settings
-from .errors import KfngError, ParameterError, ShapeError, UnsupportedError
+from ._validate import listed
+from .errors import KfngError, ParameterError, ShapeError, UnsupportedError, shown
 
 Float = NDArray[np.float64]
 
@@ -21,10 +22,11 @@ def parsed(kind: type[FilterBase], filters: Any) -> tuple[list[FilterBase], tupl
     names: tuple[str, ...] | None = None
     if isinstance(filters, Mapping):
         if not all(isinstance(name, str) and name for name in filters):
-            raise ParameterError(argument="filters", expected="names that are strings", got=repr(list(filters))[:80])
+            raise ParameterError(argument="filters", expected="names that are strings", got=shown(listed(filters)))
         names, filters = tuple(filters), list(filters.values())
     if isinstance(filters, (str, bytes, FilterBase)) or not isinstance(filters, Sequence):
         raise ParameterError(argument="filters", expected="a list or dict of filters", got=type(filters).__name__)
+    filters = listed(filters)
     if not filters:
         raise ParameterError(argument="filters", expected="at least one filter", got="none")
     return [_filter(kind, i, value) for i, value in enumerate(filters)], names
@@ -63,10 +65,10 @@ def require_fit(settings: Sequence[Settings]) -> None:
             raise ShapeError(argument=f"filters[{i}]", expected=expected, got=one.model.inputs)
         if (one.y_width, one.mean_shape) != (first.y_width, first.mean_shape):
             expected = f"y as of filters[0], {first.family!r}"
-            raise ShapeError(argument=f"filters[{i}]", expected=expected, got=repr(one.family))
+            raise ShapeError(argument=f"filters[{i}]", expected=expected, got=shown(one.family))
         if one.family.discrete != first.family.discrete:
             expected = "all of them laws of counts or classes, or none: their densities are of another kind"
-            raise UnsupportedError(argument=f"filters[{i}]", expected=expected, got=repr(one.family))
+            raise UnsupportedError(argument=f"filters[{i}]", expected=expected, got=shown(one.family))
 
 
 def default_names(settings: Sequence[Settings]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .errors import ParameterError, UnsupportedError
+from .errors import ParameterError, UnsupportedError, shown
 
 Given = bool | Callable[[int, int], Any] | None
 CHUNK_SECONDS = 0.05
@@ -22,7 +22,7 @@ class Progress:
     def __init__(self, progress: Given, total: int) -> None:
         if not (progress is None or isinstance(progress, bool) or callable(progress)):
             raise ParameterError(
-                argument="progress", expected="None, True or callable(done, total)", got=repr(progress)
+                argument="progress", expected="None, True or callable(done, total)", got=shown(progress)
             )
         self._progress, self._total, self._bar = progress, total, None
 

@@ -17,12 +17,7 @@ from . import _validate as check
 from ._component import Arrays, Component, Spec, component_from_spec
 from ._fit import fit_dtype
 from ._validate import Array
-from .errors import (
-    BadHeaderError,
-    DtypeError,
-    ParameterError,
-    ShapeError,
-)
+from .errors import BadHeaderError, DtypeError, ParameterError, ShapeError, shown
 from .reference.belief import BELIEFS, Belief, Full
 from .reference.family import FAMILIES, Family
 from .reference.guards import Guards
@@ -246,7 +241,7 @@ class Settings(Derived):
             return 1
         if not (text.isascii() and text.isdigit()):
             expected = f"an integer in [1, {MAX_THREADS}]"
-            raise ParameterError(argument=THREADS_VARIABLE, expected=expected, got=repr(text)[:80])
+            raise ParameterError(argument=THREADS_VARIABLE, expected=expected, got=shown(text))
         return check.integer(THREADS_VARIABLE, int(text[:9]), low=1, high=MAX_THREADS)
 
     # -- JSON form
@@ -374,21 +369,17 @@ def _component_arrays(parts: Mapping[str, Component]) -> Arrays:
 def _component(axis: str, value: Any, base: type[Any]) -> Any:
     if not isinstance(value, base):
         hint = " (an instance, not the class)" if isinstance(value, type) else ""
-        raise ParameterError(argument=axis, expected=f"one of kfng's components: {axis}{hint}", got=repr(value)[:80])
+        raise ParameterError(argument=axis, expected=f"one of kfng's components: {axis}{hint}", got=shown(value))
     return value
 
 
 def _dtype_name(dtype: Any) -> str:
     try:
         name = np.dtype(dtype).name
-    except (
-        TypeError,
-        ValueError,
-        SyntaxError,
-    ):  # all of which NumPy raises, by what it takes for a description of a dtype
+    except Exception:  # whatever NumPy, or what it asks about itself, raises
         name = ""
     if dtype is None or name not in ("float64", "float32"):
-        raise DtypeError(argument="dtype", expected="'float64' or 'float32'", got=ascii(dtype)[:80])
+        raise DtypeError(argument="dtype", expected="'float64' or 'float32'", got=shown(dtype, ascii))
     return name
 
 
@@ -396,11 +387,11 @@ def _names(names: Any, model: Model) -> tuple[str, ...] | None:
     if names is None:
         return None
     if isinstance(names, str) or not isinstance(names, (Sequence, np.ndarray)):
-        raise ParameterError(argument="feature_names", expected="a list of strings", got=repr(names)[:80])
+        raise ParameterError(argument="feature_names", expected="a list of strings", got=shown(names))
     # Interned as most keys of dicts are: a key that is the same object needs no comparison.
     result = tuple(sys.intern(str(name)) if isinstance(name, str) else name for name in names)
     if not all(isinstance(name, str) for name in result):
-        raise ParameterError(argument="feature_names", expected="a list of strings", got=repr(names)[:80])
+        raise ParameterError(argument="feature_names", expected="a list of strings", got=shown(names))
     if len(set(result)) != len(result):
         raise ParameterError(argument="feature_names", expected="different names", got="a name twice")
     if len(result) != model.inputs:
@@ -414,12 +405,12 @@ def _class_names(names: Any, family: Family) -> tuple[str, ...] | None:
     n = {"Bernoulli": 2, "Categorical": getattr(family, "n_classes", None)}.get(type(family).__name__)
     if n is None:
         expected = "None but with Bernoulli and Categorical"
-        raise ParameterError(argument="class_names", expected=expected, got=repr(family)[:80])
+        raise ParameterError(argument="class_names", expected=expected, got=shown(family))
     if isinstance(names, (str, Mapping)) or not isinstance(names, (Sequence, np.ndarray)):
-        raise ParameterError(argument="class_names", expected="a list of strings", got=repr(names)[:80])
+        raise ParameterError(argument="class_names", expected="a list of strings", got=shown(names))
     result = tuple(str(name) if isinstance(name, str) else name for name in names)
     if not all(isinstance(name, str) and name for name in result):
-        raise ParameterError(argument="class_names", expected="a list of strings", got=repr(names)[:80])
+        raise ParameterError(argument="class_names", expected="a list of strings", got=shown(names))
     if len(set(result)) != len(result):
         raise ParameterError(argument="class_names", expected="different names", got="a name twice")
     if len(result) != n:
@@ -432,16 +423,16 @@ def _categories(names: Any, features: Any) -> tuple[str, ...] | None:
     if names is None:
         return None
     if isinstance(names, (str, Mapping)) or not isinstance(names, (Sequence, np.ndarray)):
-        raise ParameterError(argument="categories", expected="a list of strings", got=repr(names)[:80])
+        raise ParameterError(argument="categories", expected="a list of strings", got=shown(names))
     result = tuple(str(name) if isinstance(name, str) else name for name in names)
     if not all(isinstance(name, str) and name and "=" not in name for name in result):
         expected = "names of columns, without '='"
-        raise ParameterError(argument="categories", expected=expected, got=repr(names)[:80])
+        raise ParameterError(argument="categories", expected=expected, got=shown(names))
     if len(set(result)) != len(result):
         raise ParameterError(argument="categories", expected="different names", got="a name twice")
     if features is None:
         raise ParameterError(argument="categories", expected="with feature_names", got="without")
     both = [name for name in result if name in features]
     if both:
-        raise ParameterError(argument="categories", expected="names that are no features", got=repr(both[0])[:80])
+        raise ParameterError(argument="categories", expected="names that are no features", got=shown(both[0]))
     return result or None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ._border import Pieces
 from ._settings import Settings
-from .errors import DtypeError, ParameterError, UnknownNameError, UnsupportedError
+from .errors import DtypeError, ParameterError, UnknownNameError, UnsupportedError, shown
 
 Column = Any
 """A narwhals Series."""
@@ -91,7 +91,7 @@ def first_rows(
     frame = opened(U, "U0")
     names = list(frame.columns) if names is None else list(names)
     if not all(isinstance(name, str) for name in names):
-        raise ParameterError(argument="U0", expected="columns whose names are strings", got=repr(names)[:80])
+        raise ParameterError(argument="U0", expected="columns whose names are strings", got=shown(names))
     beside = {name for name in (weight, dt, time) if isinstance(name, str)}
     beside |= {target} if isinstance(target, str) else set(target or ())
     wanted = [] if categories is None else list(categories)
@@ -187,7 +187,7 @@ def _known(frame: Any, name: str, levels: list[str], argument: str) -> tuple[Col
         row, text = min((texts(column).index(text), text) for text in new)
         one = f"{name}={text}"
         expected = f"levels of {name!r} that the filter knows (add_features(1, names=[{one!r}]) adds one)"
-        error = UnknownNameError(argument=argument, expected=expected, got=repr(text))
+        error = UnknownNameError(argument=argument, expected=expected, got=shown(text))
         error.row = row
         raise error
     return column, {value: levels.index(text) for value, text in found.items()}
@@ -299,7 +299,7 @@ def _target(frame: Any, Y: Any, target: Any) -> Any:
     if isinstance(target, str):
         return _column("target", frame, target)
     if not isinstance(target, Sequence) or not all(isinstance(name, str) for name in target):
-        raise ParameterError(argument="target", expected="a name or a list of names", got=repr(target)[:80])
+        raise ParameterError(argument="target", expected="a name or a list of names", got=shown(target))
     return np.column_stack([_column("target", frame, name) for name in target]) if target else np.zeros((len(frame), 0))
 
 
@@ -333,6 +333,6 @@ def indicators(settings: Settings, u: Mapping[Any, Any]) -> Mapping[Any, Any]:
         text = level(row.pop(name))
         if text is not None and text not in levels:
             expected = f"a level of {name!r} that the filter knows"
-            raise UnknownNameError(argument="u", expected=expected, got=repr(text)[:80])
+            raise UnknownNameError(argument="u", expected=expected, got=shown(text))
         row |= {f"{name}={known}": np.nan if text is None else float(known == text) for known in levels}
     return row

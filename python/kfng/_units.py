@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import _grow
 from ._settings import Settings
 from ._validate import Array, finite_array
-from .errors import NonFiniteError, NotPositiveDefiniteError, ParameterError, ShapeError, UnsupportedError
+from .errors import NonFiniteError, NotPositiveDefiniteError, ParameterError, ShapeError, UnsupportedError, shown
 from .reference.model import MLP, Linear, Model
 from .reference.rule import ProcessNoise
 
@@ -45,14 +45,14 @@ class Units:
         """Checked: numbers or (d,)."""
         if not isinstance(model, (Linear, MLP)):
             expected = "Linear or MLP (a recurrent model has input_center and input_scale)"
-            raise UnsupportedError(argument="model", expected=expected, got=repr(model)[:80])
+            raise UnsupportedError(argument="model", expected=expected, got=shown(model))
         d = cast(int, model.inputs)
         factors, shift = _wide("scale", scale, d), _wide("center", center, d)
         if not (factors > 0).all():
             raise ParameterError(argument="scale", expected="numbers > 0", got=float(np.min(factors)))
         made = cls(factors, shift, model.layers[1] if isinstance(model, MLP) else model.n_outputs)
         if isinstance(model, Linear) and not model.intercept and made.shifts:
-            raise UnsupportedError(argument="center", expected="0 without an intercept", got=repr(center)[:80])
+            raise UnsupportedError(argument="center", expected="0 without an intercept", got=shown(center))
         return made
 
     @property
@@ -96,14 +96,14 @@ def change_units(flt: AnyFilter, center: Any, scale: Any) -> AnyFilter:
     settings = flt.settings
     if settings.rule.gradient:
         expected = "a rule that is the same in all coordinates"
-        raise UnsupportedError(argument="change_units", expected=expected, got=repr(settings.rule)[:80])
+        raise UnsupportedError(argument="change_units", expected=expected, got=shown(settings.rule))
     units = Units.of(settings.model, scale, center)
     if units.shifts and settings.belief.independent:
         expected = "0 with a diagonal belief, which has no place for the correlations of a shift"
-        raise UnsupportedError(argument="center", expected=expected, got=repr(center)[:80])
+        raise UnsupportedError(argument="center", expected=expected, got=shown(center))
     if units.shifts and settings.rule.towards_prior:
         expected = "0 with towards='prior', whose columns of the prior are of these coordinates"
-        raise UnsupportedError(argument="center", expected=expected, got=repr(center)[:80])
+        raise UnsupportedError(argument="center", expected=expected, got=shown(center))
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         made = moved_settings(settings, units)
         state = _moved(flt, units)

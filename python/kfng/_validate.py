@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DtypeError, NonFiniteError, ParameterError, ShapeError, UnknownNameError
+from .errors import DtypeError, NonFiniteError, ParameterError, ShapeError, UnknownNameError, shown
 
 Array = NDArray[np.float64]
 
@@ -19,11 +19,11 @@ def integer(argument: str, value: Any, low: int = 0, high: int = 2**31 - 1) -> i
     """An integer in [low, high]; bool is refused."""
     expected = f"an integer in [{low}, {high}]"
     if isinstance(value, (bool, np.bool_)):
-        raise ParameterError(argument=argument, expected=expected, got=repr(value))
+        raise ParameterError(argument=argument, expected=expected, got=shown(value))
     try:
         number = operator.index(value)
     except TypeError:
-        raise ParameterError(argument=argument, expected=expected, got=repr(value)) from None
+        raise ParameterError(argument=argument, expected=expected, got=shown(value)) from None
     if not low <= number <= high:
         raise ParameterError(argument=argument, expected=expected, got=number)
     return number
@@ -32,11 +32,11 @@ def integer(argument: str, value: Any, low: int = 0, high: int = 2**31 - 1) -> i
 def number(argument: str, value: Any, expected: str, low: float, high: float, *, ends: str = "[]") -> float:
     """A finite real number between low and high; `ends` says which end belongs to the range ('(]' and so on)."""
     if isinstance(value, (bool, np.bool_, str, bytes, complex)) or value is None:
-        raise ParameterError(argument=argument, expected=expected, got=repr(value))
+        raise ParameterError(argument=argument, expected=expected, got=shown(value))
     try:
         result = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ParameterError(argument=argument, expected=expected, got=_short(value)) from None
+        raise ParameterError(argument=argument, expected=expected, got=shown(value)) from None
     above = result >= low if ends[0] == "[" else result > low
     below = result <= high if ends[1] == "]" else result < high
     if not (math.isfinite(result) and above and below):
@@ -50,15 +50,20 @@ def positive(argument: str, value: Any) -> float:
 
 def flag(argument: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
-        raise ParameterError(argument=argument, expected="True or False", got=repr(value))
+        raise ParameterError(argument=argument, expected="True or False", got=shown(value))
     return bool(value)
 
 
 def choice(argument: str, value: Any, names: Iterable[str]) -> str:
     known = sorted(names)
     if not isinstance(value, str) or value not in known:
-        raise UnknownNameError(argument=argument, expected=f"one of {known}", got=repr(value))
+        raise UnknownNameError(argument=argument, expected=f"one of {known}", got=shown(value))
     return value
+
+
+def listed(values: Iterable[Any]) -> list[Any]:
+    """What is in it, whatever its `__len__` says."""
+    return list(values) if type(values) in (list, tuple) else [value for value in values]  # noqa: C416
 
 
 def real_array(argument: str, value: Any, dtype: Any = np.float64) -> NDArray[Any]:
@@ -86,8 +91,3 @@ def finite_array(argument: str, value: Any, shape: tuple[int, ...] | None = None
         raise NonFiniteError(argument=argument, expected="finite numbers", got=repr(array[~np.isfinite(array)][0]))
     array.setflags(write=False)
     return array
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

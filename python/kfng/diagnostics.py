@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from . import _special, _validate
 from ._residuals import Seen
 from ._summary import Summary
-from .errors import ParameterError, UnsupportedError
+from .errors import ParameterError, UnsupportedError, shown
 
 __all__ = [
     "Autocorrelation",
@@ -179,7 +179,9 @@ def reliability(trace: Any, y: Any = None, *, bins: int = 10, of: int | None = N
     seen = Seen.of(trace, y)
     kind, classes = type(seen.settings.family).__name__, seen.wide.shape[1]
     if kind not in ("Bernoulli", "Categorical"):
-        raise UnsupportedError(argument="trace", expected="of Bernoulli or Categorical", got=repr(seen.settings.family))
+        raise UnsupportedError(
+            argument="trace", expected="of Bernoulli or Categorical", got=shown(seen.settings.family)
+        )
     column = 0 if kind == "Bernoulli" else _validate.integer("of", of)
     if column >= classes:
         raise ParameterError(argument="of", expected=f"a class, an integer in [0, {classes - 1}]", got=of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 __all__ = [
@@ -27,6 +28,21 @@ __all__ = [
 ]
 
 
+def shown(value: Any, text: Callable[[Any], str] = repr) -> str:
+    """The beginning of a value's repr, or its type where that raises: an error is told whatever came."""
+    try:
+        return text(value)[:80]
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return shown(value)
+
+
 class KfngError(Exception):
     """Base of all errors of kfng.
 
@@ -45,7 +61,7 @@ class KfngError(Exception):
 
     def _sentence(self) -> str:
         parts = [f"expected {self.expected}"] if self.expected is not None else []
-        parts += [f"got {self.got}"] if self.got is not None else []
+        parts += [f"got {_text(self.got)}"] if self.got is not None else []
         return f"{self.argument}: {', '.join(parts)}" if self.argument else ", ".join(parts)
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._learner import Float, Learner, Linearised, filter_of, output_shape
-from .errors import DtypeError, ParameterError, ShapeError
+from .errors import DtypeError, ParameterError, ShapeError, shown
 from .reference.belief import Belief
 from .reference.family import Family
 from .reference.rule import Rule
@@ -85,7 +85,7 @@ class JaxLearner(Learner):
         self, f: Any, theta0: Any, family: Any, outputs: int | None, block: int, options: dict[str, Any]
     ) -> None:
         if not callable(f):
-            raise ParameterError(argument="f", expected="a function of params and u", got=repr(f)[:80])
+            raise ParameterError(argument="f", expected="a function of params and u", got=shown(f))
         self._dtype = np.dtype(jax.dtypes.canonicalize_dtype(np.float64))
         theta, self._unravel = ravel_pytree(jax.tree_util.tree_map(self._parameter, theta0))
         if not theta.size:

@@ -1,5 +1,7 @@
 """Objects that mean harm, or are not what they say: a typed error or their own, and the filter as it was."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,114 @@ def test_keys_that_are_none(impl, keys):
         with pytest.raises((kfng.KfngError, Own)):
             call()
     assert [bank.keys(), bank.theta(bank.keys()).tolist()] == before
+
+
+class Negative(list):
+    """Says that it has less than nothing in it."""
+
+    def __len__(self):
+        return -1
+
+
+class Unlisted(list):
+    def __len__(self):
+        raise Own
+
+
+class Vast(list):
+    def __len__(self):
+        return 2**62
+
+
+LISTS = [Negative, Unlisted, Vast]
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_list_whose_length_is_a_lie(impl, kind):
+    """It is what is in it, or an error that says which argument it was."""
+    plain, flt = (impl.Filter(impl.Linear(3), impl.Gaussian(variance=None)) for _ in range(2))
+    plain.update_many(X, Y)
+    try:
+        flt.update_many(kind(X.tolist()), Y)
+    except (kfng.KfngError, Own):
+        assert flt.n_updates == 0
+    else:
+        assert flt.theta.tobytes() == plain.theta.tobytes()
+    for call in (
+        lambda: plain.predict(kind(X.tolist())),
+        lambda: impl.merge(kind([3])),
+        lambda: impl.Mixture(kind([3])),
+    ):
+        with suppress(kfng.KfngError, Own):
+            call()
+    bank, twin = (impl.Bank(impl.Linear(3), impl.Gaussian(variance=None)) for _ in range(2))
+    keys = [1, 2, "a", 1, "b"]
+    twin.update(keys, X, Y)
+    try:
+        bank.update(kind(keys), X, Y)
+        assert bank.keys() == twin.keys()
+    except (kfng.KfngError, Own):
+        assert len(bank) == 0
+    for call in (bank.theta, bank.n_updates, bank.drop):
+        with suppress(kfng.KfngError, Own):
+            call(kind(bank.keys()))
+
+
+class Nameless:
+    """Cannot be shown."""
+
+    def __repr__(self):
+        raise Own
+
+    __str__ = __repr__
+
+
+class Misnamed:
+    def __repr__(self):
+        return 3
+
+
+class Text(str):
+    def __repr__(self):
+        raise Own
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize("odd", [Nameless(), Misnamed(), Text("?")], ids=["raises", "no text", "a string"])
+def test_settings_that_cannot_be_shown(impl, flt, odd):
+    """The error is that of any wrong setting, with the type instead of the value."""
+    named = (
+        "belief",
+        "rule",
+        "guards",
+        "feature_names",
+        "dtype",
+        "evidence",
+        "robust",
+        "iterations",
+        "num_threads",
+        "seed",
+    )
+    for name in named:
+        with pytest.raises(kfng.KfngError, match=f"^{name}: .*<{type(odd).__name__}>"):
+            impl.Filter(impl.Linear(3), impl.Gaussian(), **{name: odd})
+    for make in (impl.Linear, impl.MLP, impl.Gaussian, impl.Binomial, impl.Gamma, impl.Fading, impl.SGD, impl.Guards,
+                 impl.SnAp, lambda x: impl.Diagonal(3, x), lambda x: impl.Filter(x, impl.Gaussian())):  # fmt: skip
+        with pytest.raises(kfng.KfngError):
+            make(odd)
+    for name in ("on_bad_row", "deterministic", "trace", "target", "progress"):
+        unchanged(flt, lambda name=name: flt.update_many(X, Y, **{name: odd}), kfng.KfngError)
+    for name in ("return_std", "return_cov", "include_noise"):
+        unchanged(flt, lambda name=name: flt.predict(X, **{name: odd}), kfng.KfngError)
+    unchanged(flt, lambda: flt.sample(odd, 0), kfng.KfngError)
+    unchanged(flt, lambda: flt.sample(2, odd), kfng.KfngError)
+    unchanged(flt, lambda: flt.add_features(odd), kfng.KfngError)
+    if not isinstance(odd, str):
+        with pytest.raises(kfng.KfngError):
+            impl.Mixture({odd: flt})
+    bank = impl.Bank(impl.Linear(3), impl.Gaussian())
+    for name in ("on_bad_row", "trace"):
+        with pytest.raises(kfng.KfngError):
+            bank.update([1, 2], X[:2], Y[:2], **{name: odd})
+    assert len(bank) == 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 import numpy as np
 import pytest
 from boundary.filters import bits, fed, make, refused, stream
+from together import HANG
 
 from kfng.errors import NonFiniteError, UnsupportedError
 
@@ -73,6 +75,30 @@ def test_a_callable_that_raises_leaves_the_reported_prefix(impl):
     assert bits(flt) == bits(twin)
 
 
+def test_a_callable_that_raises_in_a_mixture(impl):
+    """So too, in all its filters and their weights."""
+    U, Y = stream("gaussian", N)
+
+    def mixture():
+        return impl.Mixture([make(impl, "gaussian"), make(impl, "fading")])
+
+    def all_bits(mixture):
+        return mixture.weights.tobytes(), [bits(one) for one in mixture.filters]
+
+    one, twin, heard = mixture(), mixture(), []
+
+    def stop(done, total):
+        heard.append(done)
+        if len(heard) == 2:
+            raise ZeroDivisionError("enough")
+
+    with pytest.raises(ZeroDivisionError, match="enough"):
+        one.update_many(U, Y, progress=stop)
+    twin.update_many(U[: heard[-1]], Y[: heard[-1]])
+    assert 0 < heard[-1] <= N
+    assert all_bits(one) == all_bits(twin)
+
+
 def test_a_callable_may_use_the_filter(impl):
     """Reading it, copying it, even updating it: no lock is held while the callable runs."""
     flt, (U, Y) = make(impl, "gaussian"), stream("gaussian", N)
@@ -83,6 +109,24 @@ def test_a_callable_may_use_the_filter(impl):
 
     flt.update_many(U, Y, progress=use)
     assert flt.n_updates == N + len(calls)
+
+
+def test_a_callable_may_wait_for_a_thread_that_reads_the_mixture(impl):
+    U, Y = stream("gaussian", N)
+    mixture = impl.Mixture([make(impl, "gaussian"), make(impl, "fading")])
+    calls = []
+
+    def use(done, total):
+        thread = threading.Thread(target=lambda: mixture.predict(U[:1]), daemon=True)
+        thread.start()
+        thread.join(HANG)
+        calls.append(thread.is_alive())
+        mixture.update(U[0], Y[0])
+
+    mixture.update_many(U, Y, progress=use)
+    assert calls
+    assert not any(calls)
+    assert mixture.filters[0].n_updates == N + len(calls)
 
 
 def test_a_bar_is_closed_after_an_error(impl, capfd):

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._component import Component
 from .._validate import number, positive
-from ..errors import UnknownNameError
+from ..errors import UnknownNameError, shown
 
 STEP_CLIP: dict[str, float | None] = {"identity": None, "logit": 4.0, "log": 1.0}
 Z_CLAMP: dict[str, dict[str, float | None]] = {
@@ -57,7 +57,7 @@ class Guards(Component):
             value = getattr(self, name)
             if isinstance(value, str):
                 if value != "auto":
-                    raise UnknownNameError(argument=name, expected="'auto', None or a number > 0", got=repr(value))
+                    raise UnknownNameError(argument=name, expected="'auto', None or a number > 0", got=shown(value))
             elif value is not None:
                 self._set(name, positive(name, value))
         if self.windup is not None:

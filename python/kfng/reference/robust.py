@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 from .._component import Component
 from .._validate import positive
-from ..errors import ParameterError, UnknownNameError
+from ..errors import ParameterError, UnknownNameError, shown
 
 
 class Robust(Component):
@@ -132,8 +132,8 @@ def named(value: Any) -> Robust | None:
         return value
     if isinstance(value, str):
         if value not in NAMES:
-            raise UnknownNameError(argument="robust", expected=f"one of {sorted(NAMES)}", got=repr(value)[:80])
+            raise UnknownNameError(argument="robust", expected=f"one of {sorted(NAMES)}", got=shown(value))
         return NAMES[value]()
     hint = " (an instance, not the class)" if isinstance(value, type) else ""
     expected = f"None, one of {sorted(NAMES)}, or Imq, Student, Winsor{hint}"
-    raise ParameterError(argument="robust", expected=expected, got=repr(value)[:80])
+    raise ParameterError(argument="robust", expected=expected, got=shown(value))

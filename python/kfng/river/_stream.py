@@ -24,7 +24,7 @@ from .._filter import Filter
 from .._hasher import FeatureHasher
 from .._scaler import Scaler
 from .._validate import Array, choice, integer, number
-from ..errors import DtypeError, NonFiniteError, ParameterError, UnsupportedError
+from ..errors import DtypeError, NonFiniteError, ParameterError, UnsupportedError, shown
 from ..reference.family import Bernoulli, Family, Gaussian
 from ._means import Means, gaps
 
@@ -238,7 +238,7 @@ class Online(base.Estimator):
             return
         if (t is None and self._options["rule"].seconds) or self._timed not in (None, t is not None):
             expected = "when the row was, in all rows or in none; for a half-life with a unit in all"
-            raise ParameterError(argument="t", expected=expected, got=repr(t)[:80])
+            raise ParameterError(argument="t", expected=expected, got=shown(t))
         last = self._last
         if t is not None:
             dt, last = waited("t", [t], 1, last)

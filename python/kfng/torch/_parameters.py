@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import DtypeError, ParameterError, UnknownNameError, UnsupportedError
+from ..errors import DtypeError, ParameterError, UnknownNameError, UnsupportedError, shown
 
 EXPECTED = "None, 'last', names of parameters or submodules, parameters, or a function of name and parameter"
 
@@ -16,7 +16,7 @@ EXPECTED = "None, 'last', names of parameters or submodules, parameters, or a fu
 def chosen(module: Any, parameters: Any) -> list[str]:
     """The names of the parameters that learn, each once, in the module's order."""
     if not isinstance(module, nn.Module):
-        raise ParameterError(argument="module", expected="a torch.nn.Module", got=repr(module)[:80])
+        raise ParameterError(argument="module", expected="a torch.nn.Module", got=shown(module))
     named = dict(module.named_parameters())
     for name, parameter in named.items():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
@@ -42,7 +42,7 @@ def _names(module: nn.Module, parameters: Any, named: dict[str, Any]) -> list[st
     if callable(parameters):
         return [name for name, parameter in named.items() if parameters(name, parameter)]
     if not isinstance(parameters, Iterable) or isinstance(parameters, torch.Tensor):
-        raise ParameterError(argument="parameters", expected=EXPECTED, got=repr(parameters)[:80])
+        raise ParameterError(argument="parameters", expected=EXPECTED, got=shown(parameters))
     return [name for part in parameters for name in _named(module, part, named)]
 
 
@@ -54,13 +54,13 @@ def _named(module: nn.Module, part: Any, named: dict[str, Any]) -> list[str]:
             raise UnknownNameError(argument="parameters", expected="parameters of the module", got="another")
         return [first[id(part)]]
     if not isinstance(part, str):
-        raise ParameterError(argument="parameters", expected=EXPECTED, got=repr(part)[:80])
+        raise ParameterError(argument="parameters", expected=EXPECTED, got=shown(part))
     everything = dict(module.named_parameters(remove_duplicate=False))
     if part in everything:
         return [first[id(everything[part])]]
     inside = dict.fromkeys(first[id(everything[name])] for name in everything if name.startswith(f"{part}."))
     if not inside:
-        raise UnknownNameError(argument="parameters", expected=f"names among {list(named)[:20]}", got=repr(part)[:80])
+        raise UnknownNameError(argument="parameters", expected=f"names among {list(named)[:20]}", got=shown(part))
     return list(inside)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ... import _special
 from ..._validate import Array, finite_array, number, positive
-from ...errors import NotPositiveDefiniteError, ParameterError, ShapeError, UnknownNameError
+from ...errors import NotPositiveDefiniteError, ParameterError, ShapeError, UnknownNameError, shown
 from . import first_rows
 from .base import Family, Mask
 from .first_rows import Weight
@@ -64,7 +64,7 @@ class Gaussian(Family):
             if isinstance(self.variance, str):
                 if self.variance != "each":
                     raise UnknownNameError(
-                        argument="variance", expected="a number > 0, None or 'each'", got=repr(self.variance)
+                        argument="variance", expected="a number > 0, None or 'each'", got=shown(self.variance)
                     )
             else:
                 self._set("variance", positive("variance", self.variance))

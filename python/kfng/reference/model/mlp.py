@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..._validate import Array, choice, integer
-from ...errors import ParameterError
+from ...errors import ParameterError, shown
 from .base import Features, Model
 
 Activation = tuple[Callable[[Array], Array], Callable[[Array], Array]]
@@ -115,7 +115,7 @@ class MLP(Model):
 def _sizes(value: Any) -> tuple[int, ...]:
     expected = f"a list [d, h_1, ..., k] of 2 to {MAX_LAYERS} sizes"
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise ParameterError(argument="layers", expected=expected, got=repr(value)[:80])
+        raise ParameterError(argument="layers", expected=expected, got=shown(value))
     sizes = tuple(itertools.islice(value, MAX_LAYERS + 1))
     if not 2 <= len(sizes) <= MAX_LAYERS:
         raise ParameterError(argument="layers", expected=expected, got=len(sizes))

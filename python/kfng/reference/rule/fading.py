@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..._component import Spec
 from ..._validate import number, positive
-from ...errors import ParameterError, UnknownNameError
+from ...errors import ParameterError, UnknownNameError, shown
 from .base import Rule
 
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -52,7 +52,7 @@ class Fading(Rule):
         if self.half_life is not None:
             self._set("half_life", _half_life(self.half_life))
         if not (self.towards is None or (isinstance(self.towards, str) and self.towards == "prior")):
-            raise UnknownNameError(argument="towards", expected="None or 'prior'", got=repr(self.towards)[:80])
+            raise UnknownNameError(argument="towards", expected="None or 'prior'", got=shown(self.towards))
 
     @property
     def seconds(self) -> bool:
@@ -95,7 +95,7 @@ def _half_life(value: float | str) -> float | str:
     except ValueError:
         count = math.nan
     if not (count > 0 and math.isfinite(count * SECONDS[unit])):
-        raise ParameterError(argument="half_life", expected=expected, got=repr(value)[:80])
+        raise ParameterError(argument="half_life", expected=expected, got=shown(value))
     return f"{count:g}{unit}" if float(f"{count:g}") == count else f"{count!r}{unit}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from ..._component import Arrays, Spec, component_from_spec
-from ...errors import UnsupportedError
+from ...errors import UnsupportedError, shown
 from .base import Rates, Rule
 from .natural_gradient import Rate, _checked, _rate
 from .schedule import SCHEDULES, Schedule
@@ -59,7 +59,7 @@ class GradientRule(Rule):
         rate = self.learning_rate
         if callable(rate) and not isinstance(rate, Schedule):
             expected = "a number, InverseTime or Power (a callable cannot be written to a file)"
-            raise UnsupportedError(argument="learning_rate", expected=expected, got=repr(rate)[:80])
+            raise UnsupportedError(argument="learning_rate", expected=expected, got=shown(rate))
         return super()._split()
 
     @classmethod

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..._component import Arrays, Spec, component_from_spec
 from ..._validate import Array, number
-from ...errors import ParameterError, UnsupportedError
+from ...errors import ParameterError, UnsupportedError, shown
 from .base import Rates, Rule, TimeStep
 from .schedule import SCHEDULES, Schedule
 
@@ -142,7 +142,7 @@ class NaturalGradient(Rule):
         for name, rate in self._fields().items():
             if callable(rate) and not isinstance(rate, Schedule):
                 expected = "a number, InverseTime or Power (a callable cannot be written to a file)"
-                raise UnsupportedError(argument=name, expected=expected, got=repr(rate)[:80])
+                raise UnsupportedError(argument=name, expected=expected, got=shown(rate))
         return super()._split()
 
     @classmethod
