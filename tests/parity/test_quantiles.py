@@ -210,3 +210,21 @@ def test_float32(both):
     got, expected = (f.update_many(U, y).quantiles([0.01, 0.5]) for f in (flt, other))
     assert got.dtype == np.float64
     assert relative_error(got, expected) < PARITY["float32"]
+
+
+@pytest.mark.parametrize("sd", [1e-160, 1e-45, 1e-19, 1e-12])
+@pytest.mark.parametrize("name", COUNTS | GAMMAS)
+def test_what_is_nearly_certain_is_as_what_is(impl, name, sd):
+    """However little doubt there is beside the law's own spread; a law with less than either keeps its quantiles in order."""
+    z, family = np.array([[-2.03], [0.37], [3.3], [9.1]]), (COUNTS | GAMMAS)[name]
+    got = asked(impl, family, z, np.full((4, 1, 1), sd**2), q=INNER)
+    np.testing.assert_allclose(got, asked(impl, family, z, np.zeros((4, 1, 1)), q=INNER), rtol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [1e300, 1e90, 1e30, 1.0])
+@pytest.mark.parametrize("sd", [1e-45, 1e-15, 1.0])
+def test_quantiles_rise(impl, shape, sd):
+    """Also where they are all but one number."""
+    z = np.array([[300.0], [40.0], [-250.0]])
+    got = asked(impl, lambda impl: impl.Gamma(shape), z, np.full((3, 1, 1), sd**2))
+    assert np.all(np.diff(got, axis=2) >= 0)

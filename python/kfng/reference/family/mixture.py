@@ -138,19 +138,22 @@ def _log_tail(level: Array) -> tuple[Mask, Array]:
 
 
 def _log_gamma_mixture(t: Array, sd: Array, shape: float, level: Array) -> Array:
-    """log y: Newton on the logarithm of a tail, which is concave. A tail below e^-40 of the level's is beyond any doubt."""
+    """log y: Newton on the logarithm of a tail, which is concave. A tail below e^-40 of the level's is beyond any doubt.
+
+    In log y - t, so that quantiles that are nearly the same are in order.
+    """
     law, (upper, log_level) = log_gamma(np.full(len(t), shape)), _log_tail(level)
-    centre, depth = t + law.mode - np.log(shape), DEPTH - log_level
+    depth = DEPTH - log_level
     spread = np.sqrt(2 * depth) * sd
     sign = np.where(upper, -1.0, 1.0)
 
     def excess(x: Array) -> tuple[Array, Array]:
-        # y <= e^x iff T > t, T the threshold of mean x + log(shape): its upper tail is the lower one of y
-        log_tail, slope = law.tail(x + np.log(shape) - t, sd, ~upper)
+        # y <= e^(t+x) iff T > 0, T the threshold of mean x + log(shape), which is x from its mode: its upper tail is the lower one of y
+        log_tail, slope = law.tail_from(x, sd, ~upper)
         return sign * (log_tail - log_level), slope
 
-    low, high = centre - spread - law.reach(-1.0, depth), centre + spread + law.reach(1.0, depth)
-    return rising_root(excess, low, high, t + sd * ndtri(level))
+    low, high = -spread - law.reach(-1.0, depth), spread + law.reach(1.0, depth)
+    return t + rising_root(excess, low, high, sd * ndtri(level), 1e-15 * (high - low))
 
 
 @np.errstate(all="ignore")

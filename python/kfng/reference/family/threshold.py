@@ -32,6 +32,8 @@ DEPTH = 40.0
 """An integrand below e^-40 of its largest value is dropped."""
 FAR = 9.0
 """Standard deviations in which a normal distribution function goes from 0 to 1."""
+CERTAIN = 1e-9
+"""A T less spread than so many widths of s is taken to be spread so: what it changes is of the order of its square."""
 
 
 class Threshold(NamedTuple):
@@ -54,7 +56,11 @@ class Threshold(NamedTuple):
 
     def tail(self, t: Array, sd: Array, upper: NDArray[np.bool_]) -> tuple[Array, Array]:
         """log P(s < T) where `upper`, else log P(s > T), for T ~ N(t, sd²), sd > 0; and its derivative in t, without sign."""
-        side, t = np.where(upper, -1.0, 1.0), t - self.mode  # from here on all is in d
+        return self.tail_from(t - self.mode, sd, upper)
+
+    def tail_from(self, t: Array, sd: Array, upper: NDArray[np.bool_]) -> tuple[Array, Array]:
+        """The same of a t that is a distance from the mode, as all is in d from here on."""
+        side, sd = np.where(upper, -1.0, 1.0), np.maximum(sd, CERTAIN * self._width())
 
         def height(d: Array) -> Array:
             """Logarithm of the integrand at d (m, j)."""

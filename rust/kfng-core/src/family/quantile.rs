@@ -142,25 +142,28 @@ fn log_tail_of(level: f64) -> (bool, f64) {
 }
 
 /// Gamma: log y by Newton on the logarithm of a tail, which is concave; 0 at level 0, infinite at 1.
+///
+/// In log y - t, so that quantiles that are nearly the same are in order.
 pub fn gamma(row: &Seen<'_>, shape: f64, levels: &[f64], out: &mut [f64]) {
     let (t, sd) = output(row);
-    let (law, log_shape) = (log_gamma(shape), shape.ln());
+    let law = log_gamma(shape);
     each(t, levels, out, [0.0, f64::INFINITY], |level| {
         if sd.is_nan() || sd <= 0.0 {
             return t.exp() * gamma_quantile(shape, level) / shape;
         }
         let (upper, log_level) = log_tail_of(level);
         let (sign, depth) = (if upper { -1.0 } else { 1.0 }, DEPTH - log_level);
-        // y <= e^x iff T > t, T the threshold of mean x + log(shape): its upper tail is the lower one of y
+        // y <= e^(t+x) iff T > 0, T the threshold of mean x + log(shape), which is x from its mode: its upper tail is the lower one of y
         let excess = |x: f64| {
-            let (log_tail, slope) = law.tail(x + log_shape - t, sd, !upper);
+            let (log_tail, slope) = law.tail_from(x, sd, !upper);
             (sign * (log_tail - log_level), slope)
         };
         // a tail below e^-40 of the level's is beyond any doubt
-        let (centre, spread) = (t + law.mode - log_shape, (2.0 * depth).sqrt() * sd);
-        let low = centre - spread - law.reach(-1.0, depth);
-        let high = centre + spread + law.reach(1.0, depth);
-        rising_root(excess, low, high, t + sd * normal_quantile(level), 0.0).exp()
+        let spread = (2.0 * depth).sqrt() * sd;
+        let low = -spread - law.reach(-1.0, depth);
+        let high = spread + law.reach(1.0, depth);
+        let slack = 1e-15 * (high - low);
+        (t + rising_root(excess, low, high, sd * normal_quantile(level), slack)).exp()
     });
 }
 

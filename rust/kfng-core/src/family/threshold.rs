@@ -18,6 +18,8 @@ use super::special::{FEW_NODES, beta_log_weight, gamma_log_weight, log_normal_cd
 pub const DEPTH: f64 = 40.0;
 /// Standard deviations in which a normal distribution function goes from 0 to 1.
 pub const FAR: f64 = 9.0;
+/// A T less spread than so many widths of s is taken to be spread so: what it changes is of the order of its square.
+const CERTAIN: f64 = 1e-9;
 
 /// Which density s has.
 enum Law {
@@ -115,7 +117,15 @@ impl Threshold {
 
     /// log P(s < T) where `upper`, else log P(s > T), for T ~ N(t, sd²), sd > 0; and its derivative in t, without sign.
     pub fn tail(&self, t: f64, sd: f64, upper: bool) -> (f64, f64) {
-        let (side, t) = (if upper { -1.0 } else { 1.0 }, t - self.mode); // from here on all is in d
+        self.tail_from(t - self.mode, sd, upper)
+    }
+
+    /// The same of a t that is a distance from the mode, as all is in d from here on.
+    pub fn tail_from(&self, t: f64, sd: f64, upper: bool) -> (f64, f64) {
+        let (side, sd) = (
+            if upper { -1.0 } else { 1.0 },
+            sd.max(CERTAIN * self.width()),
+        );
         let height = |d: f64| self.law.fall(d) + log_normal_cdf(side * (d - t) / sd).0;
         let (mode, width) = self.mode_of(t, sd, side);
         let top = height(mode);
