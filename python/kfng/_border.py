@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._settings import Settings
-from ._validate import real_array
+from ._validate import listed, real_array
 from .errors import (
     DtypeError,
     KfngError,
@@ -224,12 +224,8 @@ def _memory(settings: Settings, jacobian: Any, state: Any, transition: Any) -> t
             raise ParameterError(argument=name, expected="what the next state is, with its partials", got="None")
     if settings.sensitivity is None:
         return None
-    for name, pair, expected in (
-        ("jacobian", jacobian, "(h_s, h_theta)"),
-        ("transition", transition, "(f_s, f_theta)"),
-    ):
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise ShapeError(argument=name, expected=f"a pair {expected}", got=_kind(pair))
+    jacobian = _pair("jacobian", jacobian, "(h_s, h_theta)")
+    transition = _pair("transition", transition, "(f_s, f_theta)")
     n, k, p = settings.n, settings.k, settings.p
     shapes = (("jacobian", jacobian[0], (k, n)), ("state", state, (n,)), ("transition", transition[0], (n, n)),
               ("transition", transition[1], (n, p)))  # fmt: skip
@@ -242,8 +238,12 @@ def _memory(settings: Settings, jacobian: Any, state: Any, transition: Any) -> t
     return tuple(parts)
 
 
-def _kind(value: Any) -> str:
-    return f"{len(value)} of them" if isinstance(value, (tuple, list)) else type(value).__name__
+def _pair(argument: str, value: Any, expected: str) -> list[Any]:
+    found = listed(value) if isinstance(value, (tuple, list)) else None
+    if found is None or len(found) != 2:
+        got = type(value).__name__ if found is None else f"{len(found)} of them"
+        raise ShapeError(argument=argument, expected=f"a pair {expected}", got=got)
+    return found
 
 
 class Rows:

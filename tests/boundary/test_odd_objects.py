@@ -203,3 +203,68 @@ def test_settings_that_cannot_be_shown(impl, flt, odd):
         with pytest.raises(kfng.KfngError):
             bank.update([1, 2], X[:2], Y[:2], **{name: odd})
     assert len(bank) == 0
+
+
+ODD = [Raises(), Claims(), endless(), np.void(b"abcdefgh"), 2**64, np.zeros(3, "V8"), Ellipsis, Negative([1.0]),
+       Unlisted([1.0]), Nameless(), Misnamed(), Text("?"), 1j, {}, range(2), iter([1])]  # fmt: skip
+
+
+def of_a_joint_filter(flt):
+    return str(flt.health()), flt.state.tobytes(), flt.cov().tobytes(), flt.n_updates
+
+
+def refused(flt, call):
+    before = of_a_joint_filter(flt)
+    with pytest.raises((kfng.KfngError, Own)):
+        call()
+    assert of_a_joint_filter(flt) == before
+
+
+@pytest.mark.parametrize("name", ["y", "state", "transition", "output", "jacobian", "weight", "dt", "noise"])
+def test_a_row_of_a_state_filter(impl, name):
+    row = {
+        "y": [1.0, 2.0],
+        "state": np.ones(3),
+        "transition": np.eye(3),
+        "output": np.zeros(2),
+        "jacobian": np.ones((2, 3)),
+    }
+    flt = impl.StateFilter(3, 2, impl.Gaussian(0.5))
+    flt.update(**row)
+    for odd in ODD:
+        if not (name in ("y", "output") and isinstance(odd, range)):  # which are two numbers
+            refused(flt, lambda odd=odd: flt.update(**(row | {name: odd})))
+    for name in ("state", "state_prior", "transition", "jacobian", "guards", "rule", "dtype"):
+        with pytest.raises((kfng.KfngError, Own)):
+            impl.StateFilter(3, 2, impl.Gaussian(0.5), **{name: Nameless()})
+
+
+@pytest.mark.parametrize("name", ["U", "Y", "weight", "dt", "offset"])
+def test_rows_of_a_joint_filter(impl, name):
+    rows = {"U": np.ones((4, 2)), "Y": np.ones(4)}
+    flt = impl.JointEkf(impl.RNN(2, 3, 1), impl.Gaussian(0.5))
+    flt.update_many(**rows)
+    for odd in ODD:
+        refused(flt, lambda odd=odd: flt.update_many(**(rows | {name: odd})))
+        one = {"u": [1.0, 2.0], "y": 1.0, "weight": 1.0, "dt": 1.0, "offset": 0.0}
+        if not (name == "U" and isinstance(odd, range)):
+            refused(flt, lambda odd=odd, one=one: flt.update(**(one | {name.lower(): odd})))
+    for name in ("model", "theta", "prior_variance", "state_noise", "every", "forgetting", "guards", "dtype", "seed"):
+        arguments = {"model": impl.RNN(2, 3, 1), "family": impl.Gaussian(0.5)} | {name: Nameless()}
+        with pytest.raises((kfng.KfngError, Own)):
+            impl.JointEkf(**arguments)
+
+
+@pytest.mark.parametrize("name", ["y", "output", "jacobian", "weight", "dt", "state", "transition"])
+def test_a_condition_of_them(impl, name):
+    flt = impl.JointEkf(impl.ExternalRecurrent(4, 3, 1), impl.Gaussian(0.5), theta=np.zeros(4))
+    n, p = flt.settings.n, flt.settings.n_parameters
+    row = {"y": 1.0, "output": [0.0], "jacobian": (np.ones((1, n)), np.ones((1, p))), "state": np.ones(n)}
+    row["transition"] = np.eye(n), np.ones((n, p))
+    flt.condition(**row)
+    for odd in ODD:
+        refused(flt, lambda odd=odd: flt.condition(**(row | {name: odd})))
+        if isinstance(row.get(name), tuple):
+            first, second = row[name]
+            refused(flt, lambda odd=odd, second=second: flt.condition(**(row | {name: (odd, second)})))
+            refused(flt, lambda odd=odd, first=first: flt.condition(**(row | {name: (first, odd)})))

@@ -97,6 +97,8 @@ These have no size: `make test` runs all that there is.
 - The fuzzer (M1) ran for a few minutes in all, not for weeks, on one machine, and not on the binding or on `StateFilter` and `JointEkf`.
 - Memory that runs out (M5) is tried by a limit on the process, and in the core by refusing each request of 1 KB or more in turn. Requests
   of Python, NumPy and the binding are not refused in turn, nor are the text of a specification and the eigenvectors of a dense Q.
+- `kfng.reference` has P dense, for every line to be its equation, and so loses digits where rho is large, all of them from 1e16 on:
+  there it may refuse a row as an overflow that kfng takes. Promises 1 to 4 are kfng's.
 - Power cuts are simulated from the calls that a save makes, on a file system that keeps what was synced; no plug was pulled.
 """
 

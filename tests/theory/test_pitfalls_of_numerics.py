@@ -5,10 +5,16 @@ subtraction; a clipped diagonal. (The step with J_{t-1}: T2. A subtracted Fisher
 A wrong triangle: T30.)
 """
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from theory.literal import error, judge
 from theory.streams import LEARNED, LINEAR_GAUSSIAN, stream
+from tolerances import CONTROL
+
+import kfng
+from kfng import reference
 
 TOLERANCE = 1e-12
 SATURATED = [("Bernoulli", z, y) for z in (40.0, 100.0, 800.0, -800.0) for y in (0.0, 1.0)] + [("Poisson", -800.0, 1.0)]
@@ -170,3 +176,34 @@ def test_wind_up_is_bounded_by_information(impl, pull):
     assert (np.linalg.eigvalsh(exact)[:, 0].min() < 0) == (pull == "clipped diagonal")
     assert flt.health()["windup"] > 0
     assert (np.diagonal(np.array(P), axis1=1, axis2=2) <= 4 * np.diagonal(prior)).all()
+
+
+@pytest.mark.parametrize("form", ["factors", "dense"])
+def test_a_weight_of_any_size(form):
+    """Rows of weight 2^63 against the exact posterior in fractions: kfng's factors; the control is P in dense algebra, refused or wrong."""
+    X, w = np.random.default_rng(0).integers(-9, 10, (5, 3)).astype(float), 2**63
+    y = X @ [1.0, -2.0, 3.0] + [0.5, 0.0, -1.0, 0.25, 2.0]
+    rows = [[Fraction(x) for x in (*row, 1.0)] for row in X]
+    normal = [[w * sum(r[i] * r[j] for r in rows) + (i == j) for j in range(4)] for i in range(4)]
+    right = [w * sum(r[i] * Fraction(t) for r, t in zip(rows, y, strict=True)) for i in range(4)]
+    exact = np.array([float(x) for x in solved(normal, right)])
+    module = kfng if form == "factors" else reference
+    flt = module.Filter(module.Linear(3), module.Gaussian(1.0), belief=module.Full(1.0))
+    try:
+        flt.update_many(X, y, weight=w)
+    except kfng.errors.NonFiniteError:
+        assert form == "dense"
+        return
+    error = np.max(np.abs(flt.theta - exact)) / np.max(np.abs(exact))
+    assert error < 1e-9 if form == "factors" else error > CONTROL * 1e-9
+
+
+def solved(matrix, right):
+    """Gauss-Jordan elimination of a positive definite matrix, exactly."""
+    rows = [[*row, b] for row, b in zip(matrix, right, strict=True)]
+    for i in range(len(rows)):
+        rows[i] = [x / rows[i][i] for x in rows[i]]
+        for j in range(len(rows)):
+            if j != i:
+                rows[j] = [x - rows[j][i] * z for x, z in zip(rows[j], rows[i], strict=True)]
+    return [row[-1] for row in rows]
