@@ -21,6 +21,8 @@ from .base import Family, Mask
 from .first_rows import Weight
 
 LOG_2PI = float(np.log(2 * np.pi))
+FAR = 1e100
+"""Squares of residuals, over variances, may overflow beyond."""
 NORMAL_95 = 1.6448536269514722
 """The 95 % quantile of the standard normal."""
 
@@ -174,18 +176,31 @@ class Gaussian(Family):
                 result[rows] = self._nll(z[rows], C[rows], y[rows], a[rows], b[rows], pattern)
         return result
 
+    @np.errstate(all="ignore")
     def _nll(self, z: Array, C: Array, y: Array, a: Array, b: Array, seen: Mask) -> Array:
         k = int(seen.sum())
         S = (C + self.R_of_rows(z.shape[1], a, b))[:, seen][:, :, seen]
         residual = (y - z)[:, seen]
+        most = np.max(np.abs(residual), axis=1)
+        scale = np.where(most < FAR, 1.0, np.minimum(most, np.finfo(np.float64).max))
+        residual = residual / scale[:, None]
+        L, lost = _factor(
+            S, 1 / np.diagonal(np.linalg.inv(self.R_of_rows(z.shape[1], a, b)), axis1=1, axis2=2)[:, seen]
+        )
+        S[lost] = np.eye(k)  # R is lost beside C: by L instead
         terms = np.ascontiguousarray(residual * np.linalg.solve(S, residual[..., None])[..., 0])
         distance = np.sum(terms, axis=1)  # in one order however many rows there are
         log_det = np.linalg.slogdet(S)[1]
+        if lost.any():
+            L, residual = L[lost], residual[lost]
+            distance[lost] = np.sum(np.linalg.solve(L, residual[..., None])[..., 0] ** 2, axis=1)
+            log_det[lost] = 2 * np.sum(np.log(np.diagonal(L, axis1=1, axis2=2)), axis=1)
         if not self.relative:
-            return 0.5 * (k * LOG_2PI + log_det + distance)
+            return 0.5 * (k * LOG_2PI + log_det + distance * scale * scale)
         a, b = a[:, 0], b[:, 0]
         log_norm = _special.gammaln(a) - _special.gammaln(a + k / 2) + 0.5 * (k * (LOG_2PI + np.log(b)) + log_det)
-        return log_norm + (a + k / 2) * np.log1p(distance / (2 * b))
+        far = _special.log1pexp(np.log(distance) + 2 * np.log(scale) - np.log(2 * b))
+        return log_norm + (a + k / 2) * np.where(scale == 1, np.log1p(distance / (2 * b)), far)
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         S = np.diagonal(C + self.R_of_rows(z.shape[1], a, b), axis1=1, axis2=2)
@@ -260,3 +275,18 @@ def _covariance_matrix(value: Any) -> Array:
             argument="covariance", expected="a positive definite matrix", got="one that is not"
         ) from None
     return R
+
+
+def _factor(S: Array, least: Array) -> tuple[Array, Mask]:
+    """chol(S) (n, k, k), and where a pivot came out without a sign: R is then lost beside C, and the pivot what it is at `least` (n, k)."""
+    A, lost = S.copy(), np.zeros(len(S), dtype=bool)
+    L = np.zeros_like(A)
+    for j in range(A.shape[1]):
+        pivot = A[:, j, j]
+        bad = ~(pivot > 0)
+        lost |= bad
+        L[:, j:, j] = A[:, j:, j]
+        L[:, j, j] = np.where(bad, least[:, j], pivot)
+        L[:, j:, j] /= np.sqrt(L[:, j, j])[:, None]
+        A[:, j:, j:] -= L[:, j:, None, j] * L[:, None, j:, j]
+    return L, lost

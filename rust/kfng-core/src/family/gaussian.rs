@@ -10,6 +10,7 @@
 
 use serde::Deserialize;
 
+use super::bernoulli::log1pexp;
 use super::coverage;
 use super::quadrature::LOG_2PI;
 use super::special::{normal_quantile, student_quantile};
@@ -17,6 +18,9 @@ use super::{Likelihood, Link, Seen};
 use crate::error::{Error, fault};
 use crate::field::{Arrays, Field, Named, filled, listed, positive, product};
 use crate::linalg::small::{cholesky, solve_lower};
+
+/// Squares of residuals, over variances, may overflow beyond.
+const FAR: f64 = 1e100;
 
 /// A variance, or a word.
 #[derive(Clone, Debug, Deserialize)]
@@ -104,17 +108,44 @@ impl Gaussian {
         }
     }
 
-    /// S = R + C and r = y - z of the outputs seen; returns (number seen, log det S, r'S^-1 r). work: (k² + k,).
-    fn distance(&self, row: &Seen<'_>, work: &mut [f64]) -> (usize, f64, f64) {
+    /// S = R + C and r = (y - z)/scale of the outputs seen; returns (number seen, log det S, r'S^-1 r, scale): scale is 1 but where squares
+    /// might overflow. work: (k² + k,).
+    fn distance(&self, row: &Seen<'_>, work: &mut [f64]) -> (usize, f64, f64, f64) {
         if self.k == 1 {
             let s = self.noise(row, 0, 0) + row.c.first().copied().unwrap_or(0.0);
             let r = row.y[0] - row.z[0];
-            return (usize::from(!r.is_nan()), s.ln(), r * r / s);
+            let scale = scale_of(r.abs());
+            return (
+                usize::from(!r.is_nan()),
+                s.ln(),
+                r / scale * (r / scale) / s,
+                scale,
+            );
         }
         let k = self.k;
         let m = row.y.iter().filter(|y| !y.is_nan()).count();
         let (s, r) = work.split_at_mut(m * m);
-        let mut entries = s.iter_mut();
+        self.spread(row, s);
+        for (r, i) in r.iter_mut().zip((0..k).filter(|&i| !row.y[i].is_nan())) {
+            *r = row.y[i] - row.z[i];
+        }
+        let r = &mut r[..m];
+        let scale = scale_of(r.iter().fold(0.0, |most: f64, r| most.max(r.abs())));
+        for r in r.iter_mut() {
+            *r /= scale;
+        }
+        if cholesky(s, m).is_err() {
+            self.spread(row, s);
+            self.factor_at_least_noise(row, s, m);
+        }
+        solve_lower(s, m, r);
+        let log_det = 2.0 * (0..m).map(|i| s[i * m + i].ln()).sum::<f64>();
+        (m, log_det, r.iter().map(|r| r * r).sum(), scale)
+    }
+
+    /// S (m, m) of the outputs seen.
+    fn spread(&self, row: &Seen<'_>, s: &mut [f64]) {
+        let (k, mut entries) = (self.k, s.iter_mut());
         for i in (0..k).filter(|&i| !row.y[i].is_nan()) {
             for j in (0..k).filter(|&j| !row.y[j].is_nan()) {
                 if let Some(entry) = entries.next() {
@@ -122,32 +153,59 @@ impl Gaussian {
                 }
             }
         }
-        for (r, i) in r.iter_mut().zip((0..k).filter(|&i| !row.y[i].is_nan())) {
-            *r = row.y[i] - row.z[i];
+    }
+
+    /// chol(S) in the lower triangle where R is lost beside C: a pivot that rounding left without a sign is what it is at least, the
+    /// variance of that output's noise given all others.
+    #[cold]
+    fn factor_at_least_noise(&self, row: &Seen<'_>, s: &mut [f64], m: usize) {
+        let k = self.k;
+        for (j, output) in (0..k).filter(|&i| !row.y[i].is_nan()).enumerate() {
+            let pivot = s[j * m + j];
+            let pivot = if pivot > 0.0 {
+                pivot
+            } else if self.each() {
+                self.noise(row, output, output)
+            } else {
+                let inverse = &self.l[output * k..(output + 1) * k];
+                1.0 / inverse.iter().map(|l| l * l).sum::<f64>()
+            };
+            s[j * m + j] = pivot.sqrt();
+            for i in j + 1..m {
+                s[i * m + j] /= pivot.sqrt();
+            }
+            for i in j + 1..m {
+                for h in j + 1..=i {
+                    s[i * m + h] -= s[i * m + j] * s[h * m + j];
+                }
+            }
         }
-        let r = &mut r[..m];
-        if cholesky(s, m).is_err() {
-            return (m, f64::NAN, f64::NAN);
-        }
-        solve_lower(s, m, r);
-        let log_det = 2.0 * (0..m).map(|i| s[i * m + i].ln()).sum::<f64>();
-        (m, log_det, r.iter().map(|r| r * r).sum())
     }
 
     fn density(&self, row: &Seen<'_>, work: &mut [f64]) -> f64 {
-        let (m, log_det, distance) = self.distance(row, work);
+        let (m, log_det, distance, scale) = self.distance(row, work);
         if m == 0 {
             return f64::NAN;
         }
         let half = m as f64 / 2.0;
         if !self.relative() {
-            return 0.5 * (log_det + distance) + half * LOG_2PI;
+            return 0.5 * (log_det + distance * scale * scale) + half * LOG_2PI;
         }
         let (a, b) = (row.a[0], row.b[0]);
         let log_norm =
             libm::lgamma(a) - libm::lgamma(a + half) + half * (LOG_2PI + b.ln()) + 0.5 * log_det;
-        log_norm + (a + half) * (distance / (2.0 * b)).ln_1p()
+        let share = if scale == 1.0 {
+            (distance / (2.0 * b)).ln_1p()
+        } else {
+            log1pexp(distance.ln() + 2.0 * scale.ln() - (2.0 * b).ln())
+        };
+        log_norm + (a + half) * share
     }
+}
+
+/// What residuals are divided by, of the largest.
+fn scale_of(most: f64) -> f64 {
+    if most < FAR { 1.0 } else { most.min(f64::MAX) }
 }
 
 impl Likelihood for Gaussian {
