@@ -191,3 +191,91 @@ def test_an_array_that_changes_during_the_call(impl):
     run_all([scribble, learn])
     assert bank.health()["n_seen"] <= n
     assert np.isfinite(bank.theta(bank.keys())).all()
+
+
+def test_everything_at_once(impl, tmp_path):
+    """Learning, reading, saving, loading, dropping, exporting and absorbing: every key is its own filter afterwards, or is gone."""
+    n, rounds = (200, 12) if impl.__name__ == "kfng" else (30, 4)
+    bank, path, stop = make(impl, num_threads=2), tmp_path / "bank.kfng", threading.Event()
+    bank.update(["steady"], np.ones((1, 3)), np.ones(1))
+    bank.save(path)
+    learners = 3
+
+    def learn(i):
+        X, y = rows(i, n)
+        for part in np.array_split(np.arange(n), rounds):
+            bank.update(part % 5 + 100 * i, X[part], y[part])
+            bank.predict(part % 5 + 100 * i, X[part], return_std=True)
+
+    def come_and_go():
+        for i in range(rounds):
+            bank.update([f"gone {i}", "steady"], np.ones((2, 3)), np.ones(2))
+            bank.drop([f"gone {i}"])
+
+    def exchange():
+        for i in range(rounds):
+            other = make(impl)
+            other.update([f"absorbed {i}"], *rows(i, 1))
+            bank.absorb(other)
+            taken = bank.export([f"absorbed {i}"])
+            assert bits(taken) == bits(other)
+
+    def keep():
+        while not stop.is_set():
+            bank.save(path)
+            kept = impl.load(path)
+            assert {key for key in kept if str(key).startswith("absorbed")} <= {f"absorbed {i}" for i in range(rounds)}
+            assert np.isfinite(kept.theta(kept.keys())).all()
+
+    def done_after(work):
+        work()
+        finished.append(work)
+        if len(finished) == learners + 2:
+            stop.set()
+
+    finished: list = []
+    jobs = [*(lambda i=i: learn(i) for i in range(learners)), come_and_go, exchange]
+    run_all([*(lambda job=job: done_after(job) for job in jobs), keep])
+    twin = make(impl)
+    for i in range(learners):
+        twin.update(np.arange(n) % 5 + 100 * i, *rows(i, n))
+    twin.update(["steady"] * (rounds + 1), np.ones((rounds + 1, 3)), np.ones(rounds + 1))
+    for i in range(rounds):
+        twin.update([f"absorbed {i}"], *rows(i, 1))
+    assert dict(sorted(bits(bank).items(), key=str)) == dict(sorted(bits(twin).items(), key=str))
+
+
+def test_interrupted_while_it_saves(impl, tmp_path):
+    """A KeyboardInterrupt at any time in a save: the file is the old bank or the new one, and the bank is as it was."""
+    n = 3_000 if impl.__name__ == "kfng" else 50
+    path, bank = tmp_path / "bank.kfng", make(impl)
+    bank.update(np.arange(n), np.ones((n, 3)), np.ones(n), trace=False)
+    begun = time.perf_counter()
+    bank.save(path)
+    lasts = time.perf_counter() - begun
+
+    def ring(*_):
+        raise KeyboardInterrupt
+
+    before, rung, saved = signal.signal(signal.SIGALRM, ring), 0, 1
+    try:
+        for i in range(8):
+            bank.update([0], np.ones((1, 3)), np.ones(1))
+            theta = bank.theta(bank.keys()).tobytes()
+            try:
+                signal.setitimer(signal.ITIMER_REAL, lasts * (i + 0.5) / 8)
+                bank.save(path)
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+            except KeyboardInterrupt:
+                rung += 1
+            seen = impl.load(path).n_updates([0])[0]
+            assert seen in (saved, i + 2)
+            saved = seen
+            assert bank.theta(bank.keys()).tobytes() == theta
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert rung
+    bank.save(path)
+    some = bank.export(list(range(0, n, n // 10)))
+    assert bits(impl.load(path).export(some.keys())) == bits(some)
