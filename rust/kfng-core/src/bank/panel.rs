@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
+use super::slab::STRIPES;
 use super::take::general;
 use super::{Bank, Workspace};
 use crate::error::{Error, fault};
-use crate::linalg::parts::prefetch;
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
-use crate::small::abreast::Abreast;
-use crate::state::{ELAPSED, MISSING, NIS_SUM, OWED};
+use crate::small::abreast::{Abreast, Tile};
 
 impl<T: Scalar> Bank<T> {
     /// How many keys there are, if their slots are 0, 1, ... in the order of their first appearance: as long as none was removed.
@@ -42,47 +41,51 @@ impl<T: Scalar> Bank<T> {
         if let Err(error) = self.shaped(m, block, report) {
             return (0, Some(error));
         }
-        for start in (0..m).step_by(n) {
-            let rows = start..m.min(start + n);
-            if let Err((done, error)) = self.tile(first + start, all, rows, block, report) {
-                return (done, Some(error));
+        let mut start = 0;
+        while start < m {
+            match self.tiles(first, all, start..m, n, block, report) {
+                Ok(more) => start += more,
+                Err((done, error)) => return (done, Some(error)),
             }
         }
         (m, None)
     }
 
-    /// The rows of the tile that begins at a slot.
-    #[inline]
-    fn tile(
+    /// Some rows of these: those of tiles up to the first in which a row asks for more, or of that one tile; returns how many.
+    fn tiles(
         &mut self,
-        slot: usize,
+        first: usize,
         all: usize,
         rows: Range<usize>,
+        n: usize,
         block: &Block<'_, T>,
         report: &mut Report<'_>,
-    ) -> Result<(), (usize, Error)> {
+    ) -> Result<usize, (usize, Error)> {
         let Workspace { filters, room } = &mut self.work[0];
-        let slab = self.store.tiles(all as u32);
-        let next = slot + room.as_ref().map_or(1, Abreast::n);
-        if next < all {
-            // What ordinary rows change; the counters of others come when they do.
-            let (tile, n) = (slab.tile_mut(next as u32), next - slot);
-            prefetch(&tile[..MISSING * n]);
-            prefetch(&tile[ELAPSED * n..OWED * n]);
-            prefetch(&tile[NIS_SUM * n..]);
-        }
+        let slot = first + rows.start;
         let prior = self.keys.prior(slot as u32);
-        let mut others = slot as u32 + 1..(slot + rows.len()) as u32;
-        let alike = filters.len() == 1 || others.all(|other| self.keys.prior(other) == prior);
-        if let (Some(small), Some(room), true) = (&filters[prior].small, room, alike) {
-            let state = self.plan.turned(slab.tile_mut(slot as u32), room.n());
-            if small.turned(room, state, rows.clone(), block) {
-                slab.mark(slot as u32, rows.len());
-                room.said().report_all(rows, report);
-                return Ok(());
-            }
+        let mut many = rows.len().div_ceil(n).min(STRIPES);
+        if filters.len() > 1 {
+            let mut own = slot as u32..(slot + rows.len().min(n)) as u32;
+            many = usize::from(own.all(|slot| self.keys.prior(slot) == prior));
         }
-        self.one_by_one(slot, rows, block, report)
+        let (slab, mut taken) = (self.store.tiles(all as u32), 0);
+        if let (Some(small), Some(room), true) = (&filters[prior].small, room, many > 0) {
+            let found = slab.tiles_mut(slot as u32, many).into_iter();
+            let mut tiles: [Tile<'_, T>; STRIPES] = Default::default();
+            for (tile, found) in tiles.iter_mut().zip(found.flatten()) {
+                *tile = self.plan.turned(found, n);
+            }
+            let own = rows.start..rows.end.min(rows.start + many * n);
+            taken = small.tiles(room, &mut tiles[..many], own, block, report);
+            slab.mark(slot as u32, rows.len().min(taken * n));
+        }
+        if taken > 0 {
+            return Ok(rows.len().min(taken * n));
+        }
+        let own = rows.start..rows.end.min(rows.start + n);
+        self.one_by_one(slot, own.clone(), block, report)?;
+        Ok(own.len())
     }
 
     /// The same, where a row of them asks for more: each the general way.

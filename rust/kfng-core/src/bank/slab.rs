@@ -194,12 +194,32 @@ impl Slab {
         self.stripes[stripe].tile_mut(i, self.tiles.len())
     }
 
-    /// `m` records of one tile, from `slot` on, count as written.
+    /// `many` tiles one after another, at most `STRIPES`, the first of which begins with record `slot`: see `tile_mut`.
+    #[inline(always)]
+    pub fn tiles_mut(&mut self, slot: u32, many: usize) -> [Option<&mut [f64]>; STRIPES] {
+        let mut tiles = [const { None }; STRIPES];
+        let ((first, i), len) = (self.tiles.find(slot), self.tiles.len());
+        let (before, from) = self.stripes.split_at_mut(first);
+        let mut t = 0;
+        // Stripes are alike: what comes after the last one lies in the first ones, a tile further.
+        for (stripes, i) in [(from, i), (before, i + len)] {
+            for stripe in stripes.iter_mut().take(many - t) {
+                tiles[t] = Some(stripe.tile_mut(i, len));
+                t += 1;
+            }
+        }
+        tiles
+    }
+
+    /// `m` records from `slot` on, where a tile begins, count as written.
     #[inline(always)]
     pub fn mark(&mut self, slot: u32, m: usize) {
-        let (stripe, i) = self.tiles.find(slot);
-        let bits = (1 << (m % BITS)) - 1;
-        self.stripes[stripe].written[i / BITS] |= bits << (i % BITS);
+        let len = self.tiles.len();
+        for start in (0..m).step_by(len) {
+            let (stripe, i) = self.tiles.find(slot + start as u32);
+            let bits = (1 << len.min(m - start)) - 1;
+            self.stripes[stripe].written[i / BITS] |= bits << (i % BITS);
+        }
     }
 
     /// Whether a record was written since `clear`.
@@ -368,6 +388,27 @@ mod tests {
             assert!((0..24).all(|i| tile[i] == f64::from(slot + i as u32 / 3)));
         }
         assert!((0..1000).all(|slot| slab.written(slot) == (slot % 8 < 5)));
+        slab.clear();
+        slab.mark(16, 21);
+        assert!((0..1000).all(|slot| slab.written(slot) == (16..37).contains(&slot)));
+    }
+
+    #[test]
+    fn tiles_that_follow_one_another_are_those_of_their_slots() {
+        let mut slab = Slab::new(3, 8).unwrap();
+        for slot in 0..1000 {
+            slab.reach(slot).unwrap();
+            slab.get_mut(slot).fill(f64::from(slot));
+        }
+        for (first, many) in [(0, 1), (0, 16), (40, 16), (8 * 17, 5), (984, 2)] {
+            let mut tiles = slab
+                .tiles_mut(first, many)
+                .map(|tile| tile.map(|t| t.to_vec()));
+            assert_eq!(tiles.iter().flatten().count(), many);
+            for (tile, slot) in tiles.iter_mut().zip((first..).step_by(8)).take(many) {
+                assert_eq!(tile.as_deref().unwrap(), &*slab.tile_mut(slot));
+            }
+        }
     }
 
     #[test]

@@ -292,25 +292,51 @@ fn turned<T: Scalar>(path: Path, tile: [[T; NC]; NC]) -> [[T; NC]; NC] {
 #[inline(always)]
 pub(crate) fn gather<T: Scalar, const N: usize>(path: Path, from: &[&[T]; N], to: &mut [T]) {
     let words = from[0].len();
-    let (to, _) = to.as_chunks_mut::<N>();
-    let to = &mut to[..words];
+    let to = &mut to.as_chunks_mut::<N>().0[..words];
     for (group, from) in from.as_chunks::<NC>().0.iter().enumerate() {
-        let [a, b, c, d] = *from;
-        let (a, rest_a) = a.as_chunks::<NC>();
-        let (b, rest_b) = b[..words].as_chunks::<NC>();
-        let (c, rest_c) = c[..words].as_chunks::<NC>();
-        let (d, rest_d) = d[..words].as_chunks::<NC>();
-        let (rows, rest) = to.as_chunks_mut::<NC>();
-        for ((rows, (a, b)), (c, d)) in rows.iter_mut().zip(a.iter().zip(b)).zip(c.iter().zip(d)) {
-            let tile = turned(path, [*a, *b, *c, *d]);
-            for (row, tile) in rows.iter_mut().zip(&tile) {
-                row.as_chunks_mut::<NC>().0[group] = *tile;
-            }
+        four(path, *from, group, to);
+    }
+}
+
+/// to[j·n + l] <- from[l·d + j]: rows that follow one another, side by side.
+///
+/// - from: (n, d), n a multiple of 4; to: (d, n), or longer
+#[inline(always)]
+pub(crate) fn turn_rows<T: Scalar, const N: usize>(path: Path, from: &[T], d: usize, to: &mut [T]) {
+    let to = &mut to.as_chunks_mut::<N>().0[..d];
+    let mut rest = from;
+    for group in 0..N / NC {
+        let mut rows = [&[][..]; NC];
+        for row in &mut rows {
+            (*row, rest) = rest.split_at(d);
         }
-        let rests = rest_a.iter().zip(rest_b).zip(rest_c.iter().zip(rest_d));
-        for (row, ((&a, &b), (&c, &d))) in rest.iter_mut().zip(rests) {
-            row.as_chunks_mut::<NC>().0[group] = [a, b, c, d];
+        four(path, rows, group, to);
+    }
+}
+
+/// Lanes 4·group and on of to (length, n) <- four slices of that length.
+#[inline(always)]
+fn four<T: Scalar, const N: usize>(
+    path: Path,
+    [a, b, c, d]: [&[T]; NC],
+    group: usize,
+    to: &mut [[T; N]],
+) {
+    let words = to.len();
+    let (a, rest_a) = a.as_chunks::<NC>();
+    let (b, rest_b) = b[..words].as_chunks::<NC>();
+    let (c, rest_c) = c[..words].as_chunks::<NC>();
+    let (d, rest_d) = d[..words].as_chunks::<NC>();
+    let (rows, rest) = to.as_chunks_mut::<NC>();
+    for ((rows, (a, b)), (c, d)) in rows.iter_mut().zip(a.iter().zip(b)).zip(c.iter().zip(d)) {
+        let tile = turned(path, [*a, *b, *c, *d]);
+        for (row, tile) in rows.iter_mut().zip(&tile) {
+            row.as_chunks_mut::<NC>().0[group] = *tile;
         }
+    }
+    let rests = rest_a.iter().zip(rest_b).zip(rest_c.iter().zip(rest_d));
+    for (row, ((&a, &b), (&c, &d))) in rest.iter_mut().zip(rests) {
+        row.as_chunks_mut::<NC>().0[group] = [a, b, c, d];
     }
 }
 

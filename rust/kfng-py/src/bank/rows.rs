@@ -19,7 +19,7 @@ use crate::keys::Column;
 use crate::outputs::Outputs;
 
 /// Rows of a panel that are taken together, and bytes of inputs of the largest plain update: signals wait for it.
-const PIECE: usize = 1 << 12;
+const PIECE: usize = 1 << 9;
 const MOST_BYTES: usize = 1 << 27;
 
 /// Whose rows they are.
