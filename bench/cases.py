@@ -88,7 +88,7 @@ class Case:
 
     @property
     def n(self) -> int:
-        """Rows in memory, at most 64 MB of them; a turn that needs more goes round them again. Of a bank all are one turn."""
+        """Rows in memory, at most 64 MB of them; a turn that needs more goes round them again. Of rows of any keys all are one turn."""
         if self.work == KEYED:
             return max(1_000_000, 10 * self.keys)
         if self.work == PANEL:

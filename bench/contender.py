@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import Case
+from cases import KEYED, Case
 from peers.base import Peer
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -22,16 +22,16 @@ class Contender:
         self.clock = CLOCKS[clock]
         self.peer = peer(case)
         self.X, self.Y = case.data()
-        if case.keys:
+        if case.work == KEYED:
             self._take(len(self.X))
             self.turn()
             return
-        self._take(FIRST)
+        self._take(len(self.X) if case.keys else FIRST)
         took = self.warm_turn()
         while took < seconds / 8 and self._at_most(16 * self.rows) > self.rows:
             self._take(16 * self.rows)
             took = self.warm_turn()
-        rows = max(FIRST, int(self.rows * seconds / max(took, 1e-9)))
+        rows = max(len(self.X) if case.keys else FIRST, int(self.rows * seconds / max(took, 1e-9)))
         if rows != self.rows:
             self._take(rows)
             self.turn()
@@ -44,7 +44,8 @@ class Contender:
         gc.freeze()  # what there is now is not looked at again before every turn
 
     def _at_most(self, rows: int) -> int:
-        n = len(self.X)
+        n, whole = len(self.X), self.peer.case.keys or 1  # a panel is taken whole
+        rows -= rows % whole
         return rows if rows <= n else n * (rows // n) if self.peer.goes_on else n
 
     def cut(self, rows: int) -> list[Any]:

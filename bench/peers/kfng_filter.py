@@ -61,10 +61,12 @@ class Kfng(Peer):
                 for x, y in rows:
                     update(x, y)
         elif self.case.work == PANEL:
-            keys, X, Y = rows
-            for start in range(0, len(X), self.case.keys):
-                part = slice(start, start + self.case.keys)
-                trace = self.filter.update_panel(X[part], Y[part], keys=None if start else keys[part])
+            (keys, X, Y), K = rows, self.case.keys
+            named = None if len(self.filter) else keys[:K]
+            for start in range(0, len(X), K):
+                part = slice(start, start + K)
+                trace = self.filter.update_panel(X[part], Y[part], keys=named)
+                named = None
                 _ = trace.prediction, trace.std
         else:
             trace = self.filter.update(*rows) if self.case.keys else self.filter.update_many(*rows, **self.options)

@@ -72,11 +72,10 @@ def quantiles(settings: Settings, likelihood: Likelihood, seen: Seen, q: Any, na
     n, width = len(seen.z), math.prod(settings.mean_shape)
     out = np.empty((n, width, len(levels)))
     rows = max(1, BLOCK // max(1, width * len(levels)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, n, rows):
-            part = slice(start, start + rows)
-            block = Seen(*(values[part] for values in seen))
-            out[part] = likelihood.quantiles(block, levels.tolist()).reshape(len(block.z), width, len(levels))
+    for start in range(0, n, rows):
+        part = slice(start, start + rows)
+        block = Seen(*(values[part] for values in seen))
+        out[part] = likelihood.quantiles(block, levels.tolist()).reshape(len(block.z), width, len(levels))
     return out.reshape((n, *settings.mean_shape, len(levels)))
 
 
@@ -104,27 +103,26 @@ class Trace:
     @cached_property
     def prediction(self) -> NDArray[Any]:
         """E(y) of each row before y was used, (n,) or (n, k), in the filter's dtype; NaN where u was bad."""
+        mean = self._shaped(self.likelihood.mean(self._seen()))
+        if mean.dtype == self.settings.float:
+            return mean
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = self._shaped(self.likelihood.mean(self._seen()))
-            return mean.astype(self.settings.float, copy=False)
+            return mean.astype(self.settings.float)
 
     @cached_property
     def std(self) -> Float:
         """Predictive standard deviation of y, theta integrated out to first order, shaped as `prediction`."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self._shaped(self.likelihood.std(self._seen()))
+        return self._shaped(self.likelihood.std(self._seen()))
 
     @cached_property
     def nll(self) -> Float:
         """-log predictive density of y, theta integrated out, (n,); NaN where y is missing."""
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self.likelihood.nll(self._seen())
+        return self.likelihood.nll(self._seen())
 
     @cached_property
     def nll_plugin(self) -> Float:
         """-log density of y at the mean theta, (n,)."""
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self.likelihood.plugin_nll(self._seen())
+        return self.likelihood.plugin_nll(self._seen())
 
     def quantiles(self, q: Any) -> Float:
         """Predictive quantiles of each row's y before it was used, theta integrated out: (n, len(q)), or (n, k, len(q)).

@@ -25,29 +25,34 @@ if TYPE_CHECKING:
 
 
 class Likelihood:
-    """Moments, -log densities and quantiles of y of the rows seen; holds nothing that changes."""
+    """Moments, -log densities and quantiles of y of the rows seen, NaN of bad ones; holds nothing that changes."""
 
     def __init__(self, family: Family) -> None:
         self._family = family
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def nll(self, seen: Seen) -> Array:
         """(n,), theta integrated out."""
         return self._family.predictive_nll(*seen)
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def plugin_nll(self, seen: Seen) -> Array:
         """(n,), at the mean theta."""
         z, _, y, a, b = seen
         return self._family.plugin_nll(z, y, a, b)
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def mean(self, seen: Seen) -> Array:
         """E(y|z), (n, m_y)."""
         return self._family.for_rows(seen.y).mean(seen.z)
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def std(self, seen: Seen) -> Array:
         """Standard deviations of y with theta integrated out to first order, (n, m_y)."""
         z, C, y, a, b = seen
         return self._family.for_rows(y).predictive_std(z, C, a, b)
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def quantiles(self, seen: Seen, q: list[float]) -> Array:
         """Quantiles of y with theta integrated out, (n, len(q)) or (n, k, len(q))."""
         z, C, y, a, b = seen

@@ -25,27 +25,6 @@ impl<const N: usize> Given<N> {
         }
     }
 
-    /// N rows of the block, of one number in y.
-    #[inline(always)]
-    pub fn all<T>(block: &Block<'_, T>, first: usize) -> Self {
-        let mut given = Given::nothing();
-        let rows = first..first + N;
-        given.y[..N].copy_from_slice(&block.y[rows.clone()]);
-        given.weight[..N].copy_from_slice(&block.weight[rows.clone()]);
-        given.dt[..N].copy_from_slice(&block.dt[rows.clone()]);
-        given.offset[..N].copy_from_slice(&block.offset[rows.clone()]);
-        let blank = &block.blank[rows];
-        for l in 0..N {
-            given.ok[l] = mask(given.weight[l] != 0.0) & mask(!given.y[l].is_nan());
-        }
-        if blank.contains(&true) {
-            for l in 0..N {
-                given.ok[l] &= mask(!blank[l]);
-            }
-        }
-        given
-    }
-
     /// Rows of the block, of `width` numbers in y.
     #[inline(always)]
     pub fn each<T>(block: &Block<'_, T>, at: impl Fn(usize) -> usize, width: usize) -> Self {

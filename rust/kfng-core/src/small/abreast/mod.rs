@@ -24,6 +24,7 @@ mod plain;
 mod step;
 mod sums;
 
+use plain::Plain;
 pub use step::Tile;
 use step::{Count, Rows, Step, Who};
 
@@ -193,13 +194,28 @@ impl<T: Scalar> Small<T> {
         block: &Block<'_, T>,
         report: &mut Report<'_>,
     ) -> usize {
-        self.take(
-            room,
-            Who::Tiles(tiles),
-            Rows::Run(rows),
-            block,
-            Some(report),
-        )
+        let (n, mut taken) = (room.n, 0);
+        let dt = &block.dt[rows.start..rows.end];
+        if let (Some(law), Some(beat), Input::Features(u)) =
+            (self.plain(), self.uniform(dt), block.input)
+        {
+            taken = self.path.run_index_order(Plain {
+                small: self,
+                law,
+                beat,
+                room,
+                tiles: &mut tiles[..rows.len() / n],
+                first: rows.start,
+                block,
+                u,
+                out: report,
+            });
+        }
+        if taken < tiles.len() {
+            let (rest, rows) = (&mut tiles[taken..], rows.start + taken * n..rows.end);
+            taken += self.take(room, Who::Tiles(rest), Rows::Run(rows), block, Some(report));
+        }
+        taken
     }
 
     #[inline(always)]

@@ -1,18 +1,21 @@
-//! The same step where nothing is asked but y ~ N(z, r) with a known r: no branches, so that it stays in registers.
+//! The same step for whole tiles of filters of which nothing is asked but y ~ N(z, r) with a known r: no branches, nothing copied.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
-use super::Said;
-use super::given::Given;
-use super::lanes::{Each, all, any, mask, narrow, read, wide, write};
+use super::Abreast;
+use super::lanes::{Each, all, any, mask, narrow, wide};
+use super::step::Tile;
 use crate::family::coverage;
-use crate::linalg::abreast::{Measured, Places, apply, measure, outputs};
+use crate::linalg::abreast::{MOST, Measured, Places, apply, measure, outputs, turn_rows};
+use crate::linalg::parts::prefetch;
+use crate::row::{Block, Report};
 use crate::scalar::Scalar;
 use crate::small::Small;
-use crate::small::law::{Law, over};
+use crate::small::law::Law;
 use crate::small::pace::Beat;
 use crate::state::{
-    BOUND, COVERED, ELAPSED, LOG_SINCE, N_SEEN, N_UPDATES, NIS_COUNT, NIS_SUM, RHO_MAX,
+    BOUND, COVERED, ELAPSED, LOG_SINCE, MISSING, N_SEEN, N_UPDATES, NIS_COUNT, NIS_SUM, NOISE,
+    OWED, RHO_MAX,
 };
 
 /// An expression of a number, which is a constant of the program where it is small: loops of so many passes are then written out.
@@ -30,90 +33,197 @@ macro_rules! known {
         }
     };
 }
-impl<T: Scalar> Small<T> {
-    /// The variance r of filters that this step is for: no other noise, no clip, no evidence.
+
+/// Rows from `first` on, n for each tile; returns how many tiles have taken theirs: up to the first in which a row asks for more, of which
+/// nothing has changed.
+pub(super) struct Plain<'a, 'b, 'c, 'd, T> {
+    pub small: &'a Small<T>,
+    /// r and 1/r.
+    pub law: (f64, f64),
+    pub beat: &'a Beat,
+    pub room: &'a mut Abreast<T>,
+    pub tiles: &'a mut [Tile<'c, T>],
+    pub first: usize,
+    pub block: &'a Block<'b, T>,
+    pub u: &'a [T],
+    pub out: &'a mut Report<'d>,
+}
+
+impl<T: Scalar> WithSimd for Plain<'_, '_, '_, '_, T> {
+    type Output = usize;
+
     #[inline(always)]
-    pub(super) fn plain(&self) -> Option<(f64, f64)> {
-        let bare = self.learned.is_none() && !self.evidence;
-        match self.law {
-            Law::Fixed { r, information } if bare && self.limits.step_clip == f64::INFINITY => {
-                Some((r, information))
-            }
-            _ => None,
+    fn with_simd<S: Simd>(self, s: S) -> usize {
+        match T::reg_lanes::<S>() {
+            2 => self.take::<S, 2, 4>(s),
+            4 => self.take::<S, 2, 8>(s),
+            8 => self.take::<S, 2, 16>(s),
+            MOST => self.take::<S, 1, 16>(s),
+            _ => 0,
         }
     }
+}
 
-    /// As `rows_of`, of rows that are all alike in time; `false`: `rows_of` is to be asked.
+impl<T: Scalar> Plain<'_, '_, '_, '_, T> {
     #[inline(always)]
-    pub(super) fn plain_rows<S: Simd, const R: usize, const N: usize>(
+    fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> usize {
+        let Plain {
+            small,
+            block,
+            u,
+            out,
+            tiles,
+            ..
+        } = self;
+        let (d, many) = (small.d, tiles.len());
+        let rows = self.first..self.first + many * N;
+        let (y, weight) = (
+            chunks::<N>(block.y, &rows),
+            chunks::<N>(block.weight, &rows),
+        );
+        let (dt, offset) = (
+            chunks::<N>(block.dt, &rows),
+            chunks::<N>(block.offset, &rows),
+        );
+        let blank = &block.blank[rows.clone()].as_chunks::<N>().0[..many];
+        let z = &mut out.z[rows.clone()].as_chunks_mut::<N>().0[..many];
+        let c = &mut out.c[rows.clone()].as_chunks_mut::<N>().0[..many];
+        let flags = &mut out.flags[rows.clone()].as_chunks_mut::<N>().0[..many];
+        let mut u = &u[rows.start * d..rows.end * d];
+        let Abreast { h, measured, .. } = self.room;
+        if small.intercept {
+            h[d * N..(d + 1) * N].fill(T::one());
+        }
+        let step = Both {
+            small,
+            law: self.law,
+            beat: self.beat,
+        };
+        for t in 0..many {
+            let (own, rest) = u.split_at(N * d);
+            u = rest;
+            turn_rows::<T, N>(small.path, own, d, h);
+            if let Some((wide, narrow)) = tiles.get(t + 1) {
+                // What ordinary rows change; the counters of others come when they do.
+                prefetch(&wide[..MISSING * N]);
+                prefetch(&wide[ELAPSED * N..OWED * N]);
+                prefetch(&wide[NIS_SUM * N..NOISE * N]);
+                prefetch(narrow);
+            }
+            if blank[t] != [false; N] {
+                return t;
+            }
+            let given = [&y[t], &weight[t], &dt[t], &offset[t]];
+            let state = (&mut *tiles[t].0, &mut *tiles[t].1);
+            let said = (&mut z[t], &mut c[t]);
+            if !step.rows::<S, R, N>(s, state, h, given, &mut measured[0], said) {
+                return t;
+            }
+            flags[t].fill(0);
+        }
+        many
+    }
+}
+
+/// Whole chunks of some rows.
+#[inline(always)]
+fn chunks<'a, const N: usize>(x: &'a [f64], rows: &std::ops::Range<usize>) -> &'a [Each<N>] {
+    x[rows.clone()].as_chunks::<N>().0
+}
+
+/// What all rows have alike.
+struct Both<'a, T> {
+    small: &'a Small<T>,
+    law: (f64, f64),
+    beat: &'a Beat,
+}
+
+impl<T: Scalar> Both<'_, T> {
+    /// A row of each filter of a tile, with y, weight, dt and offset; `false`: one of them asks for more, and nothing has changed but what is
+    /// said, z and its variance.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize, const N: usize>(
         &self,
         s: S,
         (clock, belief): (&mut [f64], &mut [T]),
         h: &[T],
-        given: &Given<N>,
-        (r, information): (f64, f64),
-        beat: &Beat,
-        (measured, said): (&mut Measured<T>, &mut Said),
+        [y, weight, dt, offset]: [&Each<N>; 4],
+        measured: &mut Measured<T>,
+        (z, c): (&mut Each<N>, &mut Each<N>),
     ) -> bool {
-        let p = self.p;
+        let p = self.small.p;
+        let ((r, information), Beat { time, rates, .. }) = (self.law, self.beat);
         let (theta, rest) = belief.split_at_mut(p * N);
         let (d, u) = rest.split_at_mut(p * N);
         let mut at = Places { theta, d, u };
-        let (time, rates) = (&beat.time, &beat.rates);
-        let mut ok = given.ok;
+        let Some(clock) = clock.as_chunks_mut::<N>().0.first_chunk_mut::<NOISE>() else {
+            return false;
+        };
 
-        let still = time.decay == 1.0 && time.log_decay == 0.0 && !time.passes;
-        let since = ahead(read::<N>(clock, LOG_SINCE), time.log_decay);
-        if time.passes && self.limits.windup.is_some() {
-            let (seen, mut due) = (read::<N>(clock, N_SEEN), [0; N]);
+        let limits = &self.small.limits;
+        let since = ahead(&clock[LOG_SINCE], time.log_decay);
+        if time.passes && limits.windup.is_some() {
+            let mut due = [0; N];
             for l in 0..N {
-                due[l] = mask(self.limits.due(seen[l], since[l]));
+                due[l] = mask(limits.due(clock[N_SEEN][l], since[l]));
             }
             if any(&due) {
                 return false;
             }
         }
 
-        let mut z = known!(p, p => wide::<T, N>(&outputs::<T, S, R, N>(s, p, at.theta, h)));
+        *z = wide::<T, N>(&known!(p, p => outputs::<T, S, R, N>(s, p, at.theta, h)));
         let (mut e, mut fisher, mut minus) = ([0.0; N], [0.0; N], [T::zero(); N]);
         for l in 0..N {
-            z[l] += given.offset[l];
-            e[l] = over(given.y[l] - z[l], r);
-            fisher[l] = rates.metric * given.weight[l] * information;
+            z[l] += offset[l];
+            e[l] = y[l] - z[l];
+            fisher[l] = rates.metric * weight[l] * information;
+        }
+        let mut distance = [0.0; N];
+        if r == 1.0 {
+            for l in 0..N {
+                distance[l] = e[l] * e[l];
+            }
+        } else {
+            for l in 0..N {
+                e[l] /= r;
+                distance[l] = e[l] * e[l] / information;
+            }
         }
         let fisher = narrow::<T, N>(&fisher);
         for l in 0..N {
             minus[l] = -fisher[l];
         }
-        let inverse = [if still {
+        let inverse = if time.decay == 1.0 {
             T::one()
         } else {
             T::one() / T::of(time.decay)
-        }; N];
-        let with = [&fisher[..], &minus[..], &inverse[..]];
+        };
+        let with = [&fisher[..], &minus[..], &[inverse; N][..]];
         known!(p, p => measure::<T, S, R>(s, p, &at, h, with, measured));
 
         let (alpha, q) = (wide::<T, N>(&measured.alpha), wide::<T, N>(&measured.q));
         let (peak, spread) = (wide::<T, N>(&measured.peak), measured.spread::<N>());
-        let (mut c, mut gain, mut distance) = ([0.0; N], [0.0; N], [0.0; N]);
+        let (mut gain, mut ok) = ([0.0; N], [0; N]);
         for l in 0..N {
-            c[l] = beat.spread * q[l];
-            gain[l] = rates.learning * given.weight[l] * e[l] / alpha[l];
-            distance[l] = given.weight[l] * over(e[l] * e[l], information) / alpha[l];
+            c[l] = self.beat.spread * q[l];
+            gain[l] = rates.learning * weight[l] * e[l] / alpha[l];
+            distance[l] = weight[l] * distance[l] / alpha[l];
         }
-        let bound = read::<N>(clock, BOUND);
-        let (nis, elapsed) = (read::<N>(clock, NIS_SUM), read::<N>(clock, ELAPSED));
-        let rho = read::<N>(clock, RHO_MAX);
-        let limit = Self::limit();
+        let (bound, nis) = (&clock[BOUND], &clock[NIS_SUM]);
+        let (elapsed, rho) = (&clock[ELAPSED], &clock[RHO_MAX]);
+        let limit = Small::<T>::limit();
         let (mut next_bound, mut next) = ([0.0; N], [[0.0; N]; 3]);
         for l in 0..N {
             next_bound[l] = bound[l] * (1.0 + peak[l] * spread[l]);
             next[0][l] = nis[l] + distance[l];
-            next[1][l] = elapsed[l] + given.dt[l];
+            next[1][l] = elapsed[l] + dt[l];
             next[2][l] = rho[l].max(alpha[l] - 1.0);
+            // Not finite where one of them is not; a y that is NaN makes its distance so.
             let sum = z[l] + c[l] + alpha[l] + next[0][l] + next[1][l] + next[2][l] + since[l];
             let (reach, far) = (spread[l] * bound[l], gain[l].abs());
-            ok[l] &= mask(next_bound[l] < limit)
+            ok[l] = mask(weight[l] != 0.0)
+                & mask(next_bound[l] < limit)
                 & mask(reach < limit)
                 & mask(far < limit)
                 & mask(reach * far < limit)
@@ -125,29 +235,36 @@ impl<T: Scalar> Small<T> {
         }
         let gain = narrow::<T, N>(&gain);
         known!(p, p => apply::<T, S, R>(s, p, &mut at, &gain, measured));
-        for (place, value) in [NIS_SUM, ELAPSED, RHO_MAX].into_iter().zip(&next) {
-            write::<N>(clock, place, value);
+        [clock[NIS_SUM], clock[ELAPSED], clock[RHO_MAX]] = next;
+        clock[BOUND] = next_bound;
+        if time.passes || time.log_decay != 0.0 {
+            clock[LOG_SINCE] = since;
         }
         for place in [N_SEEN, N_UPDATES, NIS_COUNT] {
-            let more = ahead(read::<N>(clock, place), 1.0);
-            write::<N>(clock, place, &more);
+            clock[place] = ahead(&clock[place], 1.0);
         }
-        let mut covered = *read::<N>(clock, COVERED);
+        let (mut covered, z, c) = (clock[COVERED], *z, *c);
         for l in 0..N {
-            let residual = given.y[l] - z[l];
+            let residual = y[l] - z[l];
             let inside = residual * residual <= coverage::NORMAL * (c[l] + r);
             covered[l] = coverage::after(covered[l], if inside { 1.0 } else { 0.0 });
         }
-        write::<N>(clock, COVERED, &covered);
-        if !still {
-            write::<N>(clock, LOG_SINCE, &since);
-        }
-        write::<N>(clock, BOUND, &next_bound);
-        said.z[..N].copy_from_slice(&z);
-        said.c[..N].copy_from_slice(&c);
-        said.flags[..N].fill(0);
-        said.taken[..N].fill(true);
+        clock[COVERED] = covered;
         true
+    }
+}
+
+impl<T: Scalar> Small<T> {
+    /// r and 1/r of filters that this step is for: no other noise, no clip, no evidence.
+    #[inline(always)]
+    pub(super) fn plain(&self) -> Option<(f64, f64)> {
+        let bare = self.learned.is_none() && !self.evidence && self.width == 1;
+        match self.law {
+            Law::Fixed { r, information } if bare && self.limits.step_clip == f64::INFINITY => {
+                Some((r, information)).filter(|_| information > 0.0)
+            }
+            _ => None,
+        }
     }
 }
 

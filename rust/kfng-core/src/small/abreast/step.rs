@@ -6,12 +6,10 @@ use pulp::{Simd, WithSimd};
 
 use super::Abreast;
 use super::given::Given;
-use crate::linalg::abreast::{MOST, abreast, gather, turn_rows};
-use crate::linalg::parts::prefetch;
+use crate::linalg::abreast::{MOST, abreast, gather};
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
 use crate::small::Small;
-use crate::state::{ELAPSED, MISSING, NIS_SUM, OWED};
 
 /// The float64 numbers of a tile that lies turned (see bank/store.rs), and the rest.
 pub type Tile<'a, T> = (&'a mut [f64], &'a mut [T]);
@@ -34,12 +32,6 @@ pub(super) enum Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Whether they follow one another.
-    #[inline(always)]
-    fn follow(&self) -> bool {
-        matches!(self, Rows::Run(_))
-    }
-
     /// The first of a group of n, and how many there are.
     #[inline(always)]
     fn group(&self, group: usize, n: usize) -> (usize, usize) {
@@ -115,7 +107,7 @@ impl<T: Scalar> Step<'_, '_, '_, '_, T> {
             u,
             mut out,
         } = self;
-        let (d, path, plain) = (small.d, small.path, small.plain());
+        let (d, path) = (small.d, small.path);
         let Abreast {
             wide,
             narrow,
@@ -134,20 +126,11 @@ impl<T: Scalar> Step<'_, '_, '_, '_, T> {
         for group in 0..groups {
             let (start, m) = rows.group(group, N);
             let at = |l: usize| rows.at(start + l.min(m - 1));
-            if rows.follow() && m == N {
-                turn_rows::<T, N>(path, &u[at(0) * d..][..N * d], d, h);
-            } else {
-                let mut inputs = [&[][..]; N];
-                for l in 0..N {
-                    inputs[l] = &u[at(l) * d..][..d];
-                }
-                gather(path, &inputs, h);
+            let mut inputs = [&[][..]; N];
+            for l in 0..N {
+                inputs[l] = &u[at(l) * d..][..d];
             }
-            let mut given = if rows.follow() && m == N && small.width == 1 {
-                Given::all(block, at(0))
-            } else {
-                Given::each(block, at, small.width)
-            };
+            gather(path, &inputs, h);
             let mut needed = m;
             let state = match &mut who {
                 Who::Lanes => (&mut wide[..], &mut narrow[..]),
@@ -163,29 +146,15 @@ impl<T: Scalar> Step<'_, '_, '_, '_, T> {
                     (&mut wide[..], &mut narrow[..])
                 }
                 Who::Tiles(tiles) => {
-                    if let Some((wide, narrow)) = tiles.get(group + 1) {
-                        // What ordinary rows change; the counters of others come when they do.
-                        prefetch(&wide[..MISSING * N]);
-                        prefetch(&wide[ELAPSED * N..OWED * N]);
-                        prefetch(&wide[NIS_SUM * N..]);
-                        prefetch(narrow);
-                    }
                     let (wide, narrow) = &mut tiles[group];
                     (&mut **wide, &mut **narrow)
                 }
             };
-            let beat = small.uniform(&given.dt);
             let (clock, belief) = state;
-            let mut taken = false;
-            if let (Some(law), Some(beat), true) = (plain, beat, needed == N) {
-                let state = (&mut *clock, &mut *belief);
-                let said = (&mut measured[0], &mut *said);
-                taken = small.plain_rows::<S, R, N>(s, state, h, &given, law, beat, said);
-            }
-            if !taken {
-                let (state, said) = ((clock, belief), (&mut measured[0], &mut *said));
-                taken = small.rows_of::<S, R, N>(s, state, h, &mut given, beat, needed, said);
-            }
+            let mut given = Given::each(block, at, small.width);
+            let beat = small.uniform(&given.dt);
+            let (state, said_of) = ((clock, belief), (&mut measured[0], &mut *said));
+            let taken = small.rows_of::<S, R, N>(s, state, h, &mut given, beat, needed, said_of);
             if !taken {
                 return group;
             }
