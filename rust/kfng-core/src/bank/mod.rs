@@ -182,9 +182,9 @@ impl<T: Scalar> Bank<T> {
     }
 
     fn make_at(&mut self, key: Key<'_>, hash: u64, prior: usize) -> Result<u32, Error> {
-        self.store.records().reach(self.keys.next()?)?;
+        self.store.reach(self.keys.next()?)?;
         let slot = self.keys.insert(key, hash, prior as u32)?;
-        let record = self.store.records().get_mut(slot);
+        let record = self.store.record_mut(slot);
         record.copy_from_slice(&self.fresh[prior]);
         Ok(slot)
     }
@@ -239,7 +239,7 @@ impl<T: Scalar> Bank<T> {
 
     /// Bytes of the records, and of the keys.
     pub fn bytes(&self) -> (usize, usize) {
-        (self.store.slab().bytes(), self.keys.bytes())
+        (self.store.bytes(), self.keys.bytes())
     }
 
     /// Bytes of what a key needs besides its name: its record, and its place in the order.

@@ -43,7 +43,7 @@ impl<T: Scalar> Bank<T> {
         }
         let mut start = 0;
         while start < m {
-            match self.tiles(first, all, start..m, n, block, report) {
+            match self.tiles(first, start..m, n, block, report) {
                 Ok(more) => start += more,
                 Err((done, error)) => return (done, Some(error)),
             }
@@ -55,7 +55,6 @@ impl<T: Scalar> Bank<T> {
     fn tiles(
         &mut self,
         first: usize,
-        all: usize,
         rows: Range<usize>,
         n: usize,
         block: &Block<'_, T>,
@@ -69,14 +68,14 @@ impl<T: Scalar> Bank<T> {
             let mut own = slot as u32..(slot + rows.len().min(n)) as u32;
             many = usize::from(own.all(|slot| self.keys.prior(slot) == prior));
         }
-        let (slab, mut taken) = (self.store.tiles(all as u32), 0);
+        let own = rows.start..rows.end.min(rows.start + many.max(1) * n);
+        let (slab, mut taken) = (self.store.tiles(slot..slot + own.len()), 0);
         if let (Some(small), Some(room), true) = (&filters[prior].small, room, many > 0) {
             let found = slab.tiles_mut(slot as u32, many).into_iter();
             let mut tiles: [Tile<'_, T>; STRIPES] = Default::default();
             for (tile, found) in tiles.iter_mut().zip(found.flatten()) {
                 *tile = self.plan.turned(found, n);
             }
-            let own = rows.start..rows.end.min(rows.start + many * n);
             taken = small.tiles(room, &mut tiles[..many], own, block, report);
             slab.mark(slot as u32, rows.len().min(taken * n));
         }

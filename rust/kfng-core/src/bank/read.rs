@@ -12,7 +12,7 @@ impl<T: Scalar> Bank<T> {
     /// The workspace with the state of a key, or, without one, of a key that starts.
     fn state(&mut self, slot: Option<u32>) -> &mut Filter<T> {
         let (prior, record) = match slot {
-            Some(slot) => (self.keys.prior(slot), self.store.records().get(slot)),
+            Some(slot) => (self.keys.prior(slot), self.store.record(slot)),
             None => (self.fresh.len() - 1, &self.fresh[self.fresh.len() - 1][..]),
         };
         let filter = &mut self.work[0].filters[prior];
@@ -84,9 +84,9 @@ impl<T: Scalar> Bank<T> {
         self.known(slots)?;
         let p = self.sizes.p;
         let newest = &self.fresh[self.fresh.len() - 1];
-        let records = self.store.records();
+        let store = &mut self.store;
         for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(p)) {
-            let record = slot.map_or(&newest[..], |slot| records.get(slot));
+            let record = slot.map_or(&newest[..], |slot| store.record(slot));
             out.copy_from_slice(&self.plan.narrow(record)[..p]);
         }
         Ok(())
@@ -113,7 +113,7 @@ impl<T: Scalar> Bank<T> {
     pub fn refuse(&mut self, slots: &[u32]) -> Result<(), Error> {
         self.check(slots)?;
         for &slot in slots {
-            self.store.records().get_mut(slot)[SKIPPED] += 1.0;
+            self.store.record_mut(slot)[SKIPPED] += 1.0;
         }
         Ok(())
     }

@@ -110,7 +110,7 @@ impl<T: Scalar> Bank<T> {
         let (keys, sizes) = (&self.keys, self.sizes);
         let mut taker = Taker {
             plan: &self.plan,
-            records: self.store.records(),
+            records: self.store.records_of(&slots[rows.clone()]),
             work: &mut self.work[0],
             prior: &|slot| keys.prior(slot),
             out: Whole {
@@ -149,7 +149,7 @@ impl<T: Scalar> Bank<T> {
                 let threads = all.len();
                 let outputs = Rows::parts(&mut place, sizes.k, sizes.scales, owners, threads)?;
                 let (plan, keys) = (&self.plan, &self.keys);
-                let shares = self.store.records().share(threads)?.into_iter();
+                let shares = self.store.records_of(part).share(threads)?.into_iter();
                 let parts = shares.zip(&mut self.work).zip(outputs).zip(all);
                 let workers = listed(parts.map(|parts| Mutex::new(Some(parts))))?;
                 threads::share(&|me| {
@@ -193,7 +193,7 @@ impl<T: Scalar> Bank<T> {
             return (rows.end, None);
         }
         for undo in scratch.undos() {
-            undo.restore(self.store.records());
+            undo.restore(self.store.records_of(part));
         }
         // Without an error now, it was memory that a thread could not have for its copies, which are not needed here.
         let taken = self.in_order(slots, rows.start..rows.start + failed + 1, block, report);

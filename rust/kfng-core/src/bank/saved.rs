@@ -83,7 +83,7 @@ impl<T: Scalar> Bank<T> {
         self.check(slots)?;
         let len = section.len();
         for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(len.max(1))) {
-            out.copy_from_slice(&self.store.records().get(slot)[section.at..][..len]);
+            out.copy_from_slice(&self.store.record(slot)[section.at..][..len]);
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl<T: Scalar> Bank<T> {
         self.check(slots)?;
         let len = section.len();
         for (&slot, out) in slots.iter().zip(out.chunks_exact_mut(len.max(1))) {
-            let own = self.plan.narrow::<T>(self.store.records().get(slot));
+            let own = self.plan.narrow::<T>(self.store.record(slot));
             out.copy_from_slice(&own[section.at..][..len]);
         }
         Ok(())
@@ -121,7 +121,7 @@ impl<T: Scalar> Bank<T> {
         }
         let state = self.state_of(prior, arrays, spare)?;
         let slot = self.make_at(key, hash, prior)?;
-        self.plan.pack(state, self.store.records().get_mut(slot));
+        self.plan.pack(state, self.store.record_mut(slot));
         Ok(slot)
     }
 
@@ -134,7 +134,7 @@ impl<T: Scalar> Bank<T> {
     ) -> Result<(), Error> {
         self.check(&[slot])?;
         let state = self.state_of(self.keys.prior(slot), arrays, spare)?;
-        self.plan.pack(state, self.store.records().get_mut(slot));
+        self.plan.pack(state, self.store.record_mut(slot));
         Ok(())
     }
 

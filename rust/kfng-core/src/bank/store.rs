@@ -4,10 +4,11 @@
 //! a tile of n records, turned:   wide (wide, n) | theta and the belief's numbers (narrow, n), as T
 //! ```
 //!
-//! Panels leave tiles turned, so that the next one finds every quantity in whole registers. Whoever else asks for records turns them back
-//! first: `records` is the only way to them.
+//! Panels leave tiles turned, so that the next one finds every quantity in whole registers. Whoever else asks for records turns their tiles back
+//! first: `record`, `record_mut` and `records_of` are the only ways to them.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use pulp::bytemuck::cast_slice;
 use pulp::bytemuck::cast_slice_mut;
@@ -15,7 +16,7 @@ use pulp::bytemuck::cast_slice_mut;
 use super::record::Plan;
 use super::slab::Slab;
 use crate::error::Error;
-use crate::field::filled;
+use crate::field::{filled, push};
 use crate::linalg::Path;
 use crate::linalg::abreast::{put_in, take_out, turn};
 use crate::scalar::Scalar;
@@ -36,8 +37,9 @@ pub struct Store<T> {
     slab: Slab,
     cut: Cut,
     path: Path,
-    /// So many are turned, from the first on.
-    turned: u32,
+    /// Of each tile whether it is turned, and how many are.
+    turned: Vec<bool>,
+    count: usize,
     /// A tile on its way.
     room: Box<[f64]>,
     number: PhantomData<T>,
@@ -57,22 +59,49 @@ impl<T: Scalar> Store<T> {
             slab: Slab::new(plan.words, n)?,
             cut,
             path: Path::best(),
-            turned: 0,
+            turned: Vec::new(),
+            count: 0,
             room: filled(room)?.into(),
             number: PhantomData,
         })
     }
 
-    /// Records one after another.
+    /// Makes room for record `slot`.
+    pub fn reach(&mut self, slot: u32) -> Result<(), Error> {
+        self.slab.reach(slot)?;
+        while self.cut.n > 1 && self.turned.len() <= slot as usize / self.cut.n {
+            push(&mut self.turned, false)?;
+        }
+        Ok(())
+    }
+
+    /// Record `slot`.
     #[inline(always)]
-    pub fn records(&mut self) -> &mut Slab {
-        if self.turned > 0 {
-            self.turn_back();
+    pub fn record(&mut self, slot: u32) -> &[f64] {
+        self.records_of(&[slot]).get(slot)
+    }
+
+    /// Record `slot`, to be written.
+    #[inline(always)]
+    pub fn record_mut(&mut self, slot: u32) -> &mut [f64] {
+        self.records_of(&[slot]).get_mut(slot)
+    }
+
+    /// The records of these slots, one after another.
+    #[inline(always)]
+    pub fn records_of(&mut self, slots: &[u32]) -> &mut Slab {
+        if self.count > 0 {
+            self.turn_back(slots);
         }
         &mut self.slab
     }
 
-    /// Which records were written, and what they take: however they lie.
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.slab.bytes() + self.turned.capacity()
+    }
+
+    /// Which records were written: however they lie.
     pub fn slab(&self) -> &Slab {
         &self.slab
     }
@@ -82,13 +111,23 @@ impl<T: Scalar> Store<T> {
         self.slab.clear();
     }
 
-    /// The first `slots` records in turned tiles.
-    pub fn tiles(&mut self, slots: u32) -> &mut Slab {
-        for first in (self.turned..slots).step_by(self.cut.n) {
-            self.turn(first, true);
+    /// The records of these slots in turned tiles, which are whole ones.
+    #[inline(always)]
+    pub fn tiles(&mut self, slots: Range<usize>) -> &mut Slab {
+        let tiles = slots.start / self.cut.n..slots.end.div_ceil(self.cut.n);
+        if self.turned[tiles.clone()].contains(&false) {
+            self.turn_all(tiles);
         }
-        self.turned = self.turned.max(slots.next_multiple_of(self.cut.n as u32));
         &mut self.slab
+    }
+
+    #[cold]
+    fn turn_all(&mut self, tiles: Range<usize>) {
+        for tile in tiles {
+            if !self.turned[tile] {
+                self.turn(tile, true);
+            }
+        }
     }
 
     /// Record `slot` of those that are turned, copied; `put_back` then writes it.
@@ -104,15 +143,24 @@ impl<T: Scalar> Store<T> {
     }
 
     #[cold]
-    fn turn_back(&mut self) {
-        for first in (0..self.turned).step_by(self.cut.n) {
-            self.turn(first, false);
+    fn turn_back(&mut self, slots: &[u32]) {
+        for &slot in slots {
+            let tile = slot as usize / self.cut.n;
+            if self.turned[tile] {
+                self.turn(tile, false);
+            }
         }
-        self.turned = 0;
     }
 
     /// A tile, side by side or one record after another.
-    fn turn(&mut self, first: u32, abreast: bool) {
+    fn turn(&mut self, tile: usize, abreast: bool) {
+        self.turned[tile] = abreast;
+        self.count = if abreast {
+            self.count + 1
+        } else {
+            self.count - 1
+        };
+        let first = (tile * self.cut.n) as u32;
         let (Cut { n, words, wide, .. }, path) = (self.cut, self.path);
         let narrow = self.cut.narrow;
         let each = words * (size_of::<f64>() / size_of::<T>());

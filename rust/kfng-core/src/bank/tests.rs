@@ -156,9 +156,7 @@ fn together<T: Scalar>(
             let (taken, failed) = threads::enter(number, usize::MAX, run);
             (done, error) = (done + taken, failed);
         }
-        let records = slots
-            .iter()
-            .map(|&slot| bank.store.records().get(slot).to_vec());
+        let records = slots.iter().map(|&slot| bank.store.record(slot).to_vec());
         (done, error.is_some(), records.collect())
     })
 }
@@ -192,8 +190,8 @@ fn in_panels<T: Scalar>(case: &Case<'_>, rows: &Rows<T>) -> Outcome {
             assert!(error.is_some() || taken == own.len());
             (done, failed) = (done + taken, error.is_some());
         }
-        let records = bank.store.records();
-        let records = slots.iter().map(|&slot| records.get(slot).to_vec());
+        let store = &mut bank.store;
+        let records = slots.iter().map(|&slot| store.record(slot).to_vec());
         (done, failed, records.collect())
     })
 }
