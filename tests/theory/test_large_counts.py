@@ -10,7 +10,7 @@ from tolerances import CONTROL
 import kfng
 import kfng.reference
 from kfng._trace import Seen
-from kfng.reference.family import NegativeBinomial, Poisson
+from kfng.reference.family import Binomial, NegativeBinomial, Poisson
 from kfng.reference.family.large_counts import LARGE_COUNT
 from kfng.reference.family.one_output import OneOutput
 
@@ -174,3 +174,41 @@ def test_parity(dispersion):
     q = np.where(np.arange(n) % 3, q, 10.0 ** rng.uniform(-200, 4, n))
     for got, exact in zip(*(densities(module, dispersion, z, q, y) for module in (kfng, kfng.reference)), strict=True):
         np.testing.assert_allclose(got, exact, rtol=1e-9, atol=1e-9)
+
+
+TRIALS = ((3.0, 1e6), (2e5, 1e6), (5e8, 1e9), (3.0, 1e15), (4e14, 1e15), (1e15 - 3, 1e15), (2e40, 1e41), (1e5, 1e60))
+
+
+# bites: the plain form
+@pytest.mark.parametrize("control", [False, True])
+def test_many_trials(control):
+    worst = 0.0
+    for y, n in TRIALS:
+        with mp.workdps(120):
+            ways = mp.loggamma(mpf(n) + 1) - mp.loggamma(mpf(y) + 1) - mp.loggamma(mpf(n) - mpf(y) + 1)
+        for z in (float(np.clip(np.log(y) - np.log(n - y) + s, -30, 30)) for s in (0.0, 0.3, -7.0)):
+            Z, Y = np.array([[z]]), np.array([[y, n]])
+            got = (Binomial().nll_at(Z, Y)[:, 0] if control else Binomial().plugin_nll(Z, Y, NONE, NONE))[0]
+            with mp.workdps(120):
+                exact, nearby = (
+                    mpf(n) * mp.log1p(mp.exp(t)) - mpf(y) * t - ways
+                    for t in (mpf(z), mpf(z) + (abs(z) + 1) * mpf(2) ** -51)
+                )
+                error = float(abs(got - exact) / (abs(nearby - exact) + mpf(2) ** -40 * max(1, abs(exact))))
+            assert control or error <= 1, (y, n, z, got, error)
+            worst = max(worst, error)
+    assert not control or worst > CONTROL
+
+
+def test_parity_of_many_trials():
+    y, n = np.array([*TRIALS, (1e308, 1e308), (0.0, 1e308), (5e307, 1e308), (99999.0, 1e5), (7.0, 99999.0)]).T
+    z = np.linspace(-30, 30, len(y))
+    found = []
+    for module in (kfng, kfng.reference):
+        for q in (0.0, 1e-20, 0.04, 9.0):
+            none = np.zeros((len(y), 0))
+            seen = Seen(z[:, None], np.full((len(y), 1, 1), q), np.stack([y, n], axis=1), none, none)
+            likelihood = module.Filter(module.Linear(0), module.Binomial())._likelihood
+            found.append([likelihood.nll(seen), likelihood.plugin_nll(seen)])
+    assert not np.isnan(found).any()
+    np.testing.assert_allclose(found[:4], found[4:], rtol=1e-9, atol=1e-9)

@@ -7,17 +7,39 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ... import _special
+from ..._special._gamma import gammaln_ratio
 from ..._validate import Array, integer
 from . import first_rows
 from .base import Mask
 from .bernoulli import slope
 from .first_rows import Weight
+from .large_counts import LARGE_COUNT, LargeCount
 from .one_output import OneOutput
+from .quadrature import laplace_hermite
+
+
+@dataclass(frozen=True)
+class FewOfMany:
+    """k of n trials, (n, 1), few beside many, in the z of what there are few of."""
+
+    k: Array
+    n: Array
+
+    def nll_at(self, z: Array) -> Array:
+        k, n = self.k, self.n
+        ways = gammaln_ratio(n - k + 1, k) - _special.gammaln(k + 1)
+        return n * _special.log1pexp(z) - k * z - ways
+
+    def score_at(self, z: Array) -> Array:
+        return self.k - self.n * _special.expit(z)
+
+    def curvature_at(self, z: Array) -> Array:
+        return self.n * slope(z)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,6 +130,39 @@ class Binomial(OneOutput):
             + _special.gammaln(y + 1)
             + _special.gammaln(n - y + 1)
         )
+
+    @np.errstate(all="ignore")
+    def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
+        return self._by_size(
+            z, y, super().plugin_nll(z, y, a, b), lambda law, z: law.nll(z)[:, 0], lambda few, z: few.nll_at(z)[:, 0]
+        )
+
+    @np.errstate(all="ignore")
+    def predictive_nll(self, z: Array, C: Array, y: Array, a: Array, b: Array) -> Array:
+        q = C[:, :, 0]
+        return self._by_size(
+            z,
+            y,
+            super().predictive_nll(z, C, y, a, b),
+            lambda law, z, q: law.predictive_nll(z, q),
+            lambda few, z, q: laplace_hermite(few.nll_at, few.score_at, few.curvature_at, z, q),
+            q,
+        )
+
+    def _by_size(self, z: Array, y: Array, result: Array, large: Any, few: Any, *more: Array) -> Array:
+        """`result` (n,), of a few trials; with many by what does not cancel."""
+        y, n = y[:, :1], self._trials(y)
+        many = (n >= LARGE_COUNT)[:, 0]
+        both = many & (np.minimum(y, n - y) >= LARGE_COUNT)[:, 0]
+        if both.any():
+            law = LargeCount.of_trials(y[both], n[both])
+            result[both] = large(law, z[both], *(part[both] for part in more))
+        rest = many & ~both & ~np.isnan(y[:, 0])
+        if rest.any():
+            sign = np.where(y <= n - y, 1.0, -1.0)[rest]
+            of = FewOfMany(np.minimum(y, n - y)[rest], n[rest])
+            result[rest] = few(of, sign * z[rest], *(part[rest] for part in more))
+        return result
 
     def curvature_at(self, z: Array, y: Array) -> Array:
         return self._trials(y) * slope(z)

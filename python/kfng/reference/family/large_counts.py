@@ -1,16 +1,17 @@
 """-log densities of large counts, about their own z, so that nothing of size y log y cancels.
 
-Both laws of counts on the log link are, in s = z - log y and with x = y/(y + other), but for a constant
+The laws of counts are, in s = z - (the z at which y is the mean) and with x = y/(y + other), but for a constant
 
     (y + other) [log(1 + x (e^s - 1)) - x s] >= 0,
 
-`other` = 1/dispersion for the negative binomial law, infinite for Poisson's, where it is y (e^s - 1 - s). The constant is
-what remains at s = 0, by Stirling's series (DLMF 5.11.1).
+`other` = n - y for the binomial law, 1/dispersion for the negative binomial, infinite for Poisson's, where it is
+y (e^s - 1 - s). The constant is what remains at s = 0, by Stirling's series (DLMF 5.11.1).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -30,14 +31,35 @@ HALF_LOG_2PI = float(np.log(2 * np.pi)) / 2
 
 @dataclass(frozen=True)
 class LargeCount:
-    """The law of y (n, 1) about z = log y; other (n, 1) > 0, inf for Poisson's law."""
+    """The law of y (n, 1) about the z at which it is the mean, all (n, 1); other > 0, inf for Poisson's law."""
 
     y: Array
     other: Array
+    centre: Array
+    least: Array
+    """nll at the centre."""
+
+    @classmethod
+    @np.errstate(all="ignore")
+    def on_log_link(cls, y: Array, r: Array) -> Self:
+        """r = 1/dispersion."""
+        odds = y / r
+        log_share = np.where(np.isinf(odds), np.log(y) - np.log(r), np.log1p(odds))
+        rest = stirling_rest(y) - stirling_rest(y + r) + _stirling_constant(r)
+        return cls(y, r, np.log(y), (np.log(y) + log_share) / 2 + rest)
+
+    @classmethod
+    @np.errstate(all="ignore")
+    def of_trials(cls, y: Array, n: Array) -> Self:
+        """y of n, both y and n - y large."""
+        other = n - y
+        share = np.log(y) - np.log(n) + np.log(other)
+        rest = stirling_rest(y) + stirling_rest(other) - stirling_rest(n)
+        return cls(y, other, np.log(y / other), share / 2 + HALF_LOG_2PI + rest)
 
     def departure(self, z: Array) -> Array:
         """s (n, m)."""
-        return z - np.log(self.y)
+        return z - self.centre
 
     @np.errstate(all="ignore")
     def excess(self, s: Array) -> Array:
@@ -73,17 +95,9 @@ class LargeCount:
         odds = np.exp(-np.abs(log_odds))
         return log_odds, odds, 1 / (1 + odds)
 
-    @np.errstate(all="ignore")
-    def constant(self) -> Array:
-        """nll(0), (n, 1)."""
-        y, r = self.y, self.other
-        odds = y / r
-        log_share = np.where(np.isinf(odds), np.log(y) - np.log(r), np.log1p(odds))
-        return (np.log(y) + log_share) / 2 + stirling_rest(y) - stirling_rest(y + r) + _stirling_constant(r)
-
     def nll(self, z: Array) -> Array:
         """-log density (n, m) at z (n, m)."""
-        return self.excess(self.departure(z)) + self.constant()
+        return self.excess(self.departure(z)) + self.least
 
     @np.errstate(all="ignore")
     def predictive_nll(self, z: Array, q: Array) -> Array:
@@ -106,7 +120,7 @@ class LargeCount:
         nodes, weights = _special.gauss_hermite(NODES)
         v = mode + width * nodes
         terms = np.log(weights) + (nodes**2 - v**2) / 2 - self.excess(s + sd * width * nodes)
-        return -np.log(width[:, 0]) - log_sum_exp(terms) + self.constant()[:, 0]
+        return -np.log(width[:, 0]) - log_sum_exp(terms) + self.least[:, 0]
 
 
 def _stirling_constant(r: Array) -> Array:
@@ -124,7 +138,7 @@ class Counts(OneOutput):
         raise NotImplementedError
 
     def _large(self, y: Array) -> LargeCount:
-        return LargeCount(y, np.full_like(y, self.other()))
+        return LargeCount.on_log_link(y, np.full_like(y, self.other()))
 
     def plugin_nll(self, z: Array, y: Array, a: Array, b: Array) -> Array:
         large = y[:, 0] >= LARGE_COUNT

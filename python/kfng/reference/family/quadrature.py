@@ -59,7 +59,7 @@ def laplace_hermite(nll: Function, score: Function, curvature: Function, z: Arra
     48 Gauss-Hermite nodes are centred and scaled by these. Source: Liu & Pierce 1994, Biometrika 81.
     """
     sd = np.sqrt(q)
-    edge = sd * score(z)
+    edge = np.clip(sd * score(z), -1e300, 1e300)
 
     def balance(v: Array) -> tuple[Array, Array]:
         t = z + sd * v

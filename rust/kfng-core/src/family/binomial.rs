@@ -10,8 +10,10 @@ use libm::lgamma;
 use serde::Deserialize;
 
 use super::bernoulli::{log1pexp, moments};
+use super::large_count::{LARGE_COUNT, LargeCount};
 use super::quadrature::laplace_hermite;
 use super::quantile;
+use super::special::lgamma_ratio;
 use super::{Likelihood, Link, Seen, spread};
 use crate::error::{Error, fault};
 use crate::field::Arrays;
@@ -34,6 +36,25 @@ impl Binomial {
 /// -log density but for the number of ways.
 fn kernel(z: f64, y: f64, n: f64) -> f64 {
     n * log1pexp(z) - y * z
+}
+
+/// k of n trials, few beside many, in the z of what there are few of: without the cancellation of large logarithms.
+struct FewOfMany {
+    k: f64,
+    n: f64,
+}
+
+impl FewOfMany {
+    /// And z as it is there.
+    fn new(z: f64, y: f64, n: f64) -> (Self, f64) {
+        let sign = if y <= n - y { 1.0 } else { -1.0 };
+        let k = y.min(n - y);
+        (FewOfMany { k, n }, sign * z)
+    }
+
+    fn ways(&self) -> f64 {
+        lgamma(self.k + 1.0) - lgamma_ratio(self.n - self.k + 1.0, self.k)
+    }
 }
 
 /// -log of the number of ways.
@@ -89,6 +110,18 @@ impl Likelihood for Binomial {
 
     fn nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
         let (y, n) = (row.y[0], self.count(row.y));
+        if let Some(large) = LargeCount::of_trials(y, n) {
+            return large.predictive_nll(row);
+        }
+        if n >= LARGE_COUNT && !y.is_nan() {
+            let (few, z) = FewOfMany::new(row.z[0], y, n);
+            let slopes = |t| {
+                let (mean, slope) = moments(t);
+                (few.k - n * mean, n * slope)
+            };
+            let row = Seen { z: &[z], ..*row };
+            return laplace_hermite(&row, |t| kernel(t, few.k, n), slopes) + few.ways();
+        }
         let slopes = |t| {
             let (mean, slope) = moments(t);
             (y - n * mean, n * slope)
@@ -97,7 +130,14 @@ impl Likelihood for Binomial {
     }
 
     fn plugin_nll(&self, row: &Seen<'_>, _: &mut [f64]) -> f64 {
-        let (y, n) = (row.y[0], self.count(row.y));
-        kernel(row.z[0], y, n) + ways(y, n)
+        let (z, y, n) = (row.z[0], row.y[0], self.count(row.y));
+        if let Some(large) = LargeCount::of_trials(y, n) {
+            return large.nll(z);
+        }
+        if n >= LARGE_COUNT && !y.is_nan() {
+            let (few, z) = FewOfMany::new(z, y, n);
+            return kernel(z, few.k, n) + few.ways();
+        }
+        kernel(z, y, n) + ways(y, n)
     }
 }

@@ -1,13 +1,13 @@
 //! -log densities of large counts, about their own z, so that nothing of size y log y cancels.
 //!
-//! Both laws of counts on the log link are, in s = z - log y and with x = y/(y + other), but for a constant
+//! The laws of counts are, in s = z - (the z at which y is the mean) and with x = y/(y + other), but for a constant
 //!
 //! ```text
 //! (y + other) [log(1 + x (e^s - 1)) - x s] >= 0,
 //! ```
 //!
-//! `other` = 1/dispersion for the negative binomial law, infinite for Poisson's, where it is y (e^s - 1 - s). The constant is what
-//! remains at s = 0, by Stirling's series (DLMF 5.11.1).
+//! `other` = n - y for the binomial law, 1/dispersion for the negative binomial, infinite for Poisson's, where it is y (e^s - 1 - s).
+//! The constant is what remains at s = 0, by Stirling's series (DLMF 5.11.1).
 
 use libm::lgamma;
 
@@ -22,24 +22,54 @@ pub const LARGE_COUNT: f64 = 1e5;
 /// e^s may overflow beyond.
 const FAR: f64 = 700.0;
 
-/// The law of y about z = log y; other > 0.
+/// The law of y about the z at which it is the mean; other > 0.
 pub struct LargeCount {
     y: f64,
     other: f64,
-    log_y: f64,
+    centre: f64,
+    /// nll at the centre.
+    least: f64,
     /// log(y/other).
     log_odds: f64,
 }
 
 impl LargeCount {
-    /// `None` where the plain forms are right.
-    pub fn new(y: f64, other: f64) -> Option<Self> {
-        let log_y = y.ln();
-        (y >= LARGE_COUNT).then(|| LargeCount {
+    /// On the log link, r = 1/dispersion; `None` where the plain forms are right.
+    pub fn new(y: f64, r: f64) -> Option<Self> {
+        if y.is_nan() || y < LARGE_COUNT {
+            return None;
+        }
+        let (log_y, odds) = (y.ln(), y / r);
+        let log_odds = log_y - r.ln();
+        let log_share = if odds.is_infinite() {
+            log_odds
+        } else {
+            odds.ln_1p()
+        };
+        let rest = stirling_rest(y) - stirling_rest(y + r) + stirling_constant(r);
+        Some(LargeCount {
             y,
-            other,
-            log_y,
-            log_odds: log_y - other.ln(),
+            other: r,
+            centre: log_y,
+            least: f64::midpoint(log_y, log_share) + rest,
+            log_odds,
+        })
+    }
+
+    /// y of n; `None` where y or n - y is not large.
+    pub fn of_trials(y: f64, n: f64) -> Option<Self> {
+        let other = n - y;
+        let large = y >= LARGE_COUNT && other >= LARGE_COUNT;
+        large.then(|| {
+            let rest = stirling_rest(y) + stirling_rest(other) - stirling_rest(n);
+            let log_odds = (y / other).ln();
+            LargeCount {
+                y,
+                other,
+                centre: log_odds,
+                least: f64::midpoint(y.ln() - n.ln(), other.ln()) + HALF_LOG_2PI + rest,
+                log_odds,
+            }
         })
     }
 
@@ -83,22 +113,9 @@ impl LargeCount {
         (score * share, y * spread + own)
     }
 
-    /// nll(0).
-    fn constant(&self) -> f64 {
-        let (y, r) = (self.y, self.other);
-        let odds = y / r;
-        let log_share = if odds.is_infinite() {
-            self.log_odds
-        } else {
-            odds.ln_1p()
-        };
-        let rest = stirling_rest(y) - stirling_rest(y + r);
-        f64::midpoint(self.log_y, log_share) + rest + stirling_constant(r)
-    }
-
     /// -log density at z.
     pub fn nll(&self, z: f64) -> f64 {
-        self.excess(z - self.log_y) + self.constant()
+        self.excess(z - self.centre) + self.least
     }
 
     /// -log ∫ N(t; z, q) p(y|t) dt.
@@ -110,7 +127,7 @@ impl LargeCount {
         if z.is_nan() {
             return f64::NAN;
         }
-        let (sd, s_0) = (q.sqrt(), z - self.log_y);
+        let (sd, s_0) = (q.sqrt(), z - self.centre);
         let curvature = self.slopes(0.0).1;
         let (own, others) = (1.0 / (1.0 + q * curvature), 1.0 / (1.0 / q + curvature));
         let balance = |s: f64| {
@@ -135,7 +152,7 @@ impl LargeCount {
                     log_weight + (node * node - v * v) / 2.0 - self.excess(s + sd * width * node);
             }
         }
-        -width.ln() - log_sum_exp(terms.into_iter()) + self.constant()
+        -width.ln() - log_sum_exp(terms.into_iter()) + self.least
     }
 }
 

@@ -110,7 +110,7 @@ pub fn laplace_hermite(
         let (score, curvature) = slopes(z + sd * v);
         (v - sd * score, 1.0 + q * curvature)
     };
-    let edge = sd * slopes(z).0;
+    let edge = (sd * slopes(z).0).clamp(-1e300, 1e300);
     let mode = rising_root(balance, edge.min(0.0), edge.max(0.0), 0.0, 0.0);
     let width = 1.0 / balance(mode).1.sqrt();
     let mut terms = [0.0; 2 * NODES.len()];

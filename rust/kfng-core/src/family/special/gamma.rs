@@ -28,7 +28,7 @@ pub fn stirling_rest(x: f64) -> f64 {
 }
 
 /// log Gamma(a+b) - log Gamma(a) for b > 0, without the cancellation of large logarithms.
-pub(super) fn lgamma_ratio(a: f64, b: f64) -> f64 {
+pub fn lgamma_ratio(a: f64, b: f64) -> f64 {
     if a < LARGE || a.is_nan() {
         return lgamma(a + b) - lgamma(a);
     }

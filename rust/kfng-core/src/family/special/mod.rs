@@ -18,7 +18,7 @@ mod tests;
 pub use beta::{beta_tails, log_weight as beta_log_weight};
 pub use elementary::{HALF_LOG_2PI, expm1mx, log1pmx};
 pub use gamma::{
-    LARGE, gamma_quantile, gamma_tails, log_weight as gamma_log_weight, stirling_rest,
+    LARGE, gamma_quantile, gamma_tails, lgamma_ratio, log_weight as gamma_log_weight, stirling_rest,
 };
 pub use nodes::FEW_NODES;
 #[cfg(test)]
