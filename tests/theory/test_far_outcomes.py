@@ -69,3 +69,12 @@ def test_noise_that_is_lost_beside_doubt(impl, variance):
         else:
             exact = (k * mp.log(2 * mp.pi) + log_det + distance) / 2
     assert abs(got - exact) < 3  # nats: of the lost pivots a bound is known
+
+
+def test_quantiles_of_the_largest_variances(impl):
+    """C and sigma² whose product overflows, though not its root."""
+    flt = impl.Filter(impl.Linear(1), impl.Gaussian(None))
+    a, b, none = np.array([[1e9]]), np.array([[1e150]]), np.full((1, 1), np.nan)
+    seen = Seen(np.zeros((1, 1)), np.full((1, 1, 1), 1e300), none, a, b)
+    got = flt._likelihood.quantiles(seen, [0.25, 0.5, 0.75]).ravel()
+    np.testing.assert_allclose(got, np.array([-0.6744897501960817, 0.0, 0.6744897501960817]) * 10**220.5, rtol=1e-6)

@@ -204,12 +204,15 @@ class Gaussian(Family):
 
     def predictive_quantiles(self, z: Array, C: Array, a: Array, b: Array, q: Array) -> Array:
         S = np.diagonal(C + self.R_of_rows(z.shape[1], a, b), axis1=1, axis2=2)
+        sd = np.sqrt(S)
         if self.relative:
-            S = S * (b / a)
+            with np.errstate(over="ignore"):
+                together = np.sqrt(S * (b / a))
+            sd = np.where(np.isinf(together), sd * np.sqrt(b / a), together)
             standard = _special.student_t_ppf(q[None, :], 2 * a[:, :1])[:, None, :]
         else:
             standard = _special.ndtri(q)[None, None, :]
-        result = z[:, :, None] + np.sqrt(S)[:, :, None] * standard
+        result = z[:, :, None] + sd[:, :, None] * standard
         return result[:, 0] if z.shape[1] == 1 else result
 
     def predictive_tails(self, z: Array, C: Array, a: Array, b: Array, y: Array) -> tuple[Array, Array]:

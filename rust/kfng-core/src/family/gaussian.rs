@@ -392,7 +392,11 @@ impl Likelihood for Gaussian {
                 } else {
                     (1.0, normal_quantile(level))
                 };
-                *out = row.z[i] + (variance * scale).sqrt() * standard;
+                let spread = match (variance * scale).sqrt() {
+                    sd if sd.is_infinite() => variance.sqrt() * scale.sqrt(),
+                    sd => sd,
+                };
+                *out = row.z[i] + spread * standard;
             }
         }
     }
