@@ -255,9 +255,13 @@ impl<T: Scalar> Both<'_, T> {
 }
 
 impl<T: Scalar> Small<T> {
-    /// r and 1/r of filters that this step is for: no other noise, no clip, no evidence.
+    /// r and 1/r of filters that this step is for: no other noise, no clip, no evidence. In float32 the general step is fast enough for the
+    /// code that it saves.
     #[inline(always)]
     pub(super) fn plain(&self) -> Option<(f64, f64)> {
+        if size_of::<T>() != size_of::<f64>() {
+            return None;
+        }
         let bare = self.learned.is_none() && !self.evidence && self.width == 1;
         match self.law {
             Law::Fixed { r, information } if bare && self.limits.step_clip == f64::INFINITY => {
