@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _bank_rows, _keys
+from . import _bank_rows, _forks, _keys
 from ._bank_changes import Base
 from ._bank_cold import Recency
 from ._filter_base import COUNTERS, FilterBase
@@ -78,7 +78,7 @@ class BankParts:
         return self
 
     def _begin(self, max_keys: Any, evict_to: Any) -> None:
-        self._lock = threading.RLock()
+        self._lock = _forks.lock(self)
         self._priors = [self.settings]
         self._time_kind = None
         self._last = np.zeros(0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _forks
 from ._copied import Copied
 from ._joint_settings import JointSettings, Kernel, Moved, Seen
 from ._trace import SKIPPED, Step, Trace, TraceBuilder
@@ -34,7 +34,7 @@ class JointBase(Copied):
     def _start(self, settings: JointSettings) -> None:
         self.settings = settings
         self._kernel = self._kernel_of(settings)
-        self._lock = threading.RLock()
+        self._lock = _forks.lock(self)
         self._counts = dict.fromkeys(COUNTERS, 0)
         self._gauges = dict.fromkeys(GAUGES, 0.0)
 
@@ -157,7 +157,7 @@ class JointBase(Copied):
         arrays = state.pop("_arrays")
         self.__dict__.update(state)
         self._counts, self._gauges = dict(self._counts), dict(self._gauges)
-        self._lock = threading.RLock()
+        self._lock = _forks.lock(self)
         self._kernel = self._kernel_of(self.settings)
         self._kernel.set_arrays(arrays)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _border, _progress, _validate
+from . import _border, _forks, _progress, _validate
 from ._clock import Moment
 from ._copied import Pickled
 from ._evidence import Evidence
@@ -77,7 +77,7 @@ class MixtureBase(Pickled):
         self = object.__new__(cls)
         self._filters, self._evidence, self._when = tuple(filters), evidence, when
         self._given_names = names
-        self._undo, self._lock = Undo(self._filters), threading.RLock()
+        self._undo, self._lock = Undo(self._filters), _forks.lock(self)
         return self
 
     # -- learning

@@ -94,8 +94,8 @@ These have no size: `make test` runs all that there is.
   turns the GIL on when kfng is imported.
 - A daemon thread that is inside a function of NumPy or Python called by kfng for more than two seconds while the interpreter
   ends may still abort the process (CPython before 3.14).
-- A child forked while another thread of its parent is inside a call on an object waits for ever when it uses that same object, whose
-  state is half done there. All others are as they were (X4).
+- A child forked while another thread of its parent is inside a call on an object cannot use that same object, whose state is half done
+  there: an `UnsupportedError` says so. All others are as they were (X4). Forks that do not go through Python are not seen.
 - The fuzzer (M1) ran for a few minutes in all, not for weeks, on one machine, and not on the binding or on `StateFilter` and `JointEkf`.
 - Memory that runs out (M5) is tried by a limit on the process, and in the core by refusing each request of 1 KB or more in turn. Requests
   of Python, NumPy and the binding are not refused in turn, nor are the text of a specification and the eigenvectors of a dense Q.

@@ -78,6 +78,11 @@ ELSEWHERE = [
     (
         "X1-X6",
         "threads on one filter and one bank, inputs overwritten meanwhile, forks, Ctrl-C, the end of the interpreter",
-        ["tests/boundary/test_concurrency.py", "tests/boundary/test_threads.py", "tests/bank/test_concurrency.py"],
+        [
+            "tests/boundary/test_concurrency.py",
+            "tests/boundary/test_threads.py",
+            "tests/bank/test_concurrency.py",
+            "tests/boundary/test_forked_in_use.py",
+        ],
     ),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _border
+from .. import _border, _forks
 from .._filter_base import FilterBase
 from .._settings import Settings
 from .._trace import Seen, Step
@@ -63,7 +63,7 @@ class Filter(FilterBase):
     __doc__ = FilterBase.__doc__
 
     _now: State
-    _lock: threading.Lock
+    _lock: threading.RLock
     _takes_bare_rows = False
     _takes_sparse_rows = False
 
@@ -71,7 +71,7 @@ class Filter(FilterBase):
     def _from_settings(cls, settings: Settings) -> Self:
         self = object.__new__(cls)
         _ = settings.threads  # checked as kfng does, though NumPy has threads of its own
-        self.settings, self._now, self._lock = settings, State.start(settings), threading.Lock()
+        self.settings, self._now, self._lock = settings, State.start(settings), _forks.lock(self)
         self._likelihood = Likelihood(settings.family)
         return self
 

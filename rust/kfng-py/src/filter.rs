@@ -1,7 +1,7 @@
 //! The class `_core.Filter`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -12,6 +12,7 @@ use kfng_core::{Block, Dtype, Error, Input, Spec};
 use crate::arrays::{Fresh, flags, numbers};
 use crate::convert::{Keyword, core_form, named_arrays};
 use crate::errors::{raise, to_python};
+use crate::held::Held;
 use crate::leaving::calling;
 use crate::likelihood::{Law, Likelihood};
 use crate::lock::Core;
@@ -24,7 +25,7 @@ use crate::step::Step;
     reason = "each says something else of the filter"
 )]
 pub struct Filter {
-    pub(crate) core: Mutex<Core>,
+    pub(crate) core: Held<Core>,
     /// Whether another filter has taken over what it knows.
     pub(crate) gone: AtomicBool,
     pub(crate) law: Arc<Law>,
@@ -81,7 +82,7 @@ impl Filter {
             ..Law::new(family, sizes.k, matches!(core, Core::Narrow(_)))
         };
         Ok(Filter {
-            core: Mutex::new(core),
+            core: Held::new(core),
             gone: AtomicBool::new(false),
             law: Arc::new(law),
             sizes,

@@ -1,7 +1,7 @@
 //! The class `_core.Joint`: the kernel of `kfng.JointEkf` and `kfng.StateFilter`, whose rows Python has checked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -13,6 +13,7 @@ use kfng_core::{Dtype, Error};
 use crate::arrays::{Fresh, numbers};
 use crate::convert::{core_form, named_arrays};
 use crate::errors::{internal, raise, to_python};
+use crate::held::Held;
 use crate::leaving::calling;
 use crate::likelihood::{Law, Likelihood};
 
@@ -25,7 +26,7 @@ enum Core {
 /// Mean and covariance of x = (s, theta), and one row's change of them.
 #[pyclass(frozen, module = "kfng._core")]
 pub struct Joint {
-    core: Mutex<Core>,
+    core: Held<Core>,
     law: Arc<Law>,
     /// Entries of s and of x.
     n: usize,
@@ -50,7 +51,7 @@ impl Joint {
         let (n, m, k, family) = either!(&core, joint => (joint.states(), joint.size(), joint.outputs(), joint.family().clone()));
         let law = Law::new(family, k, matches!(core, Core::Narrow(_)));
         Ok(Joint {
-            core: Mutex::new(core),
+            core: Held::new(core),
             law: Arc::new(law),
             n,
             m,
@@ -176,8 +177,10 @@ impl Joint {
 impl Joint {
     /// Runs `f` on the filter. Python holds a lock of its own around every call, so nobody waits here; a panic poisons the mutex.
     fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Core) -> R) -> PyResult<R> {
-        let run = AssertUnwindSafe(|| self.core.lock().ok().map(|mut core| f(&mut core)));
-        catch_unwind(run).ok().flatten().ok_or_else(|| internal(py))
+        let run = AssertUnwindSafe(|| self.core.lock().map(|mut core| f(&mut core)));
+        catch_unwind(run)
+            .map_err(|_| internal(py))?
+            .map_err(|lost| lost.error(py))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing is computed here. arrays.rs: slices of NumPy arrays, the only unsafe code · errors.rs: the one map to Python's exceptions ·
 //! kinds.rs: what is written once for both number types · lock.rs: the filter behind its
-//! mutex · leaving.rs: threads at exit · rows.rs, sparse.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
+//! mutex · held.rs: that mutex after a fork · leaving.rs: threads at exit · rows.rs, sparse.rs: rows on their way in · called.rs: rates that are Python functions · keys.rs: columns of keys · filter.rs,
 //! joint.rs, bank.rs, step.rs, likelihood.rs: the classes · units.rs: a belief in other coordinates · hashing.rs: names to columns.
 
 use pyo3::prelude::*;
@@ -17,6 +17,7 @@ mod convert;
 mod errors;
 mod filter;
 mod hashing;
+mod held;
 mod joint;
 mod keys;
 mod leaving;
@@ -51,6 +52,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        crate::held::register(module)?;
         crate::leaving::register(module.py())
     }
 }

@@ -5,8 +5,8 @@
 //! every later call with an InternalError.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use pyo3::prelude::*;
 
@@ -15,6 +15,7 @@ use kfng_core::scalar::Scalar;
 use crate::arrays::Number;
 use crate::errors::{internal, raise};
 use crate::filter::Filter;
+use crate::held::Held;
 
 /// A filter of either number type.
 pub enum Core {
@@ -71,10 +72,8 @@ impl Filter {
     #[inline]
     pub(crate) fn attached(&self, py: Python<'_>) -> PyResult<Option<MutexGuard<'_, Core>>> {
         match self.core.try_lock() {
-            Ok(_) if self.gone.load(Ordering::Relaxed) => Err(gone(py)),
-            Ok(guard) => Ok(Some(guard)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Poisoned(_)) => Err(internal(py)),
+            Ok(Some(_)) if self.gone.load(Ordering::Relaxed) => Err(gone(py)),
+            found => found.map_err(|lost| lost.error(py)),
         }
     }
 
@@ -125,10 +124,11 @@ fn gone(py: Python<'_>) -> PyErr {
 /// Runs `f` on what a mutex guards, with the interpreter free for other threads.
 pub(crate) fn detached<C: Send, R: Send>(
     py: Python<'_>,
-    core: &Mutex<C>,
+    core: &Held<C>,
     f: impl FnOnce(&mut C) -> R + Send,
 ) -> PyResult<R> {
-    let run = AssertUnwindSafe(|| core.lock().ok().map(|mut core| f(&mut core)));
-    py.detach(|| catch_unwind(run).ok().flatten())
-        .ok_or_else(|| internal(py))
+    let run = AssertUnwindSafe(|| core.lock().map(|mut core| f(&mut core)));
+    let done = py.detach(|| catch_unwind(run));
+    done.map_err(|_| internal(py))?
+        .map_err(|lost| lost.error(py))
 }

@@ -2,7 +2,7 @@
 //!
 //! The mutex is only ever waited for by a thread that has detached: whoever holds it never needs the interpreter.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -16,6 +16,7 @@ use self::slots::{known, listed, look_up, perhaps, unknown};
 use crate::arrays::Fresh;
 use crate::convert::core_form;
 use crate::errors::to_python;
+use crate::held::Held;
 use crate::keys::Column;
 use crate::leaving::calling;
 use crate::likelihood::{Law, Likelihood};
@@ -30,7 +31,7 @@ mod states;
 /// The compiled part of `kfng.Bank`; made from `Settings`.
 #[pyclass(frozen, subclass, module = "kfng._core")]
 pub struct BankCore {
-    core: Mutex<Core>,
+    core: Held<Core>,
     law: Arc<Law>,
     sizes: Sizes,
     threads: usize,
@@ -62,7 +63,7 @@ impl BankCore {
             ..Law::new(family, sizes.k, matches!(core, Core::Narrow(_)))
         };
         Ok(BankCore {
-            core: Mutex::new(core),
+            core: Held::new(core),
             law: Arc::new(law),
             sizes,
             threads,
