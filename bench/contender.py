@@ -26,12 +26,13 @@ class Contender:
             self._take(len(self.X))
             self.turn()
             return
-        self._take(len(self.X) if case.keys else FIRST)
+        least = len(self.X) if case.keys else FIRST
+        self._take(least)
         took = self.warm_turn()
         while took < seconds / 8 and self._at_most(16 * self.rows) > self.rows:
             self._take(16 * self.rows)
             took = self.warm_turn()
-        rows = max(len(self.X) if case.keys else FIRST, int(self.rows * seconds / max(took, 1e-9)))
+        rows = max(least, int(self.rows * seconds / max(took, 1e-9)))
         if rows != self.rows:
             self._take(rows)
             self.turn()

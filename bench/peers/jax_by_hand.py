@@ -1,7 +1,5 @@
 """The same recursion in JAX, written well: one compiled scan or step, float64, buffers donated, compilation left out."""
 
-from typing import ClassVar
-
 import numpy as np
 from cases import CALL, PANEL, Case
 
@@ -14,7 +12,6 @@ class JaxScan(Peer):
 
     name, rank = "JAX lax.scan", 40
     module, distribution = "jax", "jax"
-    step_of: ClassVar = staticmethod(lambda problem: steps(problem))
 
     @classmethod
     def can(cls, case: Case) -> bool:
@@ -26,10 +23,13 @@ class JaxScan(Peer):
 
         jax.config.update("jax_enable_x64", case.dtype == "float64")
         self.jax = jax
-        step = self.step_of(self.problem)
+        step = self.step()
         self.learn = jax.jit(
             lambda state, X, Y: jax.lax.scan(lambda s, row: (step(s, *row), None), state, (X, Y))[0], donate_argnums=0
         )
+
+    def step(self):
+        return steps(self.problem)
 
     def prepare(self, X, Y):
         return self.jax.device_put((X, Y.astype(int) if self.problem.kind == "softmax" else Y))
@@ -61,7 +61,8 @@ class JaxMatrices(JaxScan):
     def can(cls, case: Case) -> bool:
         return stream(case) and case.problem.kind == "rnn"
 
-    step_of: ClassVar = staticmethod(lambda problem: recurrent(matrices))
+    def step(self):
+        return recurrent(matrices)
 
 
 class JaxStep(JaxScan):
@@ -75,7 +76,7 @@ class JaxStep(JaxScan):
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        step = steps(self.problem)
+        step = self.step()
         self.learn = self.jax.jit(lambda th, P, x, y: step((th, P), x, y), donate_argnums=(0, 1))
 
     def prepare(self, X, Y):
@@ -100,7 +101,7 @@ class JaxVmap(JaxScan):
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
-        step = steps(self.problem)
+        step = self.step()
         every = self.jax.vmap(lambda th, P, x, y: step((th, P), x, y), in_axes=-1, out_axes=-1)
         self.learn = self.jax.jit(every, donate_argnums=(0, 1))
 

@@ -1,5 +1,6 @@
 """A child that is forked while another thread is inside a call on an object: it uses the object as it was, or is told; it never waits."""
 
+import contextlib
 import os
 import threading
 import time
@@ -57,11 +58,9 @@ def _child(call) -> int:
     return -9
 
 
-@pytest.mark.parametrize("kind", ["filter", "bank", "mixture", "joint", "state"])
-@pytest.mark.parametrize("implementation", [kfng, kfng.reference], ids=["kfng", "reference"])
-def test_child_of_a_busy_parent(implementation, kind):
-    call = _subjects(implementation, 20_000 if implementation is kfng else 300)[kind]
-    call()
+@contextlib.contextmanager
+def _busy(call):
+    """While another thread does nothing else."""
     stop = threading.Event()
 
     def learn() -> None:
@@ -73,13 +72,22 @@ def test_child_of_a_busy_parent(implementation, kind):
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, which is what is tried
         thread.start()
         try:
-            found = []
-            for i in range(FORKS):
-                time.sleep(0.003 * (i % 5))
-                found.append(_child(call))
+            yield
         finally:
             stop.set()
             thread.join()
+
+
+@pytest.mark.parametrize("kind", ["filter", "bank", "mixture", "joint", "state"])
+@pytest.mark.parametrize("implementation", [kfng, kfng.reference], ids=["kfng", "reference"])
+def test_child_of_a_busy_parent(implementation, kind):
+    call = _subjects(implementation, 20_000 if implementation is kfng else 300)[kind]
+    call()
+    found = []
+    with _busy(call):
+        for i in range(FORKS):
+            time.sleep(0.003 * (i % 5))
+            found.append(_child(call))
     assert set(found) <= {0, 3}, found
     assert 3 in found, "no fork met a call: nothing was tried"
     call()  # the parent goes on
@@ -87,20 +95,7 @@ def test_child_of_a_busy_parent(implementation, kind):
 
 def test_child_finds_other_objects_free():
     """Of an object that no thread was using the child has the use, whatever happens to others."""
-    busy, free = _subjects(kfng, 20_000)["bank"], _filter(kfng)
-    stop = threading.Event()
-
-    def learn() -> None:
-        while not stop.is_set():
-            busy()
-
-    thread = threading.Thread(target=learn)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        thread.start()
-        try:
-            found = [_child(lambda: free.update(np.ones(3), 1.0)) for _ in range(FORKS)]
-        finally:
-            stop.set()
-            thread.join()
+    free = _filter(kfng)
+    with _busy(_subjects(kfng, 20_000)["bank"]):
+        found = [_child(lambda: free.update(np.ones(3), 1.0)) for _ in range(FORKS)]
     assert found == [0] * FORKS

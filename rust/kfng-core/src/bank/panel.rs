@@ -77,10 +77,11 @@ impl<T: Scalar> Bank<T> {
                 *tile = self.plan.turned(found, n);
             }
             taken = small.tiles(room, &mut tiles[..many], own, block, report);
-            slab.mark(slot as u32, rows.len().min(taken * n));
+            taken = rows.len().min(taken * n);
+            slab.mark(slot as u32, taken);
         }
         if taken > 0 {
-            return Ok(rows.len().min(taken * n));
+            return Ok(taken);
         }
         let own = rows.start..rows.end.min(rows.start + n);
         self.one_by_one(slot, own.clone(), block, report)?;

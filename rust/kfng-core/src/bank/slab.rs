@@ -211,7 +211,7 @@ impl Slab {
         tiles
     }
 
-    /// `m` records from `slot` on, where a tile begins, count as written.
+    /// `m` records count as written: from `slot` on, where a tile begins, or this one.
     #[inline(always)]
     pub fn mark(&mut self, slot: u32, m: usize) {
         let len = self.tiles.len();

@@ -30,6 +30,24 @@ pub(crate) fn abreast<T: Scalar, S: Simd>() -> usize {
     }
 }
 
+/// Work on beliefs side by side.
+pub(crate) trait SideBySide {
+    /// N = R registers of beliefs at a time.
+    fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> usize;
+}
+
+/// The work with as many side by side as `abreast` says; 0 where that is none.
+#[inline(always)]
+pub(crate) fn side_by_side<T: Scalar, S: Simd>(s: S, work: impl SideBySide) -> usize {
+    match T::reg_lanes::<S>() {
+        2 => work.take::<S, 2, 4>(s),
+        4 => work.take::<S, 2, 8>(s),
+        8 => work.take::<S, 2, 16>(s),
+        MOST => work.take::<S, 1, 16>(s),
+        _ => 0,
+    }
+}
+
 /// What a column says of beliefs that have not been touched, (p, n) and (n,).
 #[derive(Clone, Debug)]
 pub(crate) struct Measured<T> {

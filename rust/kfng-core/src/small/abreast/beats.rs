@@ -64,6 +64,9 @@ impl<T: Scalar> Small<T> {
     /// What each row has.
     #[inline(always)]
     pub(super) fn beats<const N: usize>(&self, clock: &[f64], given: &mut Given<N>) -> Beats<N> {
+        if let Some(beat) = self.uniform(&given.dt) {
+            return Beats::all(beat);
+        }
         let still = Beat {
             time: crate::rule::STILL,
             rates: crate::rule::PLAIN,

@@ -3,7 +3,6 @@
 use pulp::Simd;
 
 use super::Said;
-use super::beats::Beats;
 use super::given::Given;
 use super::lanes::{Each, Mask, all, any, mask, narrow, read, wide, write};
 use super::sums::Changed;
@@ -12,7 +11,6 @@ use crate::row::FLAG_CLIPPED;
 use crate::scalar::Scalar;
 use crate::small::Small;
 use crate::small::law::Law;
-use crate::small::pace::Beat;
 use crate::state::{BOUND, CLAMPED, CLIPPED, FLOORED, LOG_SINCE, N_SEEN, N_UPDATES, NIS_COUNT};
 
 impl<T: Scalar> Small<T> {
@@ -30,7 +28,6 @@ impl<T: Scalar> Small<T> {
         (clock, belief): (&mut [f64], &mut [T]),
         h: &[T],
         given: &mut Given<N>,
-        beat: Option<&Beat>,
         needed: usize,
         (measured, said): (&mut Measured<T>, &mut Said),
     ) -> bool {
@@ -38,10 +35,7 @@ impl<T: Scalar> Small<T> {
         let (theta, rest) = belief.split_at_mut(p * N);
         let (d, u) = rest.split_at_mut(p * N);
         let mut at = Places { theta, d, u };
-        let beats = match beat {
-            Some(beat) => Beats::all(beat),
-            None => small.beats::<N>(clock, given),
-        };
+        let beats = small.beats::<N>(clock, given);
         let since = small.since::<S, R, N>(s, &at, clock, &beats, &mut given.ok);
         let noise = small.noises::<N>(clock, &beats.decay);
 

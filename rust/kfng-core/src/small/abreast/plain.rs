@@ -4,18 +4,18 @@ use pulp::{Simd, WithSimd};
 
 use super::Abreast;
 use super::lanes::{Each, all, any, mask, narrow, wide};
-use super::step::Tile;
+use super::step::{Tile, ask};
 use crate::family::coverage;
-use crate::linalg::abreast::{MOST, Measured, Places, apply, measure, outputs, turn_rows};
-use crate::linalg::parts::prefetch;
+use crate::linalg::abreast::{
+    Measured, Places, SideBySide, apply, measure, outputs, side_by_side, turn_rows,
+};
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
 use crate::small::Small;
 use crate::small::law::Law;
 use crate::small::pace::Beat;
 use crate::state::{
-    BOUND, COVERED, ELAPSED, LOG_SINCE, MISSING, N_SEEN, N_UPDATES, NIS_COUNT, NIS_SUM, NOISE,
-    OWED, RHO_MAX,
+    BOUND, COVERED, ELAPSED, LOG_SINCE, N_SEEN, N_UPDATES, NIS_COUNT, NIS_SUM, NOISE, RHO_MAX,
 };
 
 /// An expression of a number, which is a constant of the program where it is small: loops of so many passes are then written out.
@@ -54,17 +54,11 @@ impl<T: Scalar> WithSimd for Plain<'_, '_, '_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) -> usize {
-        match T::reg_lanes::<S>() {
-            2 => self.take::<S, 2, 4>(s),
-            4 => self.take::<S, 2, 8>(s),
-            8 => self.take::<S, 2, 16>(s),
-            MOST => self.take::<S, 1, 16>(s),
-            _ => 0,
-        }
+        side_by_side::<T, S>(s, self)
     }
 }
 
-impl<T: Scalar> Plain<'_, '_, '_, '_, T> {
+impl<T: Scalar> SideBySide for Plain<'_, '_, '_, '_, T> {
     #[inline(always)]
     fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> usize {
         let Plain {
@@ -103,13 +97,7 @@ impl<T: Scalar> Plain<'_, '_, '_, '_, T> {
             let (own, rest) = u.split_at(N * d);
             u = rest;
             turn_rows::<T, N>(small.path, own, d, h);
-            if let Some((wide, narrow)) = tiles.get(t + 1) {
-                // What ordinary rows change; the counters of others come when they do.
-                prefetch(&wide[..MISSING * N]);
-                prefetch(&wide[ELAPSED * N..OWED * N]);
-                prefetch(&wide[NIS_SUM * N..NOISE * N]);
-                prefetch(narrow);
-            }
+            ask(tiles.get(t + 1), N);
             if blank[t] != [false; N] {
                 return t;
             }

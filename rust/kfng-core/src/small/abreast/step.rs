@@ -6,13 +6,26 @@ use pulp::{Simd, WithSimd};
 
 use super::Abreast;
 use super::given::Given;
-use crate::linalg::abreast::{MOST, abreast, gather};
+use crate::linalg::abreast::{SideBySide, abreast, gather, side_by_side};
+use crate::linalg::parts::prefetch;
 use crate::row::{Block, Report};
 use crate::scalar::Scalar;
 use crate::small::Small;
+use crate::state::{ELAPSED, MISSING, NIS_SUM, OWED};
 
 /// The float64 numbers of a tile that lies turned (see bank/store.rs), and the rest.
 pub type Tile<'a, T> = (&'a mut [f64], &'a mut [T]);
+
+/// Asks for what ordinary rows change in a tile of n filters, the next one; the counters of others come when they do.
+#[inline(always)]
+pub(super) fn ask<T>(tile: Option<&Tile<'_, T>>, n: usize) {
+    if let Some((wide, narrow)) = tile {
+        prefetch(&wide[..MISSING * n]);
+        prefetch(&wide[ELAPSED * n..OWED * n]);
+        prefetch(&wide[NIS_SUM * n..]);
+        prefetch(narrow);
+    }
+}
 
 /// Which filters.
 pub(super) enum Who<'a, 'b, T> {
@@ -81,21 +94,12 @@ impl<T: Scalar> WithSimd for Step<'_, '_, '_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) -> usize {
-        match T::reg_lanes::<S>() {
-            2 => self.take::<S, 2, 4>(s),
-            4 => self.take::<S, 2, 8>(s),
-            8 => self.take::<S, 2, 16>(s),
-            MOST => self.take::<S, 1, 16>(s),
-            _ => {
-                self.room.said.taken = [false; MOST];
-                0
-            }
-        }
+        side_by_side::<T, S>(s, self)
     }
 }
 
-impl<T: Scalar> Step<'_, '_, '_, '_, T> {
-    /// N = R registers of filters. Lanes without a row repeat the last.
+impl<T: Scalar> SideBySide for Step<'_, '_, '_, '_, T> {
+    /// Lanes without a row repeat the last.
     #[inline(always)]
     fn take<S: Simd, const R: usize, const N: usize>(self, s: S) -> usize {
         let Step {
@@ -132,7 +136,7 @@ impl<T: Scalar> Step<'_, '_, '_, '_, T> {
             }
             gather(path, &inputs, h);
             let mut needed = m;
-            let state = match &mut who {
+            let (clock, belief) = match &mut who {
                 Who::Lanes => (&mut wide[..], &mut narrow[..]),
                 Who::Records(records) => {
                     let (mut wides, mut narrows) = ([&[][..]; N], [&[][..]; N]);
@@ -146,15 +150,14 @@ impl<T: Scalar> Step<'_, '_, '_, '_, T> {
                     (&mut wide[..], &mut narrow[..])
                 }
                 Who::Tiles(tiles) => {
+                    ask(tiles.get(group + 1), N);
                     let (wide, narrow) = &mut tiles[group];
                     (&mut **wide, &mut **narrow)
                 }
             };
-            let (clock, belief) = state;
             let mut given = Given::each(block, at, small.width);
-            let beat = small.uniform(&given.dt);
             let (state, said_of) = ((clock, belief), (&mut measured[0], &mut *said));
-            let taken = small.rows_of::<S, R, N>(s, state, h, &mut given, beat, needed, said_of);
+            let taken = small.rows_of::<S, R, N>(s, state, h, &mut given, needed, said_of);
             if !taken {
                 return group;
             }
